@@ -1,15 +1,16 @@
 """Ordered concurrent execution, in threads and in an event loop.
 
-Work is written once, as a generator of steps, and runs in both. A step is a call to send or a key
-to lock. Only the functions in this module need async versions.
+Work is written once, as a generator of steps, and runs in both. A step is a call to send, a key to
+lock or a time to wait. Only the functions in this module need async versions.
 """
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, closing, suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
@@ -28,10 +29,11 @@ ResultT = TypeVar("ResultT")
 SemaphoreT = TypeVar("SemaphoreT")
 LockT = TypeVar("LockT")
 
-Step = Call[Any] | str
-"""A call to send, or a key to lock until the next key or the end of the steps."""
+Steps = Generator[Any, Any, ResultT]
+"""Yields what to do next, and receives the result: a float is a time to wait in seconds.
 
-Steps = Generator[Step, Any, ResultT]
+Loaders also yield calls to send, and keys to lock until the next key or the end of the steps.
+"""
 
 _END: Any = object()
 
@@ -94,13 +96,52 @@ ThreadLimiter = ConcurrencyLimiter[threading.Semaphore, AbstractContextManager[A
 AsyncLimiter = ConcurrencyLimiter[asyncio.Semaphore, asyncio.Lock]
 
 
+def perform_steps(steps: Steps[ResultT], perform: Callable[[Any], Any]) -> ResultT:
+    """Run steps to their end and return their result; ``perform`` does all but waiting."""
+    with closing(steps):
+        step, result = _advance(steps)
+        while step is not None:
+            response, error = None, None
+            try:
+                if isinstance(step, float):
+                    time.sleep(step)
+                else:
+                    response = perform(step)
+            except Exception as step_error:  # noqa: BLE001 - the steps handle errors
+                error = step_error
+            step, result = _advance(steps, response, error)
+    return result  # type: ignore[no-any-return]
+
+
+async def aperform_steps(
+    steps: Steps[ResultT], perform: Callable[[Any], Awaitable[Any]]
+) -> ResultT:
+    """Async version of ``perform_steps``. Steps may block, so they are resumed in a thread."""
+    try:
+        step, result = await asyncio.to_thread(_advance, steps)
+        while step is not None:
+            response, error = None, None
+            try:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    response = await perform(step)
+            except Exception as step_error:  # noqa: BLE001 - the steps handle errors
+                error = step_error
+            step, result = await asyncio.to_thread(_advance, steps, response, error)
+    finally:
+        with suppress(ValueError):  # a thread still runs them, and is the last to use them
+            steps.close()
+    return result  # type: ignore[no-any-return]
+
+
 def _advance(
-    steps: Steps[ResultT], response: Any = None, error: RouterError | None = None
-) -> tuple[Step | None, Any]:
-    """Resume a generator of steps with the response or error of the last step.
+    steps: Steps[ResultT], response: Any = None, error: Exception | None = None
+) -> tuple[Any, Any]:
+    """Resume steps with the response or error of the last one.
 
     Returns:
-        The next step and ``None``, or ``None`` and the result of the generator.
+        The next step and ``None``, or ``None`` and the result of the steps.
     """
     try:
         return (steps.throw(error) if error else steps.send(response)), None
@@ -114,28 +155,27 @@ def run_steps(
     limiter: ThreadLimiter,
     cancel_token: CancelToken,
 ) -> ResultT:
-    """Run steps to their end and return their result.
+    """Run the steps of a loader.
 
     Raises:
         WorkCancelledError: The work was cancelled.
     """
     with ExitStack() as held_lock:
-        step, result = _advance(steps)
-        while step is not None:
-            response, error = None, None
-            try:
-                if isinstance(step, str):
-                    held_lock.close()
-                    held_lock.enter_context(limiter.get_lock(step))
-                else:
-                    with limiter.semaphore:
-                        cancel_token.raise_if_cancelled()
-                        response = _send(client, step, cancel_token)
-            except RouterError as call_error:
-                cancel_token.raise_if_cancelled()  # the cancellation caused the error
-                error = call_error
-            step, result = _advance(steps, response, error)
-    return result  # type: ignore[no-any-return]
+
+        def perform(step: Call[Any] | str) -> Any:
+            if isinstance(step, str):
+                held_lock.close()
+                held_lock.enter_context(limiter.get_lock(step))
+                return None
+            with limiter.semaphore:
+                cancel_token.raise_if_cancelled()
+                try:
+                    return _send(client, step, cancel_token)
+                except RouterError:
+                    cancel_token.raise_if_cancelled()  # the cancellation caused the error
+                    raise
+
+        return perform_steps(steps, perform)
 
 
 def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) -> ResultT:
@@ -147,22 +187,18 @@ def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) 
 
 
 async def arun_steps(client: RouterClient, steps: Steps[ResultT], limiter: AsyncLimiter) -> ResultT:
-    """Async version of ``run_steps``. The generator reads files, so it is resumed in a thread."""
+    """Async version of ``run_steps``. The steps read files, so they are resumed in a thread."""
     async with AsyncExitStack() as held_lock:
-        step, result = await asyncio.to_thread(_advance, steps)
-        while step is not None:
-            response, error = None, None
-            try:
-                if isinstance(step, str):
-                    await held_lock.aclose()
-                    await held_lock.enter_async_context(limiter.get_lock(step))
-                else:
-                    async with limiter.semaphore:
-                        response = await client.asend(step)
-            except RouterError as call_error:
-                error = call_error
-            step, result = await asyncio.to_thread(_advance, steps, response, error)
-    return result  # type: ignore[no-any-return]
+
+        async def perform(step: Call[Any] | str) -> Any:
+            if isinstance(step, str):
+                await held_lock.aclose()
+                await held_lock.enter_async_context(limiter.get_lock(step))
+                return None
+            async with limiter.semaphore:
+                return await client.asend(step)
+
+        return await aperform_steps(steps, perform)
 
 
 def send_all(

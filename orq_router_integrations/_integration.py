@@ -1,7 +1,8 @@
 """The base class of everything that calls the router."""
 
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
@@ -26,6 +27,7 @@ from orq_router_integrations.settings import (
     rename_hints,
 )
 from orq_router_integrations.wire.arguments import describe_unknown_argument
+from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls
 
 if TYPE_CHECKING:
@@ -73,6 +75,42 @@ def _check_rate_limiter(rate_limiter: BaseRateLimiter) -> None:
             f"process ({error}). Pickle model_copy(update={{'rate_limiter': None}}), and set a "
             "rate_limiter in each process."
         ) from None
+
+
+class ClaimScope:
+    """Releases the claims of cache lookups at the end of a call, whether or not it succeeds.
+
+    A lookup that finds nothing may claim the answer, so that other workers wait for it; see
+    ``ResultStore``.
+
+    Attributes:
+        releases: For each claimed key, the function that releases it.
+    """
+
+    def __init__(self) -> None:
+        self.releases: dict[str, Callable[[], None]] = {}
+        self._is_open = True
+
+    def add(self, key: str, release: Callable[[], None]) -> None:
+        """Add a claim, or release it if the call was cancelled in the meantime."""
+        self.releases[key] = release
+        if not self._is_open:
+            release()
+
+    def __enter__(self) -> None:
+        seed = IDEMPOTENCY_SEED.get()
+        self._tokens = CLAIM_SCOPE.set(self), IDEMPOTENCY_SEED.set(seed)  # a lookup may change it
+
+    def __exit__(self, *_: object) -> None:
+        CLAIM_SCOPE.reset(self._tokens[0])
+        IDEMPOTENCY_SEED.reset(self._tokens[1])
+        self._is_open = False
+        for release in self.releases.values():
+            release()
+
+
+CLAIM_SCOPE: ContextVar[ClaimScope | None] = ContextVar("claim_scope", default=None)
+"""The scope of the current call of a chat model."""
 
 
 class RateLimitedClient:

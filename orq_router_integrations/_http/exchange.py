@@ -306,16 +306,17 @@ def create_exchange(
         timeout=timeout,
         deadline=deadline,
         proxies=proxies,
-        idempotency_key=_create_idempotency_key(encoded),
+        idempotency_key=_create_idempotency_key(call.idempotency_seed, encoded),
     )
 
 
-def _create_idempotency_key(request: EncodedRequest) -> str:
-    """Return a random key, or one derived from the seed of the context and the body."""
-    seed = IDEMPOTENCY_SEED.get()
-    if seed is None or not isinstance(request.body, bytes):  # files are not read twice for this
+def _create_idempotency_key(seed: str | None, request: EncodedRequest) -> str:
+    """Return a random key, or one derived from the request and a seed or that of the context."""
+    seed = seed or IDEMPOTENCY_SEED.get()
+    if seed is None:
         return token_hex(16)
-    return blake2b(f"{seed}{request.path}".encode() + request.body, digest_size=16).hexdigest()
+    body = request.body if isinstance(request.body, bytes) else request.body.outline
+    return blake2b(f"{seed}{request.path}".encode() + body, digest_size=16).hexdigest()
 
 
 def _warn_about_fallback_loops(model: object, controls: RouterControls) -> None:

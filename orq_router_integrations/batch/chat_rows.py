@@ -26,6 +26,7 @@ class ChatRows(Rows):
         prompt: Name of the column of prompts.
         answer: Name of the new column.
         store: Where to keep answers, so that no prompt is billed twice.
+        metadata_prefix: Start of the names of the other new columns, such as ``cost``.
         max_concurrency: Maximum number of items in progress in this process.
 
     Raises:
@@ -45,20 +46,21 @@ class ChatRows(Rows):
         prompt: str = "prompt",
         answer: str = "answer",
         store: ResultStore | None = None,
+        metadata_prefix: str = "",
         max_concurrency: int = 32,
     ) -> None:
         super().__init__(
             input_column=prompt,
             output_column=answer,
             store=store,
+            metadata_prefix=metadata_prefix,
             max_concurrency=max_concurrency,
         )
         if not isinstance(model, Runnable):
             raise RouterInputError(f"model: Expected a chat model, got {type(model).__name__}.")
         self.model = model
-        self._settings = ""
         if store is not None:
-            self._describe_settings()
+            self._describe_settings()  # raises if that is impossible
 
     def _prepare(self, value: Any) -> Any:
         if not isinstance(value, list):
@@ -92,16 +94,14 @@ class ChatRows(Rows):
         }
 
     def _describe_settings(self) -> str:
-        if not self._settings:
-            text = dumps(self.model, sort_keys=True)
-            if "RunnableLambda" in text or " at 0x" in text:
-                raise RouterInputError(
-                    "store: The chain contains a function, whose behavior cannot be part of a key. "
-                    "Leave out store=, or set cache= on the model."
-                )
-            accounts = [model.resolved_client.fingerprint() for model in _find_models(self.model)]
-            self._settings = f"{text}{accounts}"
-        return self._settings
+        text = dumps(self.model, sort_keys=True)
+        if "RunnableLambda" in text or " at 0x" in text:
+            raise RouterInputError(
+                "store: The chain contains a function, whose behavior cannot be part of a key. "
+                "Leave out store=, or set cache= on the model."
+            )
+        accounts = [model.resolved_client.fingerprint() for model in _find_models(self.model)]
+        return f"{text}{accounts}"
 
 
 def _find_models(runnable: Any) -> Iterator[RouterIntegration]:

@@ -1,16 +1,19 @@
 """``EmbeddingRows``: vectors of a column of texts."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from langchain_core.load import dumps
 
-from orq_router_integrations.batch.rows import Row, Rows, get_pool
-from orq_router_integrations.batch.store import ResultStore
+from orq_router_integrations._concurrency import Steps
+from orq_router_integrations.batch.rows import Item, Row, Rows, get_pool, load_row
+from orq_router_integrations.batch.store import ResultStore, iter_pauses
 from orq_router_integrations.embeddings import EmbeddingsResult, OrqEmbeddings
 from orq_router_integrations.errors import RouterInputError
+
+STORE_THREADS = 16
+"""Number of texts that are looked up or stored at the same time."""
 
 
 class EmbeddingRows(Rows):
@@ -23,6 +26,7 @@ class EmbeddingRows(Rows):
         text: Name of the column of texts.
         embedding: Name of the new column of vectors.
         store: Where to keep vectors, so that no text is billed twice.
+        metadata_prefix: Start of the names of the other new columns, such as ``cost``.
 
     >>> from orq_router_integrations import OfflineRouter, OrqEmbeddings
     >>> client = OfflineRouter().client()
@@ -38,33 +42,40 @@ class EmbeddingRows(Rows):
         text: str = "text",
         embedding: str = "embedding",
         store: ResultStore | None = None,
+        metadata_prefix: str = "",
     ) -> None:
-        super().__init__(input_column=text, output_column=embedding, store=store, max_concurrency=1)
+        super().__init__(
+            input_column=text,
+            output_column=embedding,
+            store=store,
+            metadata_prefix=metadata_prefix,
+        )
         if not isinstance(embeddings, OrqEmbeddings):
             raise RouterInputError(
                 f"embeddings: Expected OrqEmbeddings, got {type(embeddings).__name__}."
             )
         self.embeddings = embeddings
 
-    def _run_batch(self, inputs: Sequence[Any], pool: ThreadPoolExecutor) -> list[Row]:  # noqa: ARG002
-        items = [self._prepare_item(value) for value in inputs]
-        rows, keys = self._find_rows(items)
-        try:
-            self._raise_fatal_error()
-            rows |= self._create_rows(keys, self.embeddings.embed(list(keys)))
-        except Exception as error:  # noqa: BLE001 - a failed item is a row
-            rows |= dict.fromkeys(keys, self._create_error_row(error, None))
-        return [rows[item] if isinstance(item, str) else item for item in items]
+    def _run_batch(self, inputs: Sequence[Any]) -> list[Row]:
+        return self._run(self._process_batch(inputs))
 
     async def _arun_batch(self, inputs: Sequence[Any]) -> list[Row]:
+        return await self._arun(self._process_batch(inputs))
+
+    def _process_batch(self, inputs: Sequence[Any]) -> Steps[list[Row]]:
+        """Process a batch. Yields the texts to embed, which share requests."""
         items = [self._prepare_item(value) for value in inputs]
-        rows, keys = await asyncio.to_thread(self._find_rows, items)
-        try:
-            self._raise_fatal_error()
-            result = await self.embeddings.aembed(list(keys))
-            rows |= await asyncio.to_thread(self._create_rows, keys, result)
-        except Exception as error:  # noqa: BLE001 - a failed item is a row
-            rows |= dict.fromkeys(keys, self._create_error_row(error, None))
+        texts = dict.fromkeys(item for item in items if isinstance(item, str))
+        keys = {text: self._compute_key(text) if self.store else "" for text in texts}
+        rows: dict[str, Row] = {}
+        pauses = iter_pauses()
+        while missing := {text: key for text, key in keys.items() if text not in rows}:
+            stored, claimed = self._claim(missing)
+            rows |= stored
+            if claimed:
+                rows |= yield from self._embed(claimed)
+            elif not stored:  # other workers are computing the rest; no claim is held meanwhile
+                yield next(pauses)
         return [rows[item] if isinstance(item, str) else item for item in items]
 
     def _prepare_item(self, value: Any) -> str | Row:
@@ -75,31 +86,38 @@ class EmbeddingRows(Rows):
             return self._create_error_row(error, None)
         return text
 
-    def _find_rows(self, items: Sequence[str | Row]) -> tuple[dict[str, Row], dict[str, str]]:
-        """Return the stored rows by text, and the keys of the other texts."""
-        texts = dict.fromkeys(item for item in items if isinstance(item, str))
+    def _claim(self, keys: Mapping[str, str]) -> tuple[dict[str, Row], dict[str, str]]:
+        """Return the stored rows by text, and the keys of the texts to embed."""
         if self.store is None:
-            return {}, dict.fromkeys(texts, "")
-        keys = {text: self._compute_key(text) for text in texts}
-        stored = dict(zip(keys, self.store.mget(list(keys.values())), strict=True))
-        rows = {text: self._load_row(data) for text, data in stored.items() if data is not None}
-        return rows, {text: key for text, key in keys.items() if text not in rows}
+            return {}, dict(keys)
+        try_claim = partial(self.store.try_claim, parse=load_row)
+        pool = get_pool("store", STORE_THREADS)
+        states = dict(zip(keys, pool.map(try_claim, keys.values()), strict=True))
+        stored = {text: row for text, (row, _) in states.items() if row is not None}
+        return stored, {text: keys[text] for text, (_, is_claimed) in states.items() if is_claimed}
 
-    def _create_rows(self, keys: Mapping[str, str], result: EmbeddingsResult) -> dict[str, Row]:
-        metadata = {
-            "answering_model": next(iter(result.answering_models), None),
-            "attempts": result.attempts,
-        }
-        return {
-            text: self._store_row(key, {self.output_column: vector, **metadata})
-            for (text, key), vector in zip(keys.items(), result.vectors, strict=True)
-        }
+    def _embed(self, keys: Mapping[str, str]) -> Steps[dict[str, Row]]:
+        try:
+            self._raise_fatal_error()
+            result = yield Item(list(keys), "".join(keys.values()) or None)
+            metadata = {
+                "answering_model": next(iter(result.answering_models), None),
+                "attempts": result.attempts,
+            }
+            rows = ({self.output_column: vector, **metadata} for vector in result.vectors)
+            stored = get_pool("store", STORE_THREADS).map(self._store_row, keys.values(), rows)
+            return dict(zip(keys, stored, strict=True))
+        except Exception as error:  # noqa: BLE001 - a failed item is a row
+            return dict.fromkeys(keys, self._create_error_row(error, *keys.values()))
+        except BaseException:
+            self._release(*keys.values())
+            raise
 
-    def _call(self, value: Any) -> Row:
-        return self._run_batch([value], get_pool(self.id, 1))[0]
+    def _call(self, value: list[str]) -> EmbeddingsResult:
+        return self.embeddings.embed(value)
 
-    async def _acall(self, value: Any) -> Row:
-        return (await self._arun_batch([value]))[0]
+    async def _acall(self, value: list[str]) -> EmbeddingsResult:
+        return await self.embeddings.aembed(value)
 
     def _describe_settings(self) -> str:
         return (

@@ -23,6 +23,7 @@ class TranscriptRows(Rows):
         text: Name of the new column. The parts of a recording, such as segments, are joined by
             spaces.
         store: Where to keep transcripts, so that no recording is billed twice.
+        metadata_prefix: Start of the names of the other new columns, such as ``cost``.
         max_concurrency: Maximum number of recordings in progress in this process.
 
     >>> from orq_router_integrations import OfflineRouter, OrqAudioParser
@@ -39,10 +40,15 @@ class TranscriptRows(Rows):
         audio: str = "audio",
         text: str = "text",
         store: ResultStore | None = None,
+        metadata_prefix: str = "",
         max_concurrency: int = 8,
     ) -> None:
         super().__init__(
-            input_column=audio, output_column=text, store=store, max_concurrency=max_concurrency
+            input_column=audio,
+            output_column=text,
+            store=store,
+            metadata_prefix=metadata_prefix,
+            max_concurrency=max_concurrency,
         )
         if not isinstance(parser, OrqAudioParser):
             raise RouterInputError(
@@ -87,6 +93,7 @@ class ImageRows(Rows):
         prompt: Name of the column of prompts.
         image: Name of the new column.
         store: Where to keep images, so that no prompt is billed twice.
+        metadata_prefix: Start of the names of the other new columns, such as ``cost``.
         max_concurrency: Maximum number of items in progress in this process.
 
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool
@@ -102,16 +109,23 @@ class ImageRows(Rows):
         prompt: str = "prompt",
         image: str = "image",
         store: ResultStore | None = None,
+        metadata_prefix: str = "",
         max_concurrency: int = 4,
     ) -> None:
         super().__init__(
             input_column=prompt,
             output_column=image,
             store=store,
+            metadata_prefix=metadata_prefix,
             max_concurrency=max_concurrency,
         )
         if not isinstance(tool, OrqImageTool):
             raise RouterInputError(f"tool: Expected an OrqImageTool, got {type(tool).__name__}.")
+        if store is not None and tool.directory is not None:
+            raise RouterInputError(
+                "store: Cannot be combined with directory= of the tool, because other nodes may "
+                "not have its files. Leave out directory=, so that the store contains the images."
+            )
         self.tool = tool
 
     def _call(self, value: str) -> Row:

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
 from orq_router_integrations.batch.store import ResultStore
 from orq_router_integrations.batch.tables import read_columns, write_columns
 from orq_router_integrations.document_loaders.file_loader import FATAL_ERRORS
@@ -28,12 +29,20 @@ from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 _LOG = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 METADATA_COLUMNS = (
     *("answering_model", "input_tokens", "output_tokens", "cost", "attempts", "trace_id"),
     *("from_store", "error_type", "error", "status", "retryable"),
 )
 """Columns that are added in addition to the output. They are ``None`` if they do not apply."""
+
+
+class Item(NamedTuple):
+    """What to compute: a prepared input, and the key of the result if there is a store."""
+
+    value: Any
+    key: str | None
 
 
 class Rows(ABC):
@@ -47,6 +56,9 @@ class Rows(ABC):
     The columns ``error_type``, ``error``, ``status`` and ``retryable`` describe a failed item.
     After an error that would affect every row, such as an invalid key or an exhausted quota, this
     process sends no more requests, and the other rows get the same error.
+
+    A column of the batch is never replaced. To apply rows to the output of others, such as
+    ``ChatRows`` to transcripts, pass a ``metadata_prefix``.
     """
 
     def __init__(
@@ -55,7 +67,8 @@ class Rows(ABC):
         input_column: str,
         output_column: str,
         store: ResultStore | None,
-        max_concurrency: int,
+        metadata_prefix: str,
+        max_concurrency: int = 1,
     ) -> None:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:
             raise RouterInputError(
@@ -63,17 +76,24 @@ class Rows(ABC):
             )
         if store is not None and not isinstance(store, ResultStore):
             raise RouterInputError(f"store: Expected a ResultStore, got {type(store).__name__}.")
+        self._metadata_columns = {name: f"{metadata_prefix}{name}" for name in METADATA_COLUMNS}
+        if output_column in {input_column, *self._metadata_columns.values()}:
+            raise RouterInputError(
+                f"The name {output_column!r} of the new column is that of the input or of another "
+                "new column. Choose another name."
+            )
         self.input_column = input_column
         self.output_column = output_column
         self.store = store
         self.max_concurrency = max_concurrency
         self.id = uuid4().hex
+        self._settings: str | None = None
         self._fatal_error: Exception | None = None
 
     def __call__(self, batch: Any) -> Any:
         """Process a batch in threads, and return it with the new columns."""
         columns = read_columns(batch)
-        rows = self._run_batch(self._get_inputs(columns), get_pool(self.id, self.max_concurrency))
+        rows = self._run_batch(self._get_inputs(columns))
         return self._add_columns(batch, columns, rows)
 
     async def acall(self, batch: Any) -> Any:
@@ -87,11 +107,17 @@ class Rows(ABC):
         return AsyncRows(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_fatal_error": None}
+        return {**vars(self), "_fatal_error": None, "_settings": None}  # another account, perhaps
 
     # Batches
 
     def _get_inputs(self, columns: Mapping[str, list[Any]]) -> list[Any]:
+        new_columns = {self.output_column, *self._metadata_columns.values()}
+        if existing := sorted(new_columns & columns.keys()):
+            raise RouterInputError(
+                f"The batch already has columns that would be added: {', '.join(existing)}. Rename "
+                "or drop them, or pass metadata_prefix= or another name of the output."
+            )
         if self.input_column not in columns:
             count = len(next(iter(columns.values()), []))
             missing = RouterInputError(
@@ -101,63 +127,58 @@ class Rows(ABC):
         return columns[self.input_column]
 
     def _add_columns(self, batch: Any, columns: Mapping[str, list[Any]], rows: list[Row]) -> Any:
-        added = {
-            name: [row.get(name) for row in rows]
-            for name in (self.output_column, *METADATA_COLUMNS)
-        }
+        names = {self.output_column: self.output_column, **self._metadata_columns}
+        added = {column: [row.get(name) for row in rows] for name, column in names.items()}
         return write_columns(batch, {**columns, **added})
 
-    def _run_batch(self, inputs: Sequence[Any], pool: ThreadPoolExecutor) -> list[Row]:
-        return list(pool.map(self._run_row, inputs))
+    def _run_batch(self, inputs: Sequence[Any]) -> list[Row]:
+        pool = get_pool(self.id, self.max_concurrency)
+        return list(pool.map(lambda value: self._run(self._process(value)), inputs))
 
     async def _arun_batch(self, inputs: Sequence[Any]) -> list[Row]:
         semaphore = _get_semaphore(self.id, self.max_concurrency)
 
         async def run(value: Any) -> Row:
             async with semaphore:
-                return await self._arun_row(value)
+                return await self._arun(self._process(value))
 
         return await asyncio.gather(*map(run, inputs))
 
+    def _run(self, steps: Steps[T]) -> T:
+        def call(item: Item) -> Any:
+            with _derive_idempotency_key(item.key):
+                return self._call(item.value)
+
+        return perform_steps(steps, call)
+
+    async def _arun(self, steps: Steps[T]) -> T:
+        async def call(item: Item) -> Any:
+            with _derive_idempotency_key(item.key):
+                return await self._acall(item.value)
+
+        return await aperform_steps(steps, call)
+
     # Rows
 
-    def _run_row(self, value: Any) -> Row:
+    def _process(self, value: Any) -> Steps[Row]:
+        """Process one input. Yields the item to compute if the store lacks it."""
         claimed_key = None
         try:
-            prepared = self._prepare(value)
+            value = self._prepare(value)
             if self.store:
-                key = self._compute_key(prepared)
-                if (stored := self.store.get_or_claim(key)) is not None:
-                    return self._load_row(stored)
+                key = self._compute_key(value)
+                stored = yield from self.store.wait_for_claim(key, load_row)
+                if stored is not None:
+                    return stored
                 claimed_key = key
             self._raise_fatal_error()
-            with _derive_idempotency_key(claimed_key):
-                row = self._call(prepared)
+            row = yield Item(value, claimed_key)
         except Exception as error:  # noqa: BLE001 - a failed item is a row
             return self._create_error_row(error, claimed_key)
-        except BaseException:
+        except BaseException:  # such as the end of a cancelled generator
             self._release(claimed_key)  # otherwise others would wait as long as this process lives
             raise
         return self._store_row(claimed_key, row)
-
-    async def _arun_row(self, value: Any) -> Row:
-        claimed_key = None
-        try:
-            prepared = self._prepare(value)
-            if self.store:
-                key = await asyncio.to_thread(self._compute_key, prepared)
-                if (stored := await self.store.aget_or_claim(key)) is not None:
-                    return self._load_row(stored)
-                claimed_key = key
-            self._raise_fatal_error()
-            with _derive_idempotency_key(claimed_key):
-                row = await self._acall(prepared)
-        except Exception as error:  # noqa: BLE001 - a failed item is a row
-            return self._create_error_row(error, claimed_key)
-        except BaseException:  # such as asyncio.CancelledError
-            self._release(claimed_key)
-            raise
-        return await asyncio.to_thread(self._store_row, claimed_key, row)
 
     def _prepare(self, value: Any) -> Any:
         """Check an input before any request. By default, it must be text."""
@@ -170,11 +191,11 @@ class Rows(ABC):
         return value
 
     @abstractmethod
-    def _call(self, value: Any) -> Row:
+    def _call(self, value: Any) -> Any:
         """Send the calls of one item, and return its row."""
 
     @abstractmethod
-    async def _acall(self, value: Any) -> Row:
+    async def _acall(self, value: Any) -> Any:
         """Send the calls of one item; see ``_call``."""
 
     @abstractmethod
@@ -183,8 +204,9 @@ class Rows(ABC):
 
     def _compute_key(self, value: Any) -> str:
         """Hash an input and the settings, account included."""
-        digest = blake2b(digest_size=32)
-        digest.update(f"{type(self).__name__}\0{self._describe_settings()}\0".encode())
+        if self._settings is None:
+            self._settings = self._describe_settings()
+        digest = blake2b(f"{type(self).__name__}\0{self._settings}\0".encode(), digest_size=32)
         digest.update(value if isinstance(value, bytes) else json.dumps(value).encode())
         return digest.hexdigest()
 
@@ -192,8 +214,8 @@ class Rows(ABC):
         if self._fatal_error is not None:
             raise self._fatal_error
 
-    def _create_error_row(self, error: Exception, key: str | None) -> Row:
-        self._release(key)
+    def _create_error_row(self, error: Exception, *claimed_keys: str | None) -> Row:
+        self._release(*claimed_keys)
         if isinstance(error, FATAL_ERRORS):
             self._fatal_error = error
         return {
@@ -205,13 +227,10 @@ class Rows(ABC):
             "trace_id": getattr(error, "trace_id", None),
         }
 
-    def _load_row(self, data: bytes) -> Row:
-        row: Row = json.loads(data, object_hook=_decode_bytes)
-        return {**row, "from_store": True}
-
-    def _release(self, key: str | None) -> None:
-        if self.store and key:
-            self.store.release(key)
+    def _release(self, *keys: str | None) -> None:
+        for key in filter(None, keys):
+            if self.store:
+                self.store.release(key)
 
     def _store_row(self, key: str | None, row: Row) -> Row:
         if self.store and key:
@@ -252,6 +271,11 @@ _POOLS: dict[tuple[int, str], ThreadPoolExecutor] = {}
 _SEMAPHORES: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]" = (
     WeakKeyDictionary()
 )
+
+
+def load_row(data: bytes) -> Row:
+    row: Row = json.loads(data, object_hook=_decode_bytes)
+    return {**row, "from_store": True}
 
 
 def get_pool(rows_id: str, max_concurrency: int) -> ThreadPoolExecutor:

@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import os
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
@@ -16,8 +17,13 @@ from langchain_core.messages import message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.stores import BaseStore
 
+from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
+from orq_router_integrations._integration import CLAIM_SCOPE
 from orq_router_integrations.batch.claims import Claims, create_file
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,7 +85,7 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of the keys; ``None`` for missing ones."""
-        return [self._read(self._get_path(key)) for key in keys]
+        return [self._read(key, bytes) for key in keys]
 
     def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
         """Store values. A key that has a value keeps it."""
@@ -111,20 +117,31 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
     # LangChain's cache
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """Return the stored answer to a prompt."""
-        data = self._read(self._get_path(_hash_prompt(prompt, llm_string)))
-        if data is None:
-            return None
-        try:
-            return [_parse_generation(item) for item in json.loads(data)]
-        except (ValueError, KeyError, TypeError) as error:
-            _LOG.warning("store: Cannot use an answer in %s: %s", self.url, error)
-            return None
+        """Return the stored answer to a prompt. Calls of ``ChatOrq`` wait for other workers."""
+        return perform_steps(self._look_up(_start_lookup(prompt, llm_string)), _reject_step)
+
+    async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """Return the stored answer to a prompt; see ``lookup``."""
+        return await aperform_steps(self._look_up(_start_lookup(prompt, llm_string)), _reject_step)
+
+    def _look_up(self, key: str) -> Steps[RETURN_VAL_TYPE | None]:
+        scope, pauses = CLAIM_SCOPE.get(), iter_pauses()
+        while True:
+            # Without a scope, nothing would release the claim of a call that fails. A scope that
+            # has the claim already would wait for itself.
+            if scope is None or key in scope.releases:
+                return self._read(key, _parse_generations)
+            value, is_claimed = self.try_claim(key, _parse_generations)
+            if is_claimed:
+                scope.add(key, partial(self.release, key))
+            if value is not None or is_claimed:
+                return value
+            yield next(pauses)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to a prompt."""
         data = json.dumps([_dump_generation(generation) for generation in return_val])
-        self._create(self._get_path(_hash_prompt(prompt, llm_string)), data.encode())
+        self.mset([(_hash_prompt(prompt, llm_string), data.encode())])
 
     def clear(self, **_: Any) -> None:
         """Delete all results."""
@@ -138,51 +155,37 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         If another worker is computing it, this waits for the result. After ``None``, call
         ``mset`` or, if the computation failed, ``release``.
         """
-        for pause in _iter_pauses():
-            value, must_wait = self._get_or_claim(key)
-            if not must_wait:
-                return value
-            time.sleep(pause)
-        raise AssertionError("unreachable: the pauses do not end")
+        return perform_steps(self.wait_for_claim(key, bytes), _reject_step)
 
-    async def aget_or_claim(self, key: str) -> bytes | None:
-        """Return the value of a key, or ``None``; see ``get_or_claim``."""
-        for pause in _iter_pauses():
-            attempt = asyncio.ensure_future(asyncio.to_thread(self._get_or_claim, key))
-            try:
-                value, must_wait = await asyncio.shield(attempt)
-            except asyncio.CancelledError:  # the thread goes on, and may still get the claim
-                attempt.add_done_callback(lambda done: self._release_unused(key, done))
-                raise
-            if not must_wait:
+    def wait_for_claim(self, key: str, parse: Callable[[bytes], T | None]) -> Steps[T | None]:
+        """Return the parsed value of a key, or ``None``; see ``get_or_claim``.
+
+        Yields the seconds to wait before the next check, so that it does not occupy a thread.
+        """
+        pauses = iter_pauses()
+        while True:
+            value, is_claimed = self.try_claim(key, parse)
+            if value is not None or is_claimed:
                 return value
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable: the pauses do not end")
+            yield next(pauses)
+
+    def try_claim(self, key: str, parse: Callable[[bytes], T | None]) -> tuple[T | None, bool]:
+        """Return the parsed value of a key, and whether the caller should compute it.
+
+        If both are missing, another worker is computing it. A value that cannot be parsed is
+        deleted, as is one for which ``parse`` returns ``None``.
+        """
+        value = self._read(key, parse)
+        if value is not None or not self._claims.acquire(self._get_path(key)):
+            return value, False
+        value = self._read(key, parse, delete=True)  # another worker may have just stored it
+        if value is not None:
+            self.release(key)
+        return value, value is None
 
     def release(self, key: str) -> None:
         """Give up a claim, so that another worker may compute the value."""
         self._claims.release(self._get_path(key))
-
-    def _release_unused(
-        self, key: str, attempt: "asyncio.Future[tuple[bytes | None, bool]]"
-    ) -> None:
-        if (
-            not attempt.cancelled()
-            and not attempt.exception()
-            and attempt.result() == (None, False)
-        ):
-            self.release(key)
-
-    def _get_or_claim(self, key: str) -> tuple[bytes | None, bool]:
-        """Return the value, and whether another worker is computing it."""
-        path = self._get_path(key)
-        value = self._read(path)
-        if value is None and self._claims.acquire(path):
-            value = self._read(path)  # another worker may have stored it before this claim
-            if value is not None:
-                self._claims.release(path)
-            return value, False
-        return value, value is None
 
     # Files
 
@@ -191,15 +194,26 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         name = quote(key, safe="")
         return f"{self._root}/{digest[:2]}/{name if len(name) <= MAX_NAME_CHARS else digest}"
 
-    def _read(self, path: str) -> bytes | None:
+    def _read(
+        self, key: str, parse: Callable[[bytes], T | None], *, delete: bool = False
+    ) -> T | None:
+        """Return a parsed value; ``delete`` removes one that is unusable."""
+        path = self._get_path(key)
         try:
-            data: bytes = self._files.cat_file(path)
+            data = self._files.cat_file(path)
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001 - file systems raise errors of any type
             _LOG.warning("store: Cannot read from %s: %s", self.url, error)
             return None
-        return data
+        try:
+            value = parse(data)
+        except Exception as error:  # noqa: BLE001 - the file may contain anything
+            _LOG.warning("store: Cannot use a result in %s: %s", self.url, error)
+            value = None
+        if value is None and delete:
+            self.mdelete([key])
+        return value
 
     def _create(self, path: str, data: bytes) -> None:
         try:
@@ -229,10 +243,21 @@ def _restore(url: str, claim_seconds: float, options: dict[str, Any]) -> ResultS
     return ResultStore(url, claim_seconds=claim_seconds, **options)
 
 
-def _iter_pauses() -> Iterator[float]:
-    yield from POLL_SECONDS
-    while True:
-        yield POLL_SECONDS[-1]
+def iter_pauses() -> Iterator[float]:
+    """Yield the seconds to wait before each check for a result of another worker."""
+    return chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
+
+
+def _reject_step(step: Any) -> Any:
+    raise AssertionError(f"unreachable: a store only waits, got {step!r}")
+
+
+def _start_lookup(prompt: str, llm_string: str) -> str:
+    """Return the key of an answer, from which the Idempotency-Key of the call is derived."""
+    key = _hash_prompt(prompt, llm_string)
+    if CLAIM_SCOPE.get() is not None:
+        IDEMPOTENCY_SEED.set(key)
+    return key
 
 
 def _hash_prompt(prompt: str, llm_string: str) -> str:
@@ -244,6 +269,10 @@ def _dump_generation(generation: Generation) -> dict[str, Any]:
     if isinstance(generation, ChatGeneration):
         data["message"] = message_to_dict(generation.message)
     return data
+
+
+def _parse_generations(data: bytes) -> RETURN_VAL_TYPE:
+    return [_parse_generation(item) for item in json.loads(data)]
 
 
 def _parse_generation(data: dict[str, Any]) -> Generation:

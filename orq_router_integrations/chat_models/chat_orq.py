@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
 from langchain_core.utils.utils import LC_ID_PREFIX
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
+from orq_router_integrations._integration import ClaimScope
 from orq_router_integrations.chat_models.constants import ENDPOINTS
 from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.tool_schemas import (
@@ -88,6 +89,16 @@ class ChatOrq(ChatOrqFields):
         params = {"n": self.n, "background": self.background, **extra_body, **kwargs}
         params = request_builder.drop_disabled_params(params, self.disabled_params)
         return request_builder.get_streaming_error(params) is None
+
+    def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """Answer lists of messages; see ``BaseChatModel.generate``."""
+        with ClaimScope():
+            return super().generate(*args, **kwargs)
+
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """Answer lists of messages; see ``BaseChatModel.agenerate``."""
+        with ClaimScope():
+            return await super().agenerate(*args, **kwargs)
 
     def _generate(
         self,

@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -148,9 +148,13 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
             params["load_balancer"] = controls["load_balancer"]
         key = compute_key(upload, params)
         yield key  # wait for a concurrent request for the same file
-        result = self.store.get(key)
-        if result is None or not is_usable(result):
-            result = yield call
+        result = yield from self.store.find(key, is_usable)
+        if result is None:
+            try:
+                result = yield replace(call, idempotency_seed=key)
+            except BaseException:
+                self.store.release(key)
+                raise
             self.store.put(key, result)
         return result
 
@@ -246,7 +250,8 @@ class FileIntegration(RouterIntegration, ABC):
         description="Where to keep results so that nothing is sent and billed twice: the path of "
         "a SQLite file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. "
         "Results are looked up by file contents and parameters. Runs and processes may share a "
-        "store; a file that two of them send at the same time is billed twice.",
+        "store; a file that two of them send at the same time is billed twice, except with "
+        "`ResultStore`.",
     )
 
     @abstractmethod

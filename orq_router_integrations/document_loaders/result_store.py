@@ -8,10 +8,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from langchain_core.stores import BaseStore
 
+from orq_router_integrations._concurrency import Steps
 from orq_router_integrations.document_loaders.sources import map_os_errors
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import validate_output_path
@@ -39,6 +40,15 @@ def validate_store(store: Any) -> Any:
     )
 
 
+@runtime_checkable
+class ClaimingStore(Protocol):
+    """A store in which workers claim the results that they request; see ``ResultStore``."""
+
+    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]: ...
+
+    def release(self, key: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class FileResultStore:
     """Results in a key-value store.
@@ -51,14 +61,29 @@ class FileResultStore:
     parse: Callable[[bytes], Any]
     """Restores a result from the output of its ``to_json``."""
 
-    def get(self, key: str) -> Any:
-        """Return the result with this key; ``None`` if it is missing or unreadable."""
+    def find(self, key: str, is_usable: Callable[[Any], bool]) -> Steps[Any]:
+        """Return the usable result with this key, or ``None`` if it must be requested.
+
+        With a store that has claims, this waits while another worker requests it.
+        """
+
+        def parse(data: bytes) -> Any:
+            result = self.parse(data)
+            return result if is_usable(result) else None
+
+        if isinstance(self.store, ClaimingStore):
+            return (yield from self.store.wait_for_claim(key, parse))
         try:
             [data] = self.store.mget([key])
-            return None if data is None else self.parse(data)
+            return None if data is None else parse(data)
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
             _LOG.warning("store: Cannot read a result from %s: %s", self.store, error)
             return None
+
+    def release(self, key: str) -> None:
+        """Let another worker request the result."""
+        if isinstance(self.store, ClaimingStore):
+            self.store.release(key)
 
     def put(self, key: str, result: Any) -> None:
         try:

@@ -17,9 +17,10 @@ from orq_router_integrations.wire.json import get_json_type_name, loads
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
 
 IDEMPOTENCY_SEED: ContextVar[str | None] = ContextVar("idempotency_seed", default=None)
-"""Makes the Idempotency-Key of requests reproducible: it is derived from this value and the body.
+"""Makes the Idempotency-Key of requests reproducible.
 
-By default, each call has a random key.
+The key is derived from this value, which must cover the contents of files, and the request. By
+default, each call has a random key.
 """
 
 Query = Mapping[str, str | tuple[str, ...]]
@@ -177,6 +178,7 @@ class Request:
     timeout: float | None = None  # maximum seconds between two reads; default: from the controls
     # Whether to send the request again if the router may already have processed (and billed) it
     retry_ambiguous: bool = True
+    idempotency_seed: str | None = None  # instead of that of the context; see IDEMPOTENCY_SEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,14 @@ class MultipartBody:
         overhead = len(self.boundary) + 6
         return sum(overhead + len(part.headers) + part.size for part in self.parts) + overhead
 
+    @property
+    def outline(self) -> bytes:
+        """The body without the contents of files."""
+        return b"".join(
+            part.headers + (part.content if isinstance(part.content, bytes) else b"%d" % part.size)
+            for part in self.parts
+        )
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body in chunks."""
         delimiter = f"--{self.boundary}".encode()

@@ -315,6 +315,13 @@ class StreamedJsonBody:
             part.size if isinstance(part, DeferredBase64) else len(part) for part in self.parts
         )
 
+    @property
+    def outline(self) -> bytes:
+        """The body without the deferred strings."""
+        return b"".join(
+            b"%d" % part.size if isinstance(part, DeferredBase64) else part for part in self.parts
+        )
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body in chunks."""
         for part in self.parts:

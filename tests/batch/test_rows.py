@@ -122,6 +122,21 @@ class TestErrors:
         assert table["error_type"] == ["RouterInputError"] * 2
         assert "'prompt' is missing. Columns: question" in table["error"][0]
 
+    def test_columns_of_the_batch_are_not_replaced(self) -> None:
+        router = OfflineRouter(answers={"a": "A"})
+        batch = {"prompt": ["a"], "cost": [1.5], "answer": ["mine"]}
+        with pytest.raises(RouterInputError, match=r"would be added: answer, cost\."):
+            create_rows(router)(batch)
+        assert router.requests == []
+        table = create_rows(router, answer="reply", metadata_prefix="reply_")(batch)
+        assert (table["cost"], table["answer"], table["reply"]) == ([1.5], ["mine"], ["A"])
+        assert table["reply_error"] == [None]
+
+    @pytest.mark.parametrize("answer", ["prompt", "cost"])
+    def test_names_of_new_columns_differ(self, answer: str) -> None:
+        with pytest.raises(RouterInputError, match=f"The name '{answer}' of the new column"):
+            create_rows(OfflineRouter(), answer=answer)
+
     @pytest.mark.parametrize("status", [401, 402, 404])
     def test_fatal_error_stops_early(self, status: int) -> None:
         """What was paid for is returned, and the other rows have the same error."""
@@ -200,6 +215,17 @@ class TestStore:
         assert third["answer"] == (await first)["answer"]
         assert len(router.log) == 1
 
+    def test_unreadable_result_is_replaced(self, tmp_path: Path) -> None:
+        router = OfflineRouter()
+        create_rows(router, store=ResultStore(tmp_path))({"prompt": ["a"]})
+        (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+        path.write_bytes(b"{damaged")
+        for is_stored in (False, True):
+            table = create_rows(router, store=ResultStore(tmp_path))({"prompt": ["a"]})
+            assert table["error"] == [None]
+            assert table["from_store"] == [is_stored]
+        assert len(router.log) == 2
+
     def test_result_that_cannot_be_stored_is_returned(self, tmp_path: Path) -> None:
         rows = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
         rows._call = lambda _: {"answer": {1, 2}}  # type: ignore[method-assign]
@@ -271,6 +297,19 @@ class TestMedia:
         )
         (path,) = ImageRows(tool)({"prompt": ["a boat"]})["image"]
         assert Path(path).parent == tmp_path
+        with pytest.raises(RouterInputError, match="Leave out directory="):
+            ImageRows(tool, store=ResultStore(tmp_path))
+
+    def test_idempotency_keys_of_uploads(self, tmp_path: Path) -> None:
+        keys = []
+        for number in range(2):
+            router = OfflineRouter()
+            parser = OrqAudioParser(model="openai/whisper-1", client=router.client())
+            rows = TranscriptRows(parser, store=ResultStore(tmp_path / str(number)))
+            assert rows({"audio": [b"ID3 a", b"ID3 b"]})["error"] == [None, None]
+            keys.append({request.headers["idempotency-key"] for request in router.requests})
+        assert keys[0] == keys[1]
+        assert len(keys[0]) == 2
 
 
 class TestEmbeddings:
@@ -297,6 +336,25 @@ class TestEmbeddings:
         table = self.create(router, store=ResultStore(tmp_path))({"text": ["b", "c"]})
         assert router.requests[1].body["input"] == ["c"]
         assert table["from_store"] == [True, False]
+
+    async def test_texts_that_several_workers_embed(self, tmp_path: Path) -> None:
+        """Workers that wait for each other's texts do not block each other."""
+        router = OfflineRouter(latency=0.2)
+        batches = [["a", "b", "c"], ["c", "b", "d"], ["d", "a"], ["a", "b", "c", "d"]]
+        rows = [self.create(router, store=ResultStore(tmp_path)) for _ in batches]
+        tables = await asyncio.gather(
+            *(rows.acall({"text": texts}) for rows, texts in zip(rows[:2], batches, strict=False)),
+            *(asyncio.to_thread(rows[n], {"text": batches[n]}) for n in (2, 3)),
+        )
+        assert all(None not in table["embedding"] for table in tables)
+        texts = [text for request in router.requests for text in request.body["input"]]
+        assert sorted(texts) == ["a", "b", "c", "d"]
+
+    def test_failed_request_releases_its_texts(self, tmp_path: Path) -> None:
+        router = OfflineRouter(faults={"openai/text-embedding-3-small": [500]})
+        for status in (500, None):
+            table = self.create(router, store=ResultStore(tmp_path))({"text": ["a", "b"]})
+            assert table["status"] == [status, status]
 
     def test_text_that_looks_like_an_invalid_one(self) -> None:
         table = self.create(OfflineRouter())({"text": ["", "''", None, "None"]})

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration
+from support.recordings import create_recording
 
 from orq_router_integrations import ChatOrq, OfflineRouter, OrqTranscriptionLoader
 from orq_router_integrations.batch import ResultStore
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, ServerError
 
 
 @pytest.fixture(params=["directory", "memory"])
@@ -80,29 +81,6 @@ class TestClaims:
             results = set(pool.map(work, range(8)))
         assert len(computed) == 1
         assert results == {b"%d" % computed[0]}
-
-    async def test_async_workers_wait(self, url: str) -> None:
-        store = ResultStore(url)
-        assert store.get_or_claim("a") is None
-        waiting = asyncio.create_task(ResultStore(url).aget_or_claim("a"))
-        await asyncio.sleep(0.1)
-        assert not waiting.done()
-        store.mset([("a", b"1")])
-        assert await waiting == b"1"
-
-    async def test_claim_that_arrives_after_a_cancellation_is_released(
-        self, url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        store = ResultStore(url)
-        acquire = store._claims.acquire
-        monkeypatch.setattr(store._claims, "acquire", lambda path: time.sleep(0.2) or acquire(path))
-        task = asyncio.create_task(store.aget_or_claim("a"))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.sleep(0.5)  # until the thread has the claim
-        assert await asyncio.wait_for(ResultStore(url).aget_or_claim("a"), 20) is None
 
     def test_released_claim_can_be_taken(self, url: str) -> None:
         store = ResultStore(url)
@@ -227,6 +205,148 @@ class TestLangChain:
             )
             assert loader.load()[0].page_content == "Good day."
         assert len(router.log) == 1
+
+
+class TestClaimsOfLangChain:
+    """Workers wait for each other where the result is stored by LangChain or by a loader."""
+
+    def test_prompt_that_several_threads_send(self, url: str) -> None:
+        router = OfflineRouter(latency=0.1)
+
+        def ask(_: int) -> str:
+            model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
+            return model.invoke("Hi").text
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(ask, range(4)))) == 1
+        assert len(router.log) == 1
+
+    async def test_prompt_that_several_tasks_send(self, url: str) -> None:
+        router = OfflineRouter(latency=0.1)
+        model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
+        await model.abatch(["Hi"] * 40)
+        assert len(router.log) == 1
+
+    async def test_prompt_twice_in_one_call_does_not_wait_for_itself(self, url: str) -> None:
+        router = OfflineRouter(faults={"openai/gpt-4o": [500, 500]})
+        client = router.client(max_retries=0)
+        model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=client)
+        prompts = [[HumanMessage("Hi")], [HumanMessage("Hi")]]
+        with pytest.raises(ServerError):
+            await asyncio.wait_for(model.agenerate(prompts), 20)
+
+    async def test_failed_call_releases_its_claim(self, url: str) -> None:
+        router = OfflineRouter(faults={"openai/gpt-4o": [500, 500]})
+        client = router.client(max_retries=0)
+        models = [ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=client) for _ in "123"]
+        with pytest.raises(ServerError):
+            models[0].invoke("Hi")
+        with pytest.raises(ServerError):
+            await asyncio.wait_for(models[1].ainvoke("Hi"), 20)
+        assert models[2].invoke("Hi").text
+
+    async def test_claim_that_arrives_after_a_cancellation_is_released(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = ResultStore(url)
+        acquire = store._claims.acquire
+        monkeypatch.setattr(store._claims, "acquire", lambda path: time.sleep(0.2) or acquire(path))
+        model = ChatOrq("openai/gpt-4o", cache=store, client=OfflineRouter().client())
+        task = asyncio.create_task(model.ainvoke("Hi"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.3)  # until the thread has the claim
+        other = model.model_copy(update={"cache": ResultStore(url)})
+        assert (await asyncio.wait_for(other.ainvoke("Hi"), 20)).text
+
+    def test_other_models_do_not_claim(self, url: str) -> None:
+        """Nothing would release the claim if their call failed."""
+        assert ResultStore(url).lookup("prompt", "model") is None
+        assert ResultStore(url).lookup("prompt", "model") is None
+
+    def test_idempotency_keys_of_cached_calls(self, tmp_path: Path) -> None:
+        router = OfflineRouter()
+        for name in "12":
+            cache = ResultStore(tmp_path / name)
+            model = ChatOrq("openai/gpt-4o", cache=cache, client=router.client())
+            model.invoke("Hi")
+            model.invoke("Bye")
+        model.model_copy(update={"cache": False}).invoke("Hi")
+        keys = [request.headers["idempotency-key"] for request in router.requests]
+        assert keys[:2] == keys[2:4]
+        assert len(set(keys)) == 3
+
+    @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+    async def test_recording_that_several_loaders_send(self, url: str, is_async: bool) -> None:
+        router = OfflineRouter(answers={"openai/whisper-1": "Good day."}, latency=0.1)
+
+        def create_loader() -> OrqTranscriptionLoader:
+            return OrqTranscriptionLoader(
+                b"ID3...", model="openai/whisper-1", store=ResultStore(url), client=router.client()
+            )
+
+        if is_async:  # more loaders than threads, of which none may wait
+            results = await asyncio.gather(*(create_loader().aload() for _ in range(40)))
+        else:
+            with ThreadPoolExecutor(4) as pool:
+                results = list(pool.map(lambda _: create_loader().load(), range(4)))
+        assert {documents[0].page_content for documents in results} == {"Good day."}
+        assert len(router.log) == 1
+
+    @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+    async def test_failed_request_of_a_loader_releases_its_claim(
+        self, url: str, is_async: bool
+    ) -> None:
+        router = OfflineRouter(faults={"openai/whisper-1": [500, 500]})
+        client = router.client(max_retries=0)
+        loaders = [
+            OrqTranscriptionLoader(
+                b"ID3...", model="openai/whisper-1", store=ResultStore(url), client=client
+            )
+            for _ in "123"
+        ]
+        for loader in loaders[:2]:
+            with pytest.raises(ServerError):
+                await loader.aload() if is_async else loader.load()
+        assert loaders[2].load()
+
+    def test_idempotency_keys_of_uploads(self, tmp_path: Path) -> None:
+        """Each chunk of a recording has its own key, which does not depend on the run."""
+        keys = []
+        for name in "12":
+            router = OfflineRouter()
+            loader = OrqTranscriptionLoader(
+                create_recording("one two three four five six"),
+                model="openai/whisper-1",
+                store=tmp_path / f"{name}.db",
+                max_seconds=1.0,
+                overlap_seconds=0.2,
+                client=router.client(),
+            )
+            loader.load()
+            keys.append(sorted(request.headers["idempotency-key"] for request in router.requests))
+        assert keys[0] == keys[1]
+        assert len(set(keys[0])) == len(keys[0]) > 1
+
+    def test_unusable_result_is_replaced(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
+        router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
+
+        def load() -> Any:
+            store = ResultStore(url)
+            return OrqTranscriptionLoader(
+                b"ID3...", model="openai/whisper-1", store=store, client=router.client()
+            ).load()
+
+        load()
+        store = ResultStore(url)
+        (key,) = store.yield_keys()
+        store.mdelete([key])
+        store.mset([(key, b"damaged")])
+        assert load() == load()
+        assert caplog.text.count("Cannot use a result") == 2
+        assert len(router.log) == 2
 
 
 class TestInvalidInput:

@@ -13,7 +13,12 @@ from support.audio_loaders import WHISPER, create_loader, load_texts
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.document_loaders.result_store import compute_key, open_store
+from orq_router_integrations._concurrency import perform_steps
+from orq_router_integrations.document_loaders.result_store import (
+    FileResultStore,
+    compute_key,
+    open_store,
+)
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.subtitles import Span
@@ -125,7 +130,7 @@ def test_failing_store_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -
     store = open_store(path, Transcript.from_json)
     path.unlink()
     path.mkdir()
-    assert store.get("key") is None
+    assert find(store, "key") is None
     store.put("key", TRANSCRIPT)
     assert caplog.text.count("store: Cannot") == 2
 
@@ -175,6 +180,10 @@ def test_key_of_a_missing_file_raises(tmp_path: Path) -> None:
         compute_key(upload, {})
 
 
+def find(store: FileResultStore, key: str) -> Transcript | None:
+    return perform_steps(store.find(key, bool), list)
+
+
 def write_transcripts(path: Path, process: int) -> None:
     store = open_store(path, Transcript.from_json)
     for number in range(25):
@@ -191,4 +200,4 @@ def test_processes_can_write_concurrently(path: Path) -> None:
         process.join(60)
     store = open_store(path, Transcript.from_json)
     keys = [f"{process}-{number}" for process in range(3) for number in range(25)]
-    assert all(store.get(key) == TRANSCRIPT for key in keys)
+    assert all(find(store, key) == TRANSCRIPT for key in keys)
