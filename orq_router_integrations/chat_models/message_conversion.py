@@ -124,7 +124,7 @@ _REQUIRED_APIS = {
     ),
     "image_file": (
         RESPONSES,
-        "Chat Completions does not accept an image by file_id. Pass its URL or its data.",
+        "An image by file_id needs api='responses'. Pass its URL or its data instead.",
     ),
 }
 """The API that a type of part requires, and the error for the other API."""

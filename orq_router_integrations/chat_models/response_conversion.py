@@ -1,7 +1,6 @@
 """Convert completions, complete or streamed, to LangChain messages."""
 
 from collections.abc import Callable, Iterator
-from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -62,8 +61,9 @@ def build_chat_result(
     if isinstance(body, PendingResponse):
         return body
     metadata = create_response_metadata(body, response, candidates)
-    generations = []
-    for index, choice in enumerate(_sort_choices(body["choices"])):
+    generations: list[ChatGeneration] = []
+    choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)
+    for choice in choices:
         message = _create_message(choice["message"], metadata)
         finish = create_finish_metadata(
             choice.get("finish_reason"),
@@ -71,7 +71,7 @@ def build_chat_result(
             has_tool_calls=bool(message.tool_calls),
         )
         message.response_metadata |= finish
-        if index == 0:  # the usage counts all choices
+        if not generations:  # the usage counts all choices
             usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
             message.usage_metadata = usage
         logprobs = {} if (value := choice.get("logprobs")) is None else {"logprobs": value}
@@ -79,19 +79,12 @@ def build_chat_result(
     return ChatResult(generations=generations)
 
 
-def _sort_choices(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort choices by ``index`` if all of them have one."""
-    indices = [as_int(choice.get("index")) for choice in choices]
-    if None in indices:
-        return choices
-    return [choice for _, choice in sorted(zip(indices, choices, strict=True), key=itemgetter(0))]
-
-
 def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
     kwargs, calls = _extract_kwargs(payload), {}
     if tool_calls := payload.get("tool_calls"):
         parsed = parse_tool_calls(tool_calls)
-        kwargs |= _create_signature_kwargs(parsed.signatures)
+        if parsed.signatures:
+            kwargs[THOUGHT_SIGNATURES_KWARG] = parsed.signatures
         calls = {"tool_calls": parsed.valid, "invalid_tool_calls": parsed.invalid}
     return AIMessage(
         content=extract_text(payload.get("content")),
@@ -99,10 +92,6 @@ def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMess
         response_metadata=dict(metadata),
         **calls,
     )
-
-
-def _create_signature_kwargs(signatures: dict[str, str]) -> dict[str, Any]:
-    return {THOUGHT_SIGNATURES_KWARG: signatures} if signatures else {}
 
 
 def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
@@ -123,20 +112,9 @@ _EMPTY_CHUNK = AIMessageChunk(content="")
 _EMPTY_GENERATION = ChatGenerationChunk(message=_EMPTY_CHUNK)
 
 
-def _create_generation_chunk(
+def _create_chunk(
     text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any], logprobs: Any
 ) -> ChatGenerationChunk:
-    fields = {
-        "message": _create_message_chunk(text, calls, kwargs),
-        "text": text,
-        "generation_info": {"logprobs": logprobs} if logprobs else None,
-    }
-    return _EMPTY_GENERATION.model_copy(update=fields)
-
-
-def _create_message_chunk(
-    text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any]
-) -> AIMessageChunk:
     """Create a chunk, skipping validation if its outcome is known.
 
     Validation parses the arguments of every tool call chunk, which is slow. Arguments that do not
@@ -150,12 +128,16 @@ def _create_message_chunk(
         "response_metadata": {"model_provider": PROVIDER},
     }
     if calls and any(may_start_object(call) for call in calls):
-        return AIMessageChunk(**fields)
-    invalid_calls = [
-        invalid_tool_call(name=call["name"], args=call["args"], id=call["id"]) for call in calls
-    ]
-    return _EMPTY_CHUNK.model_copy(
-        update={**fields, "tool_calls": [], "invalid_tool_calls": invalid_calls}
+        message = AIMessageChunk(**fields)
+    else:
+        fields |= {"tool_calls": [], "invalid_tool_calls": []}
+        for call in calls:
+            invalid_call = invalid_tool_call(name=call["name"], args=call["args"], id=call["id"])
+            fields["invalid_tool_calls"].append(invalid_call)
+        message = _EMPTY_CHUNK.model_copy(update=fields)
+    info = {"logprobs": logprobs} if logprobs else None
+    return _EMPTY_GENERATION.model_copy(
+        update={"message": message, "text": text, "generation_info": info}
     )
 
 
@@ -179,8 +161,8 @@ class StreamConverter:
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
         self._has_refusal = False
-        self._deferred_lists: dict[str, list[Any]] = {}
-        self._has_redacted_text = False
+        self._deferred: dict[str, list[Any]] = {}
+        self._text_kwargs: set[str] = set()
         self._seen_audio_fields: set[str] = set()
         self._audio_data = Base64Normalizer()
         self.done = False
@@ -193,7 +175,7 @@ class StreamConverter:
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         """Yield the chunks that the next bytes complete."""
         for event in self._decoder.feed(data):
-            self._update_body(event)
+            self._body.update((k, value) for k, value in event.items() if value is not None)
             choice = get_first_choice(event)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             if chunk := self._convert_choice(choice):
@@ -208,11 +190,6 @@ class StreamConverter:
         if not self._decoder.done:
             yield self._create_final_chunk()
 
-    def _update_body(self, event: dict[str, Any]) -> None:
-        if None in event.values():
-            event = {name: value for name, value in event.items() if value is not None}
-        self._body.update(event)
-
     def _convert_choice(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
         delta = choice.get("delta") or {}
         text, logprobs = extract_text(delta.get("content")), choice.get("logprobs")
@@ -223,7 +200,7 @@ class StreamConverter:
             self._has_refusal |= "refusal" in kwargs
         if not (text or calls or kwargs or logprobs):
             return None
-        return _create_generation_chunk(text, calls, kwargs, logprobs)
+        return _create_chunk(text, calls, kwargs, logprobs)
 
     def _defer_unmergeable(self, kwargs: dict[str, Any]) -> None:
         """Defer lists to the final chunk, because langchain-core does not merge them reliably.
@@ -231,13 +208,13 @@ class StreamConverter:
         It merges items that have the same ``index``, and raises if a number in them differs.
         """
         for name in _LIST_KWARGS & kwargs.keys():
-            if isinstance(kwargs[name], str) and name not in self._deferred_lists:
-                self._has_redacted_text = True  # strings can be merged, so they are not deferred
+            if isinstance(kwargs[name], str) and name not in self._deferred:
+                self._text_kwargs.add(name)  # strings can be merged, so they are not deferred
                 continue
             value = kwargs.pop(name)
             items = value if isinstance(value, list) else [value]
-            self._deferred_lists.setdefault(name, []).extend(items)
-        if isinstance(audio := kwargs.get("audio"), dict):
+            self._deferred.setdefault(name, []).extend(items)
+        if audio := kwargs.get("audio"):
             kwargs["audio"] = self._convert_audio_delta(audio)
 
     def _convert_audio_delta(self, audio: dict[str, Any]) -> dict[str, Any]:
@@ -256,31 +233,26 @@ class StreamConverter:
             delta["data"] = self._audio_data.feed(delta["data"])
         return delta
 
-    def _create_deferred_kwargs(self) -> dict[str, Any]:
-        kwargs: dict[str, Any] = dict(self._deferred_lists)
+    def _create_final_chunk(self) -> ChatGenerationChunk:
+        kwargs: dict[str, Any] = dict(self._deferred)
+        for name in self._text_kwargs & kwargs.keys():  # strings cannot be merged with a list
+            texts = (item.get("data") if isinstance(item, dict) else item for item in kwargs[name])
+            kwargs[name] = "".join(map(str, texts))
         if data := self._audio_data.finish():
             kwargs["audio"] = {"data": data}
-        if self._has_redacted_text and (items := kwargs.get("redacted_reasoning")):
-            # Earlier deltas were strings, which cannot be merged with a list.
-            texts = [item.get("data") if isinstance(item, dict) else item for item in items]
-            kwargs["redacted_reasoning"] = "".join(map(str, texts))
-        return kwargs
-
-    def _create_final_chunk(self) -> ChatGenerationChunk:
-        body = self._body
+        if self._tool_calls.signatures:
+            kwargs[THOUGHT_SIGNATURES_KWARG] = self._tool_calls.signatures
         finish = create_finish_metadata(
             self._finish_reason,
             has_refusal=self._has_refusal,
             has_tool_calls=self._tool_calls.has_calls,
         )
+        body = self._body
         metadata = create_response_metadata(body, self._response, self._candidates)
         message = AIMessageChunk(
             content=self._decoder.pending_text,
             tool_call_chunks=self._tool_calls.invalidate_truncated_calls(),
-            additional_kwargs={
-                **self._create_deferred_kwargs(),
-                **_create_signature_kwargs(self._tool_calls.signatures),
-            },
+            additional_kwargs=kwargs,
             chunk_position="last",
             usage_metadata=create_usage_metadata(body.get("usage"), body.get("service_tier")),
             response_metadata={**metadata, **finish},

@@ -1,21 +1,19 @@
 """Metadata of an answer: the model that created it, how its call went and ended, and its usage."""
 
-import math
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
-from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.ai import UsageMetadata
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.html_table import format_table
-from orq_router_integrations.wire.json import as_dict, as_float, as_int, as_str
+from orq_router_integrations.wire.json import as_dict, as_float, as_str
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 _BODY_FIELDS = ("api", "id", "created", "system_fingerprint", "service_tier")
-_RATE_LIMIT_PREFIX = "x-ratelimit-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +86,8 @@ def create_response_metadata(
     """
     response_model = body.get("model")
     model = candidates.qualify_name(response_model) if isinstance(response_model, str) else None
-    prefix = _RATE_LIMIT_PREFIX
-    limits = {name: value for name, value in response.headers.items() if name.startswith(prefix)}
+    headers = response.headers.items()
+    limits = {name: value for name, value in headers if name.startswith("x-ratelimit-")}
     metadata = {
         "model_provider": PROVIDER,
         "model_name": model,
@@ -180,6 +178,11 @@ _INPUT_DETAILS = {
     "audio_tokens": "audio",
 }
 _OUTPUT_DETAILS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
+_USAGE_KINDS = (
+    ("input", "prompt", _INPUT_DETAILS, "cache_read"),
+    ("output", "completion", _OUTPUT_DETAILS, "reasoning"),
+)
+"""Names of both APIs, names of the details, and the detail that a tier's own count excludes."""
 
 
 def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
@@ -192,57 +195,34 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
     """
     if not isinstance(payload, dict):
         return None
-    input_tokens = parse_token_count(_get_first(payload, "prompt_tokens", "input_tokens"))
-    output_tokens = parse_token_count(_get_first(payload, "completion_tokens", "output_tokens"))
-    usage = UsageMetadata(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=parse_token_count(payload.get("total_tokens")) or input_tokens + output_tokens,
-    )
-    input_details = _parse_details(
-        _get_first(payload, "prompt_tokens_details", "input_tokens_details"), _INPUT_DETAILS
-    )
-    output_details = _parse_details(
-        _get_first(payload, "completion_tokens_details", "output_tokens_details"), _OUTPUT_DETAILS
-    )
-    if service_tier in _SEPARATELY_PRICED_TIERS:
-        input_details = _apply_service_tier(input_details, input_tokens, service_tier, "cache_read")
-        output_details = _apply_service_tier(
-            output_details, output_tokens, service_tier, "reasoning"
+    usage: dict[str, Any] = {}
+    for kind, chat_kind, names, excluded in _USAGE_KINDS:
+        count = parse_token_count(_get_first(payload, f"{chat_kind}_tokens", f"{kind}_tokens"))
+        usage[f"{kind}_tokens"] = count
+        values = as_dict(
+            _get_first(payload, f"{chat_kind}_tokens_details", f"{kind}_tokens_details")
         )
-    if input_details:
-        usage["input_token_details"] = InputTokenDetails(**input_details)  # type: ignore[typeddict-item]
-    if output_details:
-        usage["output_token_details"] = OutputTokenDetails(**output_details)  # type: ignore[typeddict-item]
-    return usage
+        details = {
+            name: parse_token_count(values[key])
+            for key, name in names.items()
+            if values.get(key) is not None
+        }
+        if service_tier in _SEPARATELY_PRICED_TIERS:
+            remaining = count - details.get(excluded, 0)
+            details = {k if k == "audio" else f"{service_tier}_{k}": details[k] for k in details}
+            details[service_tier] = remaining
+        if details:
+            usage[f"{kind}_token_details"] = details
+    total = parse_token_count(payload.get("total_tokens"))
+    usage["total_tokens"] = total or usage["input_tokens"] + usage["output_tokens"]
+    return cast("UsageMetadata", usage)
 
 
 def parse_token_count(value: Any) -> int:
     """Convert a token count to an int; anything but a positive number becomes 0."""
-    if isinstance(value, float) and math.isfinite(value):
-        value = int(value)
-    return max(as_int(value) or 0, 0)
+    return max(int(as_float(value) or 0), 0)
 
 
 def _get_first(payload: dict[str, Any], *names: str) -> Any:
     """Return the first value that is neither missing nor null."""
     return next((payload[name] for name in names if payload.get(name) is not None), None)
-
-
-def _parse_details(payload: Any, names: dict[str, str]) -> dict[str, int]:
-    details = as_dict(payload)
-    return {
-        name: parse_token_count(details[key])
-        for key, name in names.items()
-        if details.get(key) is not None
-    }
-
-
-def _apply_service_tier(
-    details: dict[str, int], total: int, tier: str, excluded: str
-) -> dict[str, int]:
-    """Prefix details with the tier, and add a count of the tokens that are not ``excluded``."""
-    prefixed = {
-        name if name == "audio" else f"{tier}_{name}": count for name, count in details.items()
-    }
-    return {**prefixed, tier: total - details.get(excluded, 0)}

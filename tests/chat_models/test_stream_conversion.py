@@ -23,8 +23,7 @@ from support.chat_responses import (
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.response_conversion import (
     _EMPTY_CHUNK,
-    _create_generation_chunk,
-    _create_message_chunk,
+    _create_chunk,
 )
 from orq_router_integrations.errors import InvalidResponseError
 from orq_router_integrations.wire.call import (
@@ -312,7 +311,7 @@ def test_tool_call_chunk_equals_a_validated_one(
         tool_call_chunk(name=name, args=text, id=name and "call_1", index=index)
         for index, text in enumerate([arguments, *others])
     ]
-    chunk = _create_message_chunk("text", calls, {"refusal": "no"})
+    chunk = _create_chunk("text", calls, {"refusal": "no"}, None).message
     validated = AIMessageChunk(
         content="text",
         tool_call_chunks=calls,
@@ -326,7 +325,7 @@ def test_tool_call_chunk_equals_a_validated_one(
 
 @pytest.mark.parametrize("text", ["", "word ", "\u2028", "{"], ids=repr)
 def test_text_chunk_equals_a_validated_one(text: str) -> None:
-    chunk = _create_message_chunk(text, [], {})
+    chunk = _create_chunk(text, [], {}, None).message
     validated = AIMessageChunk(content=text, response_metadata={"model_provider": PROVIDER})
     assert chunk == validated
     assert chunk.model_dump() == validated.model_dump()
@@ -337,8 +336,8 @@ def test_text_chunk_equals_a_validated_one(text: str) -> None:
 @pytest.mark.parametrize("logprobs", [None, {"content": []}], ids=["none", "logprobs"])
 def test_generation_chunk_equals_a_validated_one(logprobs: Any) -> None:
     info = {"logprobs": logprobs} if logprobs else None
-    chunk = _create_generation_chunk("word ", [], {}, logprobs)
-    message = _create_message_chunk("word ", [], {})
+    chunk = _create_chunk("word ", [], {}, logprobs)
+    message = _create_chunk("word ", [], {}, None).message
     validated = ChatGenerationChunk(message=message, generation_info=info)
     assert chunk == validated
     assert dumpd(chunk) == dumpd(validated)
@@ -348,7 +347,7 @@ def test_generation_chunk_equals_a_validated_one(logprobs: Any) -> None:
 def test_chunks_do_not_share_mutable_values() -> None:
     original = _EMPTY_CHUNK.model_dump()
     for _ in range(2):
-        chunk = _create_message_chunk("", [tool_call_chunk(args="word ", index=0)], {})
+        chunk = _create_chunk("", [tool_call_chunk(args="word ", index=0)], {}, None).message
         assert (chunk.additional_kwargs, chunk.tool_calls) == ({}, [])
         assert len(chunk.invalid_tool_calls) == 1
         chunk.additional_kwargs["x"] = chunk.response_metadata["x"] = 1
