@@ -17,7 +17,7 @@ from langchain_core.messages.content import ContentBlock
 
 from orq_router_integrations.chat_models.response_metadata import get_refusal
 from orq_router_integrations.media.mime import detect_mime_type, is_data_url, parse_data_url
-from orq_router_integrations.wire.json import as_dicts, as_str
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
 
 Block = dict[str, Any]
@@ -25,9 +25,15 @@ Block = dict[str, Any]
 
 def translate_content(message: AIMessage) -> list[ContentBlock]:
     """Create the content blocks of a complete message."""
-    calls = [_create_tool_call(call, message) for call in message.tool_calls]
-    invalid = [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
-    return cast("list[ContentBlock]", [*_iter_content(message), *calls, *invalid])
+    blocks = list(_iter_content(message))
+    signatures = message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}
+    for call in message.tool_calls:
+        block: Block = {"type": "tool_call", **{k: call[k] for k in ("id", "name", "args")}}
+        if signature := signatures.get(call["id"]):
+            block["extras"] = {"thought_signature": signature}
+        blocks.append(block)
+    blocks += [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
+    return cast("list[ContentBlock]", blocks)
 
 
 def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
@@ -43,11 +49,11 @@ def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
         {**block, "index": f"lc_orq_{block['type']}{number or ''}"}
         for number, block in number_by_type(_iter_content(chunk))
     ]
-    calls = [
+    blocks += [
         {**call, "type": "tool_call_chunk", "index": f"lc_orq_call_{call['index']}"}
         for call in chunk.tool_call_chunks
     ]
-    return cast("list[ContentBlock]", [*blocks, *calls])
+    return cast("list[ContentBlock]", blocks)
 
 
 def number_by_type(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
@@ -63,38 +69,38 @@ def _iter_content(message: AIMessage) -> Iterator[Block]:
     if not isinstance(message.content, str):
         raise NotImplementedError  # langchain-core then reads the blocks in content itself
     kwargs = message.additional_kwargs
-    yield from _iter_reasoning(kwargs)
+    reasoning = {
+        field.block_key: kwargs[field.kwarg]
+        for field in REASONING_FIELDS
+        if field.block_key and kwargs.get(field.kwarg)
+    }
+    if reasoning:
+        block: Block = {"type": "reasoning", "reasoning": reasoning.pop("reasoning", "")}
+        yield {**block, "extras": reasoning} if reasoning else block
     if message.content or kwargs.get("annotations"):
         text: Block = {"type": "text", "text": message.content}
         citations = [_create_citation(item) for item in kwargs.get("annotations") or ()]
         yield {**text, "annotations": citations} if citations else text
     for item in as_dicts(kwargs.get("output_items")):
         yield from _iter_server_tool(item)
-    for image in kwargs.get("images") or ():
-        yield _create_image(image)
+    yield from map(_create_image, kwargs.get("images") or ())
     if audio := kwargs.get("audio"):
         yield _create_audio(audio)
     if (refusal := get_refusal(message)) is not None:
-        yield _create_refusal(refusal)
+        block = {"type": "refusal", "refusal": refusal}
+        has_type = hasattr(content, "RefusalContentBlock")  # in langchain-core since 1.7.5
+        yield block if has_type else {"type": "non_standard", "value": block}
 
 
-def _create_refusal(refusal: str) -> Block:
-    block = {"type": "refusal", "refusal": refusal}
-    if hasattr(content, "RefusalContentBlock"):  # in langchain-core since 1.7.5
-        return block
-    return {"type": "non_standard", "value": block}
-
-
-def _iter_reasoning(kwargs: Block) -> Iterator[Block]:
-    values = {
-        field.block_key: kwargs[field.kwarg]
-        for field in REASONING_FIELDS
-        if field.block_key and kwargs.get(field.kwarg)
-    }
-    text = values.pop("reasoning", "")
-    if text or values:
-        block: Block = {"type": "reasoning", "reasoning": text}
-        yield {**block, "extras": values} if values else block
+def _create_citation(annotation: Any) -> Block:
+    """Create a standard citation of a URL; wrap any other annotation."""
+    if as_dict(annotation).get("type") != "url_citation":
+        fields = annotation if isinstance(annotation, dict) else {"value": annotation}
+        return {"type": "non_standard_annotation", "value": fields}
+    citation = as_dict(annotation.get("url_citation")) or annotation
+    names = ("url", "title", "start_index", "end_index")
+    values = {name: citation[name] for name in names if citation.get(name) is not None}
+    return {"type": "citation", **values}
 
 
 _SERVER_TOOL_OUTPUTS = {
@@ -118,8 +124,7 @@ def _iter_server_tool(item: Block) -> Iterator[Block]:
         yield {"type": "non_standard", "value": item}
         return
     args = {k: v for k, v in item.items() if k not in {*_ITEM_FIELDS, *outputs} and v is not None}
-    action = args.pop("action", None)
-    args |= action if isinstance(action, dict) else {}
+    args |= as_dict(args.pop("action", None))
     name = as_str(item_type).removesuffix("_call")
     yield {"type": "server_tool_call", "id": as_str(item_id), "name": name, "args": args}
     if item.get("status") in {"in_progress", "searching", "interpreting", "incomplete"}:
@@ -132,24 +137,6 @@ def _iter_server_tool(item: Block) -> Iterator[Block]:
     }
     values = [item[field] for field in outputs if item.get(field)]
     yield {**result, "output": values[-1]} if values else result
-
-
-def _create_tool_call(call: Any, message: AIMessage) -> Block:
-    signature = (message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}).get(call["id"])
-    block = {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
-    return {**block, "extras": {"thought_signature": signature}} if signature else block
-
-
-def _create_citation(annotation: Any) -> Block:
-    """Create a standard citation of a URL; wrap any other annotation."""
-    fields: Block = annotation if isinstance(annotation, dict) else {"value": annotation}
-    if fields.get("type") != "url_citation":
-        return {"type": "non_standard_annotation", "value": fields}
-    nested = fields.get("url_citation")
-    citation: Block = nested if isinstance(nested, dict) else fields
-    names = ("url", "title", "start_index", "end_index")
-    values = {name: citation[name] for name in names if citation.get(name) is not None}
-    return {"type": "citation", **values}
 
 
 def _create_image(image: Any) -> Block:
