@@ -65,12 +65,7 @@ def _build_poll_call(
         return call.parse(replace(response, attempts=attempts, started_at=pending.started_at))
 
     return replace(
-        call,
-        endpoint=STORED_RESPONSE,
-        resource_id=pending.id,
-        body={},
-        controls=None,
-        parse=parse,
+        call, endpoint=STORED_RESPONSE, resource_id=pending.id, body={}, controls=None, parse=parse
     )
 
 

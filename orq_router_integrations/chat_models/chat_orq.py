@@ -59,10 +59,10 @@ class ChatOrq(ChatOrqFields):
             prompt = super()._convert_input(model_input)
             messages = prompt.to_messages()
             normalized = message_conversion.normalize_for_tracing(messages)
-        except (KeyError, TypeError, NotImplementedError) as error:
-            problem = f"LangChain cannot read the input: {type(error).__name__}: {error}"
-            raise to_input_error(ValueError(problem), endpoint=ENDPOINTS[self.api].path) from None
-        except ValueError as error:
+        except (KeyError, TypeError, NotImplementedError, ValueError) as error:
+            if not isinstance(error, ValueError):
+                problem = f"LangChain cannot read the input: {type(error).__name__}: {error}"
+                error = ValueError(problem)
             raise to_input_error(error, endpoint=ENDPOINTS[self.api].path) from None
         if isinstance(prompt, ChatPromptValue) and normalized == messages:
             return prompt

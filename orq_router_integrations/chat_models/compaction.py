@@ -1,17 +1,16 @@
 """Compact conversations with the Responses API."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.outputs import ChatResult
 
 from orq_router_integrations.chat_models.constants import RESPONSES
 from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.request_builder import build_request
-from orq_router_integrations.chat_models.response_conversion import build_chat_result
+from orq_router_integrations.chat_models.response_conversion import convert_completion
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.controls import RouterControls
@@ -27,7 +26,11 @@ _BODY_FIELDS = ("model", "input", "instructions", "previous_response_id", "promp
 _CONTROLS = PROTECTIVE_CONTROLS | {"identity", "metadata"}
 """Controls that are sent, or rejected because the endpoint does not support them."""
 
-_INPUT_MESSAGES = {"user": HumanMessage, "system": SystemMessage, "developer": SystemMessage}
+_INPUT_MESSAGES: dict[str, type[BaseMessage]] = {
+    "user": HumanMessage,
+    "system": SystemMessage,
+    "developer": SystemMessage,
+}
 _TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 
 
@@ -55,21 +58,14 @@ def _parse_messages(response: Response, *, candidates: ModelCandidates) -> list[
     """Create messages from output items; consecutive items of the model become one message."""
     body = parse_compaction(response)
     messages: list[BaseMessage] = []
-    for kind, items in groupby(as_dicts(body["output"]), key=_get_kind):
-        if kind in {"answer", "compaction"}:
-            messages.append(_create_answer(list(items), body, response, candidates))
-            body = {**body, "usage": None}  # the first message has it
-        else:
-            messages += _convert_input_items(items)
+    for kind, group in groupby(as_dicts(body["output"]), key=_get_kind):
+        if kind == "input":
+            messages += map(_convert_input_item, group)
+            continue
+        completion = build_completion(list(group), body)
+        messages.append(convert_completion(completion, response, candidates).generations[0].message)
+        body = {**body, "usage": None}  # the first message has it
     return messages
-
-
-def _create_answer(
-    items: list[Item], body: Item, response: Response, candidates: ModelCandidates
-) -> BaseMessage:
-    result = build_chat_result(response, candidates, parse=lambda _: build_completion(items, body))
-    assert isinstance(result, ChatResult)  # noqa: S101 - a completion is never pending
-    return result.generations[0].message
 
 
 def _get_kind(item: Item) -> str:
@@ -79,13 +75,10 @@ def _get_kind(item: Item) -> str:
     return "input" if is_input else "answer"
 
 
-def _convert_input_items(items: Iterator[Item]) -> Iterator[BaseMessage]:
-    for item in items:
-        if item.get("type") in _TOOL_OUTPUTS:
-            content = _convert_content(item.get("output"))
-            yield ToolMessage(content, tool_call_id=item["call_id"])
-        else:
-            yield _INPUT_MESSAGES[item["role"]](_convert_content(item.get("content")))
+def _convert_input_item(item: Item) -> BaseMessage:
+    if item.get("type") in _TOOL_OUTPUTS:
+        return ToolMessage(_convert_content(item.get("output")), tool_call_id=item["call_id"])
+    return _INPUT_MESSAGES[item["role"]](_convert_content(item.get("content")))
 
 
 def _convert_content(content: Any) -> Any:

@@ -5,7 +5,6 @@ that no source confirms, and models without any confirmed property have no profi
 """
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -31,18 +30,11 @@ def get_profile(model: str) -> ModelProfile | None:
     >>> get_profile("openai/gpt-4o-custom")
     """
     table = _load_table()
-    for model_id in _iter_model_ids(model):
+    unversioned = _BEDROCK_VERSION.sub("", model) if model.startswith("aws/") else model
+    for model_id in (model, unversioned, _SNAPSHOT.sub("", unversioned)):
         if (index := table["models"].get(model_id)) is not None:
             return cast("ModelProfile", dict(table["profiles"][index]))
     return None
-
-
-def _iter_model_ids(model: str) -> Iterator[str]:
-    """Yield the id, the id without Bedrock's version, and the id without version and date."""
-    yield model
-    unversioned = _BEDROCK_VERSION.sub("", model) if model.startswith("aws/") else model
-    yield unversioned
-    yield _SNAPSHOT.sub("", unversioned)
 
 
 @cache

@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -34,7 +33,6 @@ from orq_router_integrations.wire.chat_params import (
 )
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel
-from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
@@ -68,33 +66,21 @@ def _build_chat_body(
     return chat_body
 
 
-@dataclass(frozen=True, slots=True)
-class ChatApi:
+class ChatApi(NamedTuple):
     """The differences between the two chat APIs.
 
     ``build_body`` takes the body of a chat completion, and the parameters that only the Responses
     API supports. Responses and streams are converted to chat completions.
     """
 
-    endpoint: Endpoint
     build_body: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
     parse_response: Callable[[Response], dict[str, Any] | PendingResponse]
     create_decoder: Callable[[], EventStreamDecoder]
 
 
 CHAT_APIS = {
-    CHAT_COMPLETIONS: ChatApi(
-        endpoint=ENDPOINTS[CHAT_COMPLETIONS],
-        build_body=_build_chat_body,
-        parse_response=parse_completion,
-        create_decoder=ChatStreamDecoder,
-    ),
-    RESPONSES: ChatApi(
-        endpoint=ENDPOINTS[RESPONSES],
-        build_body=build_responses_body,
-        parse_response=parse_response,
-        create_decoder=ResponsesStreamDecoder,
-    ),
+    CHAT_COMPLETIONS: ChatApi(_build_chat_body, parse_completion, ChatStreamDecoder),
+    RESPONSES: ChatApi(build_responses_body, parse_response, ResponsesStreamDecoder),
 }
 
 
@@ -106,9 +92,9 @@ def build_call(
 ) -> Call[ChatResult | PendingResponse]:
     """Build the call for a complete answer; ``kwargs`` override fields of the model."""
     body, controls, candidates = build_request(model, messages, stop, kwargs)
-    api = CHAT_APIS[model.api]
-    parse = partial(build_chat_result, candidates=candidates, parse=api.parse_response)
-    return Call(endpoint=api.endpoint, body=body, controls=controls, parse=parse)
+    parse_response = CHAT_APIS[model.api].parse_response
+    parse = partial(build_chat_result, candidates=candidates, parse=parse_response)
+    return Call(endpoint=ENDPOINTS[model.api], body=body, controls=controls, parse=parse)
 
 
 def build_stream_call(
@@ -124,9 +110,10 @@ def build_stream_call(
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
-    api = CHAT_APIS[model.api]
-    decoder = partial(StreamConverter, candidates=candidates, create_decoder=api.create_decoder)
-    return StreamCall(endpoint=api.endpoint, body=body, controls=controls, create_decoder=decoder)
+    create_decoder = CHAT_APIS[model.api].create_decoder
+    decoder = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
+    endpoint = ENDPOINTS[model.api]
+    return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=decoder)
 
 
 def build_request(
@@ -146,40 +133,15 @@ def build_request(
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
             reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
         controls = model.merge_controls(overrides.get("controls"))
-        candidates = ModelCandidates.from_controls(
-            _get_model_id(model, overrides), model.resolved_client.controls.merge(controls)
-        )
+        model_id = overrides.get("model")
+        model_id = model.model if model_id is None else _ModelOverride(model=model_id).model
+        all_controls = model.resolved_client.controls.merge(controls)
+        candidates = ModelCandidates.from_controls(model_id, all_controls)
         return _build_body(model, messages, overrides, candidates), controls, candidates
     except ValueError as error:
         raise to_input_error(
-            error, endpoint=CHAT_APIS[model.api].endpoint.path, candidates=SUGGESTIBLE_NAMES
+            error, endpoint=ENDPOINTS[model.api].path, candidates=SUGGESTIBLE_NAMES
         ) from None
-
-
-def _build_body(
-    model: ChatOrqFields,
-    messages: Sequence[BaseMessage],
-    overrides: Mapping[str, Any],
-    candidates: ModelCandidates,
-) -> dict[str, Any]:
-    tool_settings = {"parallel_tool_calls": model.parallel_tool_calls, **overrides}
-    chat_body = {
-        "model": candidates.model,
-        "messages": convert_messages(
-            messages, model.tool_media, candidates.primary_provider, model.api
-        ),
-        **_merge_params(ChatParams, model, overrides).build_chat_params(),
-        **build_tool_params(tool_settings, api=model.api),
-    }
-    # Disabled parameters are dropped before the Responses API renames them, and once more
-    # afterwards, because it derives some parameters from others.
-    disabled_params = model.disabled_params
-    body = CHAT_APIS[model.api].build_body(
-        drop_disabled_params(chat_body, disabled_params),
-        drop_disabled_params(_build_responses_params(model, overrides), disabled_params),
-    )
-    body = drop_disabled_params(body, disabled_params)
-    return merge_extra_body(body, get_extra_body(model, overrides))
 
 
 class _ModelOverride(DeferredModel):
@@ -188,9 +150,30 @@ class _ModelOverride(DeferredModel):
     model: ModelId
 
 
-def _get_model_id(model: ChatOrqFields, overrides: Mapping[str, Any]) -> str:
-    override = overrides.get("model")
-    return model.model if override is None else _ModelOverride(model=override).model
+def _build_body(
+    model: ChatOrqFields,
+    messages: Sequence[BaseMessage],
+    overrides: Mapping[str, Any],
+    candidates: ModelCandidates,
+) -> dict[str, Any]:
+    provider, api = candidates.primary_provider, model.api
+    chat_body = {
+        "model": candidates.model,
+        "messages": convert_messages(messages, model.tool_media, provider, api),
+        **_merge_params(ChatParams, model, overrides).build_chat_params(),
+        **build_tool_params(
+            {"parallel_tool_calls": model.parallel_tool_calls, **overrides}, api=api
+        ),
+    }
+    responses_params = _merge_params(ResponsesParams, model, overrides).build_responses_params()
+    if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
+        # The call's reasoning_effort takes precedence over the model's reasoning.effort.
+        responses_params.get("reasoning", {}).pop("effort", None)
+    # Disabled parameters are dropped before the Responses API renames them, and once more
+    # afterwards, because it derives some parameters from others.
+    drop = partial(drop_disabled_params, disabled=model.disabled_params)
+    body = drop(CHAT_APIS[api].build_body(drop(chat_body), drop(responses_params)))
+    return merge_extra_body(body, get_extra_body(model, overrides))
 
 
 def _merge_params(params: type[Params], model: Params, overrides: Mapping[str, Any]) -> Params:
@@ -199,14 +182,6 @@ def _merge_params(params: type[Params], model: Params, overrides: Mapping[str, A
     if names.isdisjoint(overrides):
         return model
     return params(**{name: overrides.get(name, getattr(model, name)) for name in names})
-
-
-def _build_responses_params(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    params = _merge_params(ResponsesParams, model, overrides).build_responses_params()
-    if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
-        # The call's reasoning_effort takes precedence over the model's reasoning.effort.
-        params.get("reasoning", {}).pop("effort", None)
-    return params
 
 
 def build_tool_params(
@@ -245,11 +220,8 @@ def drop_disabled_params(
         for name, value in params.items()
         if name in disabled and (disabled[name] is None or value in (disabled[name] or ()))
     }
-    return {
-        name: value
-        for name, value in params.items()
-        if name not in dropped and _PARAM_DEPENDENCIES.get(name) not in dropped
-    }
+    dropped |= {name for name, needed in _PARAM_DEPENDENCIES.items() if needed in dropped}
+    return {name: value for name, value in params.items() if name not in dropped}
 
 
 def get_streaming_error(params: Mapping[str, Any]) -> str | None:

@@ -60,6 +60,13 @@ def build_chat_result(
     body = parse(response)
     if isinstance(body, PendingResponse):
         return body
+    return convert_completion(body, response, candidates)
+
+
+def convert_completion(
+    body: dict[str, Any], response: Response, candidates: ModelCandidates
+) -> ChatResult:
+    """Convert a completion to the result of a call."""
     metadata = create_response_metadata(body, response, candidates)
     generations: list[ChatGeneration] = []
     choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)

@@ -174,24 +174,13 @@ _CHARS_PER_TOKEN = {
     re.compile(r"[ \t]*[\r\n]+[ \t]*|[ \t]{2,}| (?=\d)"): 80,
 }
 _SCRIPT_RATES = (
-    (0x0250, 1.0),
-    (0x0370, 0.5),  # Greek
+    (0x0250, 0.5),  # Greek and small ranges
     (0x0400, 0.32),  # Cyrillic
-    (0x0530, 0.5),  # Armenian, Hebrew
-    (0x0600, 0.4),  # Arabic
-    (0x0780, 1.0),
-    (0x0900, 0.42),  # Indic scripts
-    (0x0E00, 0.5),  # Thai, Lao
-    (0x0F00, 1.0),
-    (0x2000, 0.7),  # typographic punctuation
-    (0x2070, 1.5),
-    (0x3000, 0.7),  # kana, CJK punctuation
-    (0x3130, 1.3),
-    (0x4E00, 0.8),  # Chinese characters
-    (0xA000, 1.3),
+    (0x0530, 0.42),  # Hebrew, Arabic, Indic scripts, Thai
+    (0x0F00, 0.7),  # typographic punctuation, kana, CJK punctuation
+    (0x3400, 0.8),  # Chinese characters
     (0xAC00, 0.62),  # Hangul
-    (0xD7B0, 1.5),
-    (0xFF00, 0.9),  # full-width forms
+    (0xD7B0, 0.9),  # full-width forms
     (0x10000, 2.5),  # emoji, rare scripts
 )
 """First code point of each range of scripts, and tokens per character in that range."""
