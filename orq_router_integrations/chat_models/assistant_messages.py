@@ -34,26 +34,12 @@ from orq_router_integrations.wire.responses_output import REPLAYED_ITEMS
 
 _IGNORED_TYPES = REPLAYED_ITEMS | {
     # These repeat the ``tool_calls`` of the message.
-    "tool_call",
-    "tool_call_chunk",
-    "invalid_tool_call",
-    "input_json_delta",
-    "function_call",
-    "function_call_signature",
-    "custom_tool_call",
+    *("tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"),
+    *("function_call", "function_call_signature", "custom_tool_call"),
     # Only the provider's own API accepts these, such as calls of server-side tools.
-    "server_tool_call",
-    "server_tool_call_chunk",
-    "server_tool_result",
-    "server_tool_use",
-    "mcp_tool_use",
-    "executable_code",
-    "code_execution_result",
-    "file_search_call",
-    "code_interpreter_call",
-    "container_upload",
-    "guard_content",
-    "reference",
+    *("server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use"),
+    *("mcp_tool_use", "file_search_call", "code_interpreter_call", "executable_code"),
+    *("code_execution_result", "container_upload", "guard_content", "reference"),
 }
 _SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
 _CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
@@ -19,19 +19,9 @@ ToolMedia = Literal["user", "tool", "placeholder"]
 
 
 def _translate_content(message: AIMessage) -> list[ContentBlock]:
-    from orq_router_integrations.chat_models.content_blocks import (  # noqa: PLC0415
-        translate_content,
-    )
+    from orq_router_integrations.chat_models import content_blocks  # noqa: PLC0415
 
-    return translate_content(message)
+    return content_blocks.translate_content(message)
 
 
-def _translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
-    from orq_router_integrations.chat_models.content_blocks import (  # noqa: PLC0415
-        translate_content_chunk,
-    )
-
-    return translate_content_chunk(chunk)
-
-
-register_translator(PROVIDER, _translate_content, _translate_content_chunk)
+register_translator(PROVIDER, _translate_content, _translate_content)

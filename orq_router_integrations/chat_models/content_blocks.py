@@ -24,7 +24,12 @@ Block = dict[str, Any]
 
 
 def translate_content(message: AIMessage) -> list[ContentBlock]:
-    """Create the content blocks of a complete message."""
+    """Create the content blocks of a complete message, or of a chunk."""
+    if isinstance(message, AIMessageChunk):
+        calls = [*message.tool_calls, *message.invalid_tool_calls]
+        is_sum = message.chunk_position == "last" and any(call["id"] for call in calls)
+        if not is_sum:
+            return _translate_chunk(message)
     blocks = list(_iter_content(message))
     signatures = message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}
     for call in message.tool_calls:
@@ -36,15 +41,12 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
     return cast("list[ContentBlock]", blocks)
 
 
-def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
-    """Create the content blocks of a streamed chunk, with the indices by which they are merged.
+def _translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
+    """Create the content blocks of a chunk, with the indices by which they are merged.
 
     The indices are strings because langchain-core would merge a text block and a tool call that
     have the same integer index.
     """
-    tool_calls = [*chunk.tool_calls, *chunk.invalid_tool_calls]
-    if chunk.chunk_position == "last" and any(call["id"] for call in tool_calls):
-        return translate_content(chunk)  # the sum of all chunks of a stream
     blocks = [
         {**block, "index": f"lc_orq_{block['type']}{number or ''}"}
         for number, block in number_by_type(_iter_content(chunk))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -69,7 +70,12 @@ def bind_structured_output(
         return_errors=include_raw,
     )
     bound = model.bind(**method_args, **kwargs)
-    return _include_raw_output(bound, parser) if include_raw else bound | parser
+    if not include_raw:
+        return bound | parser
+    parse = RunnablePassthrough.assign(
+        parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
+    )
+    return RunnableMap(raw=bound) | parse | RunnableGenerator(_move_errors, _amove_errors)
 
 
 def _create_json_schema(schema: OutputSchema | None, method: str) -> tuple[dict[str, Any], bool]:
@@ -149,15 +155,11 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         """Return what has been received so far, or ``None`` if it is not valid yet."""
         if get_refusal(message) is not None:
             return None  # an error at the end of the stream, when the text is complete
-        try:
+        with suppress(ValueError):
             parsed = parse_json_markdown(text) if self.tool_name is None else self._find(message)
-            return (
-                None
-                if parsed is None or (self.is_wrapped and not parsed)
-                else self._convert(parsed)
-            )
-        except ValueError:
-            return None
+            if parsed or not (parsed is None or self.is_wrapped):
+                return self._convert(parsed)
+        return None
 
     def _find(self, message: BaseMessage) -> dict[str, Any] | None:
         """Return the arguments of the first call of the tool."""
@@ -178,22 +180,20 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
             raise RefusalError(refusal or _describe_filter(message), raw_message=message)
         if not text and (invalid_calls := getattr(message, "invalid_tool_calls", None)):
             text = strip_truncation_mark(invalid_calls[0].get("args") or "")
-        preview = repr(
-            text if len(text) <= _MAX_PREVIEW_CHARS else f"{text[:_MAX_PREVIEW_CHARS]}..."
-        )
         try:
             parsed = _parse_json(text) if self.tool_name is None else self._find(message)
-        except ValueError:
-            problem = f"The answer is not complete JSON: {preview}"
-            raise _create_parser_error(problem, text, message) from None
-        requires_dict = self.model is None and not self.is_wrapped
-        if parsed is None or (requires_dict and not isinstance(parsed, dict)):
-            problem = f"The answer does not match the schema: {preview}"
-            raise _create_parser_error(problem, text, message)
-        try:
+            requires_dict = self.model is None and not self.is_wrapped
+            if parsed is None or (requires_dict and not isinstance(parsed, dict)):
+                raise ValueError(f"The answer does not match the schema: {_shorten(text)}")
             return self._convert(parsed)
         except ValueError as error:
-            raise _create_parser_error(str(error), text, message) from None
+            reason = message.response_metadata.get("finish_reason")
+            if is_filtered(reason):
+                raise RefusalError(_describe_filter(message), raw_message=message) from None
+            problem = str(error)
+            if reason == "length":
+                problem += ". It was cut off at the token limit. Increase max_tokens."
+            raise OutputParserException(problem, llm_output=text) from None
 
 
 def _parse_json(text: str) -> Any:
@@ -201,38 +201,21 @@ def _parse_json(text: str) -> Any:
 
     LangChain's parsers repair truncated JSON, so a truncated answer would look complete.
     """
-    try:
-        return loads(text)
-    except ValueError:
-        if code_block := _CODE_FENCE.search(text):
-            return loads(code_block[1])
-        raise
+    code_block = _CODE_FENCE.search(text)
+    for candidate in (text, code_block[1] if code_block else ""):
+        with suppress(ValueError):
+            return loads(candidate)
+    raise ValueError(f"The answer is not complete JSON: {_shorten(text)}")
 
 
-def _create_parser_error(
-    problem: str, text: str, message: BaseMessage
-) -> OutputParserException | RefusalError:
-    reason = message.response_metadata.get("finish_reason")
-    if is_filtered(reason):
-        return RefusalError(_describe_filter(message), raw_message=message)
-    if reason == "length":
-        problem += ". It was cut off at the token limit. Increase max_tokens."
-    return OutputParserException(problem, llm_output=text)
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= _MAX_PREVIEW_CHARS else f"{text[:_MAX_PREVIEW_CHARS]}...")
 
 
 def _describe_filter(message: BaseMessage) -> str:
     reason = message.response_metadata.get("finish_reason")
     problem = "model refused to answer" if reason == "refusal" else "provider filtered the answer"
     return f"The {problem} (finish reason {reason!r})"
-
-
-def _include_raw_output(
-    model: Runnable[Any, Any], parser: Runnable[Any, Any]
-) -> Runnable[Any, Any]:
-    parse = RunnablePassthrough.assign(
-        parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
-    )
-    return RunnableMap(raw=model) | parse | RunnableGenerator(_move_errors, _amove_errors)
 
 
 def _move_errors(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
