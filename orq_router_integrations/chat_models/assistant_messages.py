@@ -5,7 +5,7 @@ tool calls, and reject signatures of other providers. Because the router may use
 answer has the provider that created it in its metadata.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -26,6 +26,7 @@ from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 from orq_router_integrations.wire.model_candidates import get_provider
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
+    REASONING_BLOCK_TYPES,
     SIGNATURE_KWARGS,
     THOUGHT_SIGNATURES_KWARG,
     read_reasoning_part,
@@ -47,6 +48,12 @@ _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have n
 
 _MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _IMAGE_GENERATION = "image_generation_call"
+_SPECIAL_TYPES = {"tool_use", "refusal", "non_standard"}
+_UNWRAPPED_TYPES = {
+    *(*REASONING_BLOCK_TYPES, *_SPECIAL_TYPES, *_MEDIA_TYPES),
+    *(_IMAGE_GENERATION, "text", "output_text"),
+}
+"""Types of blocks that are sent even if they are the value of a ``non_standard`` block."""
 
 
 def convert_assistant_message(
@@ -61,19 +68,19 @@ def convert_assistant_message(
     Reasoning signatures of providers other than ``provider`` are removed. If it is empty, because
     several providers may receive the request, all signatures are removed; ``None`` keeps them.
     """
-    tool_calls = _convert_tool_calls(message)
-    if isinstance(message.content, str) and not (tool_calls or message.additional_kwargs):
+    has_calls = message.tool_calls or message.invalid_tool_calls
+    if isinstance(message.content, str) and not (has_calls or message.additional_kwargs):
         return {"role": "assistant", "content": message.content}  # as in most answers
     content = _AssistantContent(message, provider, api)
     kwargs = content.kwargs
     convert_blocks(content.get_blocks(), content.add_block)
-    tool_calls = tool_calls or content.tool_calls
+    tool_calls = _convert_tool_calls(message, kwargs) or content.tool_calls
     if tool_calls or kwargs.get("item_ids"):
         content.add_stored_reasoning()
-    payload: dict[str, Any] = {"role": "assistant", "content": join_text_parts(content.parts)}
-    payload["content"] = payload["content"] or None
+    payload: dict[str, Any] = {"role": "assistant"}
+    payload["content"] = join_text_parts(content.parts) or None
     if tool_calls:
-        payload["tool_calls"] = _add_thought_signatures(tool_calls, kwargs)
+        payload["tool_calls"] = tool_calls
         if content.reasoning:
             payload["reasoning_content"] = "".join(content.reasoning)
     payload |= {name: items for name in ITEM_KWARGS if (items := as_dicts(kwargs.get(name)))}
@@ -125,16 +132,42 @@ class _AssistantContent:
 
     def add_block(self, block: Any) -> None:
         """Add a content block."""
-        block_type = block.get("type") if isinstance(block, Mapping) else None
+        fields = block if isinstance(block, Mapping) else {}
+        block_type = fields.get("type")
         if not isinstance(block_type, str):
-            if not (isinstance(block, Mapping) and _BEDROCK_CACHE_KEY in block):
+            if _BEDROCK_CACHE_KEY not in fields:
                 self._add_text(block)
         elif (self._is_generated and block_type in _MEDIA_TYPES) or block_type == _IMAGE_GENERATION:
             self.omitted.add(_MEDIA_TYPES.get(block_type, "image"))
-        elif add := _BLOCK_HANDLERS.get(block_type):
-            add(self, block)
+        elif block_type in REASONING_BLOCK_TYPES:
+            self._add_reasoning_block(fields)
+        elif block_type in _SPECIAL_TYPES:
+            self._add_special_block(fields)
         elif block_type not in _IGNORED_TYPES and not block_type.endswith(_SERVER_RESULT_SUFFIX):
             self._add_text(block)
+
+    def _add_special_block(self, block: Mapping[str, Any]) -> None:
+        match block["type"]:
+            case "tool_use":
+                arguments = block.get("input") or {}
+                call = _create_tool_call(block.get("id"), block.get("name"), arguments)
+                self.tool_calls.append(call)
+            case "refusal":
+                if refusal := as_str(block.get("refusal")):  # no API accepts an empty one
+                    self.parts.append({"type": "refusal", "refusal": refusal})
+            case "non_standard":  # of other models, whose blocks it may wrap
+                value = as_dict(block.get("value"))
+                if as_str(value.get("type")) in _UNWRAPPED_TYPES:
+                    self.add_block(value)
+
+    def _add_reasoning_block(self, block: Mapping[str, Any]) -> None:
+        is_accepted = self._accepts_signature(block["type"])
+        if block["type"] == "redacted_thinking":
+            if is_accepted and (data := as_str(block.get("data"))):
+                self._insert_signed({"type": "redacted_reasoning", "data": data})
+        else:
+            text, signature = read_reasoning_part(block)
+            self._add_reasoning(text, signature if is_accepted else "")
 
     def _add_text(self, block: Any) -> None:
         block_type = str(block.get("type")) if isinstance(block, Mapping) else "text"
@@ -148,30 +181,6 @@ class _AssistantContent:
                 "Move it to a human message."
             )
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
-
-    def add_tool_use(self, block: Mapping[str, Any]) -> None:
-        arguments = block.get("input") or {}
-        self.tool_calls.append(_create_tool_call(block.get("id"), block.get("name"), arguments))
-
-    def add_refusal(self, block: Mapping[str, Any]) -> None:
-        if refusal := as_str(block.get("refusal")):  # no API accepts an empty one
-            self.parts.append({"type": "refusal", "refusal": refusal})
-
-    def add_non_standard(self, block: Mapping[str, Any]) -> None:
-        """Add the value of a ``non_standard`` block, if it is a block that can be sent."""
-        value = block.get("value")
-        value_type = value.get("type") if isinstance(value, Mapping) else None
-        if isinstance(value_type, str) and value_type in _UNWRAPPED_TYPES:
-            self.add_block(value)
-
-    def add_thinking(self, block: Mapping[str, Any]) -> None:
-        text, signature = read_reasoning_part(block)
-        self._add_reasoning(text, signature if self._accepts_signature(block["type"]) else "")
-
-    def add_redacted_thinking(self, block: Mapping[str, Any]) -> None:
-        data = as_str(block.get("data"))
-        if data and self._accepts_signature(block["type"]):
-            self._insert_signed({"type": "redacted_reasoning", "data": data})
 
     def _add_reasoning(self, text: str, signature: str) -> None:
         """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
@@ -227,18 +236,6 @@ class _AssistantContent:
         return self._api == CHAT_COMPLETIONS and (not providers or self._provider in providers)
 
 
-_BLOCK_HANDLERS: dict[str, Callable[[_AssistantContent, Mapping[str, Any]], None]] = {
-    "tool_use": _AssistantContent.add_tool_use,
-    "thinking": _AssistantContent.add_thinking,
-    "reasoning": _AssistantContent.add_thinking,
-    "reasoning_content": _AssistantContent.add_thinking,
-    "redacted_thinking": _AssistantContent.add_redacted_thinking,
-    "refusal": _AssistantContent.add_refusal,
-    "non_standard": _AssistantContent.add_non_standard,
-}
-_UNWRAPPED_TYPES = {*_BLOCK_HANDLERS, *_MEDIA_TYPES, _IMAGE_GENERATION, "text", "output_text"}
-
-
 # Signatures
 
 _ROUTER_PROVIDERS: dict[str, tuple[str, ...]] = {
@@ -280,20 +277,10 @@ def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[
     return _ROUTER_PROVIDERS.get(model_provider, (model_provider,))
 
 
-def _add_thought_signatures(
-    calls: list[dict[str, Any]], kwargs: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    signatures = as_dict(kwargs.get(THOUGHT_SIGNATURES_KWARG))
-    for call in calls:
-        if signature := signatures.get(call["id"]):
-            call["extra_content"] = {"google": {"thought_signature": signature}}
-    return calls
-
-
 # Tool calls
 
 
-def _convert_tool_calls(message: AIMessage) -> list[dict[str, Any]]:
+def _convert_tool_calls(message: AIMessage, signatures: Mapping[str, Any]) -> list[dict[str, Any]]:
     valid: list[Any] = message.tool_calls
     invalid: list[Any] = message.invalid_tool_calls
     if not isinstance(message.content, str):
@@ -309,6 +296,10 @@ def _convert_tool_calls(message: AIMessage) -> list[dict[str, Any]]:
             args = call["args"] or ""
             arguments = strip_truncation_mark(args) if isinstance(args, str) else args
             calls.append(_create_tool_call(call["id"], call["name"], arguments))
+    signatures = as_dict(kwargs.get(THOUGHT_SIGNATURES_KWARG))
+    for converted in calls:
+        if signature := signatures.get(converted["id"]):
+            converted["extra_content"] = {"google": {"thought_signature": signature}}
     return calls
 
 
