@@ -280,7 +280,7 @@ def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[
 # Tool calls
 
 
-def _convert_tool_calls(message: AIMessage, signatures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _convert_tool_calls(message: AIMessage, kwargs: Mapping[str, Any]) -> list[dict[str, Any]]:
     valid: list[Any] = message.tool_calls
     invalid: list[Any] = message.invalid_tool_calls
     if not isinstance(message.content, str):
