@@ -41,7 +41,15 @@ def open_decoded(recording: Recording) -> Iterator[WavReader]:
         with map_write_errors("a temporary directory"):
             directory = stack.enter_context(TemporaryDirectory(prefix="orq-audio-"))
         path = Path(directory, "decoded.wav")
-        _decode_to_wav(recording, path)
+        with (
+            _open_container(recording) as (av, container),
+            closing(wave.open(str(path), "wb")) as file,
+        ):
+            file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+            for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
+                for mono in resampler.resample(frame):
+                    file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])
         reader = WavReader.from_recording(create_recording(path))
         assert reader is not None  # noqa: S101 - uncompressed PCM can always be sliced
         yield reader
@@ -63,15 +71,3 @@ def _open_container(recording: Recording) -> Iterator[tuple[Any, Any]]:
             yield av, container
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         raise RouterInputError(f"source: Cannot decode {recording.label}: {error}") from None
-
-
-def _decode_to_wav(recording: Recording, path: Path) -> None:
-    with _open_container(recording) as (av, container):
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        with closing(wave.open(str(path), "wb")) as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
-                for mono in resampler.resample(frame):
-                    file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])

@@ -76,8 +76,14 @@ class MediaData(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    format_field: ClassVar[str]
+    """The field with the format of the data, a key of ``known_suffixes``."""
+
     known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]]
     """File suffixes by format."""
+
+    missing_data_message: ClassVar[str]
+    """Error message for an object with neither data nor a path."""
 
     data: Base64Bytes | None = Field(
         default=None,
@@ -86,15 +92,6 @@ class MediaData(BaseModel):
         repr=False,
     )
     path: str | None = None
-
-    @property
-    def _detected_format(self) -> str | None:
-        """The format of the data, a key of ``known_suffixes``."""
-        return None
-
-    @property
-    def _missing_data_message(self) -> str:
-        return "The media has neither data nor a path. Were they removed from the artifact?"
 
     def read(self) -> bytes:
         """Return the bytes, from memory or from the file.
@@ -123,7 +120,7 @@ class MediaData(BaseModel):
             SavingError: The file could not be written completely.
         """
         target = parse_path(path)
-        warn_if_wrong_suffix(target, self._detected_format, self.known_suffixes)
+        warn_if_wrong_suffix(target, getattr(self, self.format_field), self.known_suffixes)
         with self._open() as source, open_atomic(target, overwrite=overwrite) as file:
             shutil.copyfileobj(source, file)
         return target
@@ -132,7 +129,7 @@ class MediaData(BaseModel):
         if self.data is not None:
             return BytesIO(self.data)
         if self.path is None:
-            raise RouterInputError(self._missing_data_message)
+            raise RouterInputError(self.missing_data_message)
         try:
             return Path(self.path).open("rb")
         except OSError as error:

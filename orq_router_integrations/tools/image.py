@@ -10,14 +10,12 @@ from typing_extensions import TypedDict, Unpack
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
 from orq_router_integrations._integration import reject_unknown_kwargs
-from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
-from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
+from orq_router_integrations.tools.base import OrqTool, map_input_errors, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall, ImageDownload, ImageRegistry
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
-from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
@@ -281,15 +279,6 @@ class OrqImageTool(OrqTool, ImageParams):
         return result
 
     def _prepare(
-        self, operation: ImageOperation, overrides: Mapping[str, Any], **inputs: Any
-    ) -> ImageCall:
-        try:
-            return self._build_call(operation, overrides, **inputs)
-        except ValueError as error:
-            path = operation.endpoint.path
-            raise to_input_error(error, endpoint=path, candidates=OVERRIDES) from None
-
-    def _build_call(
         self,
         operation: ImageOperation,
         overrides: Mapping[str, Any],
@@ -298,27 +287,25 @@ class OrqImageTool(OrqTool, ImageParams):
         image: Any = (),
         mask: Any = None,
     ) -> ImageCall:
-        if operation is not VARIATION and not isinstance(prompt, str):
-            raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
-        reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
-        controls = self.merge_controls(overrides.get("controls"))
-        candidates = ModelCandidates.from_controls(
-            overrides.get("model") or self.model, self.resolved_client.controls.merge(controls)
-        )
-        files: Mapping[str, Sequence[Upload]] = {}
-        if operation.max_images:
+        with map_input_errors(operation.endpoint.path, OVERRIDES):
+            if operation is not VARIATION and not isinstance(prompt, str):
+                raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
+            reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
+            controls = self.merge_controls(overrides.get("controls"))
+            candidates = ModelCandidates.from_controls(
+                overrides.get("model") or self.model, self.resolved_client.controls.merge(controls)
+            )
             loader = ImageLoader(self._registry, self.directory)
-            files = loader.load_files(operation, image, mask)
-        return ImageCall(
-            operation=operation,
-            request=self._build_request(operation, overrides, prompt, candidates),
-            files=files,
-            candidates=candidates,
-            controls=controls,
-            extra_body=self.extra_body,
-            retry_ambiguous=self.retry_ambiguous,
-            directory=self.directory and validate_directory(self.directory),
-        )
+            return ImageCall(
+                operation=operation,
+                files=loader.load_files(operation, image, mask) if operation.max_images else {},
+                request=self._build_request(operation, overrides, prompt, candidates),
+                candidates=candidates,
+                controls=controls,
+                extra_body=self.extra_body,
+                retry_ambiguous=self.retry_ambiguous,
+                directory=self.directory and validate_directory(self.directory),
+            )
 
     def _build_request(
         self,

@@ -10,11 +10,7 @@ from pydantic import Field
 
 from orq_router_integrations.media.atomic_write import parse_path
 from orq_router_integrations.media.mime import IMAGE_TYPES, get_suffixes
-from orq_router_integrations.tools.artifact import (
-    Artifact,
-    MediaData,
-    encode_base64,
-)
+from orq_router_integrations.tools.artifact import Artifact, MediaData, encode_base64
 
 IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
 """File suffixes by MIME type, the preferred one first."""
@@ -52,7 +48,11 @@ class GeneratedImage(MediaData):
     GeneratedImage('img_0123456789ab', at a URL)
     """
 
+    format_field: ClassVar[str] = "mime_type"
     known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = IMAGE_SUFFIXES
+    missing_data_message: ClassVar[str] = (
+        "The image is only available at a URL. Fetch it with OrqImageTool.download()."
+    )
 
     id: str
     url: str | None = None
@@ -69,17 +69,9 @@ class GeneratedImage(MediaData):
         return f"{self.id} ({self._describe(self.url)})"
 
     @property
-    def _missing_data_message(self) -> str:
-        return f"{self.id} is only available at a URL. Fetch it with OrqImageTool.download()."
-
-    @property
     def filename(self) -> str:
         """Default file name: the id and the suffix of the image type."""
         return build_image_filename(self.id, self.mime_type)
-
-    @property
-    def _detected_format(self) -> str | None:
-        return self.mime_type
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write the image to a file, which appears only once it is complete.

@@ -15,7 +15,7 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._integration import reject_unknown_kwargs
-from orq_router_integrations.errors import RouterInputError, to_input_error
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import (
     awrite_chunks,
     map_write_errors,
@@ -24,7 +24,7 @@ from orq_router_integrations.media.atomic_write import (
 )
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
-from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
+from orq_router_integrations.tools.base import OrqTool, map_input_errors, raise_tool_input_errors
 from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES, format_from_path
 from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
@@ -288,13 +288,8 @@ class OrqSpeechTool(OrqTool):
             overrides = {"audio_format": audio_format, **overrides}
         return target, self._prepare(text, overrides)
 
+    @map_input_errors(SPEECH.path, OVERRIDES)
     def _prepare(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
-        try:
-            return self._build_call(text, overrides)
-        except ValueError as error:
-            raise to_input_error(error, endpoint=SPEECH.path, candidates=OVERRIDES) from None
-
-    def _build_call(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
         reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
         if not isinstance(text, str):
             raise ValueError(f"text: Expected a str, got {type(text).__name__}.")

@@ -7,11 +7,7 @@ from typing import ClassVar, Literal
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.tools.artifact import (
-    Artifact,
-    MediaData,
-    encode_base64,
-)
+from orq_router_integrations.tools.artifact import Artifact, MediaData, encode_base64
 from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
 
 DEFAULT_PCM_RATE = 24_000
@@ -58,7 +54,11 @@ class Speech(Artifact, MediaData):
     """
 
     missing_message: ClassVar[str] = "The message contains no speech"
+    format_field: ClassVar[str] = "format"
     known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = AUDIO_SUFFIXES
+    missing_data_message: ClassVar[str] = (
+        "The speech has neither data nor a path. Were they removed from the artifact?"
+    )
 
     type: Literal["audio"] = "audio"
     format: str | None
@@ -87,10 +87,6 @@ class Speech(Artifact, MediaData):
             audio += f" (not {self.requested_format.upper()})"
         location = f"saved as {self.path}" if self.path else "attached"
         return f"The text was spoken: {duration}{audio}, {location}."
-
-    @property
-    def _detected_format(self) -> str | None:
-        return self.format
 
     def blob(self) -> Blob:
         """Convert the speech to a LangChain ``Blob`` for loaders and parsers. PCM becomes WAV.
