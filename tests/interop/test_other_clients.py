@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from support.served_router import serve_router
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.images.drawing import draw_card
+from orq_router_integrations.testing.images.drawing import create_png
 
 pytestmark = pytest.mark.slow
 
@@ -176,7 +176,7 @@ def test_recorded_requests_for_structured_output(http: httpx.Client, name: str) 
 
 def test_forms_of_the_javascript_client(http: httpx.Client) -> None:
     """It repeats ``image[]``, and sends files without a type."""
-    image = draw_card("boat", (64, 64), 1)
+    image = create_png("boat", (64, 64))
     fields = {"model": "openai/gpt-image-1", "prompt": "bird", "input_fidelity": "high"}
     files = [("image[]", (name, io.BytesIO(image), "image/png")) for name in ("a.png", "b.png")]
     edited = http.post("/images/edits", data=fields, files=files)

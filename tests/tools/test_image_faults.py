@@ -29,11 +29,11 @@ from orq_router_integrations.errors import (
     StreamInterruptedError,
 )
 from orq_router_integrations.testing import Fault
-from orq_router_integrations.testing.images.drawing import draw_card
+from orq_router_integrations.testing.images.drawing import create_png
 from orq_router_integrations.tools.image_result import GeneratedImage
 
 GPT = "openai/gpt-image-1"
-ONE, TWO = (draw_card(name * 300, (64, 64), 1) for name in ("one", "two"))
+ONE, TWO = (create_png(name * 300, (64, 64)) for name in ("one", "two"))
 
 
 def create_body(*images: bytes) -> bytes:

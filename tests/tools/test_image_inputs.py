@@ -18,12 +18,12 @@ from support.image_tools import DALLE2, DALLE3, GPT, call_tool, create_tool
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing.images.drawing import draw_card
+from orq_router_integrations.testing.images.drawing import create_png
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.images import MAX_INPUT_BYTES
 
-BOAT = draw_card("boat", (64, 48), 1)
-OTHER = draw_card("other", (32, 32), 1)
+BOAT = create_png("boat", (64, 48))
+OTHER = create_png("other", (32, 32))
 DATA_URL = "data:image/png;base64," + base64.b64encode(BOAT).decode()
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x30\0\x40" + bytes(20)
 

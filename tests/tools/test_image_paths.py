@@ -9,7 +9,7 @@ from support.agent_tools import every_way, invoke_runnable
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing.images.drawing import draw_card
+from orq_router_integrations.testing.images.drawing import create_png
 from orq_router_integrations.tools.image_result import ImageResult
 
 GPT = "openai/gpt-image-1"
@@ -21,7 +21,7 @@ OUTSIDE = "is outside the directory of this tool.*directory=.*pass the ImageResu
 def secret(tmp_path: Path) -> Path:
     """An image outside the directories of all tools."""
     path = tmp_path / "secret.png"
-    path.write_bytes(draw_card("secret", (64, 48), 1))
+    path.write_bytes(create_png("secret", (64, 48)))
     return path
 
 

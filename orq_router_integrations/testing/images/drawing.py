@@ -1,7 +1,7 @@
 """Draw images that contain their prompt, and read it.
 
 With Pillow, an image is a card that shows the prompt, an edit shows its source images, and a
-variation changes their colors. Without Pillow, every image is an empty card. All images store their
+variation changes their colors. Without Pillow, every image is blank. All images store their
 prompt as text, so tests can check which image they got. Drawing is deterministic.
 """
 
@@ -19,7 +19,6 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXT_KEYWORD = "Description"
 """Keyword of the text in a PNG."""
 
-PAPER = (251, 250, 245)
 _CAPTION = re.compile(r" (?:Edit \d+: .*|Variation \d+)\Z", re.DOTALL)
 
 
@@ -35,6 +34,12 @@ class ImageSpec:
     is_transparent: bool = False
     file_format: str = "png"  # jpeg and webp require Pillow
     quality: int = 90
+
+    @property
+    def color(self) -> tuple[int, ...]:
+        """Red, green, blue and alpha of the background, which depend on prompt and number."""
+        seed = f"{self.number}:{self.prompt}".encode("utf-8", "replace")
+        return (0, 0, 0, 0) if self.is_transparent else (*hashlib.sha256(seed).digest()[:3], 255)
 
     @property
     def caption(self) -> str:
@@ -61,9 +66,9 @@ def has_pillow() -> bool:
 
 
 def draw_image(spec: ImageSpec) -> bytes:
-    """Draw an image. Without Pillow, it is an empty card."""
+    """Draw an image. Without Pillow, it is blank."""
     if not has_pillow():
-        return draw_card(spec.text, spec.size, spec.number, is_transparent=spec.is_transparent)
+        return create_png(spec.text, spec.size, spec.color)
     from orq_router_integrations.testing.images import pillow_drawing  # noqa: PLC0415
 
     return pillow_drawing.draw_image(spec)
@@ -98,24 +103,13 @@ def _read_png_text(data: bytes) -> str | None:
     return None
 
 
-def choose_color(text: str, number: int) -> tuple[int, ...]:
-    """Return a color that depends on a text and a number."""
-    return tuple(hashlib.sha256(f"{number}:{text}".encode("utf-8", "replace")).digest()[:3])
-
-
-def draw_card(
-    text: str, size: ImageSize, number: int = 1, *, is_transparent: bool = False
-) -> bytes:
-    """Draw an empty card as a PNG, on a background that depends on a text, and store the text."""
+def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 190, 255)) -> bytes:
+    """Create a PNG in one color (red, green, blue, alpha), and store a text in it."""
     width, height = size
-    background = bytes(4) if is_transparent else bytes([*choose_color(text, number), 255])
-    side, top = width // 8, height // 8
-    edge = b"\0" + background * width
-    card = b"\0" + background * side + bytes([*PAPER, 255]) * (width - 2 * side) + background * side
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),
         b"iTXt": f"{TEXT_KEYWORD}\0\0\0\0\0{text}".encode("utf-8", "replace"),
-        b"IDAT": zlib.compress(edge * top + card * (height - 2 * top) + edge * top),
+        b"IDAT": zlib.compress((b"\0" + bytes(color) * width) * height),
         b"IEND": b"",
     }
     return PNG_SIGNATURE + b"".join(

@@ -8,14 +8,14 @@ default (variations: a URL).
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.metadata import ImageSize, read_image_size
 from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
 from orq_router_integrations.testing.images.drawing import ImageSpec, draw_image, has_pillow
 from orq_router_integrations.testing.routing.endpoint import (
@@ -57,25 +57,23 @@ def _check_size(size: str) -> str:
     return size
 
 
-def _check_image_file(file: FormFile) -> FormFile:
-    mime_type = detect_mime_type(file.data[:16])
-    if mime_type not in {"image/png", "image/jpeg", "image/webp"}:
-        raise ValueError(f"must be PNG, WebP or JPEG, not {mime_type or 'an unknown type'}")
-    if len(file.data) >= MAX_FILE_BYTES:
-        raise ValueError("must be smaller than 50 MB")
-    return file
+def _check_type(*mime_types: str) -> AfterValidator:
+    def check(file: FormFile) -> FormFile:
+        mime_type = detect_mime_type(file.data[:16])
+        if mime_type not in mime_types:
+            raise ValueError(f"must be {' or '.join(mime_types)}, not {mime_type or 'unknown'}")
+        if len(file.data) >= MAX_FILE_BYTES:
+            raise ValueError("must be smaller than 50 MB")
+        return file
 
-
-def _check_mask_file(file: FormFile) -> FormFile:
-    if detect_mime_type(file.data[:16]) != "image/png":
-        raise ValueError("a mask must be a PNG")
-    return file
+    return AfterValidator(check)
 
 
 Size = Annotated[str, AfterValidator(_check_size)]
-ImageFile = Annotated[AnyFile, AfterValidator(_check_image_file)]
-ImageFiles = Annotated[
-    list[ImageFile],
+Prompt = Annotated[str, Field(min_length=1)]
+Image = Annotated[AnyFile, _check_type("image/png", "image/jpeg", "image/webp")]
+Images = Annotated[
+    list[Image],
     Field(min_length=1, max_length=16),
     BeforeValidator(lambda value: [value] if isinstance(value, FormFile) else value),
 ]
@@ -93,35 +91,35 @@ class ImageRequest(EndpointRequest):
     def is_cacheable(self) -> bool:
         return True
 
-    @property
-    def files(self) -> Sequence[FormFile]:
-        """Uploaded images."""
-        return ()
-
 
 class Generation(ImageRequest):
-    prompt: str = Field(min_length=1)
+    prompt: Prompt
     n: Annotated[int, Field(ge=1, le=10)] | None = None
     size: Size | None = None
     quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = None
     style: Literal["vivid", "natural"] | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
     output_format: Literal["png", "jpeg", "webp"] | None = None
-    output_compression: int | None = Field(default=None, ge=0, le=100)
+    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
     moderation: Literal["auto", "low"] | None = None
+
+    def create_spec(self) -> ImageSpec:
+        return ImageSpec(
+            size=_parse_size(self.size),
+            prompt=self.prompt,
+            is_transparent=self.background == "transparent",
+            file_format=(self.output_format or "png") if has_pillow() else "png",
+            quality=self.output_compression or 90,
+        )
 
 
 class Edit(ImageRequest):
-    prompt: str = Field(min_length=1)
+    prompt: Prompt
     size: Size | None = None
-    image: ImageFiles
-    mask: Annotated[AnyFile, AfterValidator(_check_mask_file)] | None = None
+    image: Images
+    mask: Annotated[AnyFile, _check_type("image/png")] | None = None
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
-
-    @property
-    def files(self) -> Sequence[FormFile]:
-        return self.image
 
     @model_validator(mode="after")
     def _check_mask_size(self) -> "Edit":
@@ -131,15 +129,27 @@ class Edit(ImageRequest):
             reject_field("mask", f"must have the size of the image: {image}, not {mask}")
         return self
 
+    def create_spec(self) -> ImageSpec:
+        return ImageSpec(
+            size=_parse_size(self.size),
+            prompt=self.prompt,
+            sources=tuple(file.data for file in self.image),
+            mask=self.mask and self.mask.data,
+        )
+
 
 class Variation(ImageRequest):
-    image: ImageFile
+    image: Image
     size: Literal["256x256", "512x512", "1024x1024"] | None = None
     user: str | None = None
 
-    @property
-    def files(self) -> Sequence[FormFile]:
-        return (self.image,)
+    def create_spec(self) -> ImageSpec:
+        return ImageSpec(size=_parse_size(self.size), sources=(self.image.data,))
+
+
+def _parse_size(size: str | None) -> ImageSize:
+    width, _, height = (DEFAULT_SIZE if size in {None, "auto"} else str(size)).partition("x")
+    return int(width), int(height)
 
 
 AnyRequest = Generation | Edit | Variation
@@ -182,7 +192,7 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         family = next((family for family in _UNSUPPORTED_FIELDS if name.startswith(family)), "")
         if not self._lenient:
             _check_support(request, family, model)
-        spec = _create_spec(request)
+        spec = request.create_spec()
         images = [
             draw_image(replace(spec, number=number)) for number in range(1, (request.n or 1) + 1)
         ]
@@ -232,25 +242,6 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
             "JPEG and WebP require Pillow. Install it with pip install pillow, or use lenient=True "
             "to get a PNG.",
         )
-
-
-def _create_spec(request: AnyRequest) -> ImageSpec:
-    size = DEFAULT_SIZE if request.size in {None, "auto"} else str(request.size)
-    width, _, height = size.partition("x")
-    spec = ImageSpec(
-        size=(int(width), int(height)),
-        prompt=None if isinstance(request, Variation) else request.prompt,
-        sources=tuple(file.data for file in request.files),
-        mask=request.mask.data if isinstance(request, Edit) and request.mask else None,
-    )
-    if not isinstance(request, Generation):
-        return spec
-    return replace(
-        spec,
-        is_transparent=request.background == "transparent",
-        file_format=(request.output_format or "png") if has_pillow() else "png",
-        quality=request.output_compression or spec.quality,
-    )
 
 
 def _build_gpt_image_fields(request: AnyRequest, spec: ImageSpec, count: int) -> dict[str, Any]:

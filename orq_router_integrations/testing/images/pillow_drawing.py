@@ -2,22 +2,16 @@
 
 import io
 import math
-import re
 import textwrap
 import unicodedata
 
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from orq_router_integrations.media.metadata import ImageSize
-from orq_router_integrations.testing.images.drawing import (
-    PAPER,
-    TEXT_KEYWORD,
-    ImageSpec,
-    choose_color,
-)
+from orq_router_integrations.testing.images.drawing import TEXT_KEYWORD, ImageSpec
 
-INK = (32, 34, 44)
+INK, PAPER = (32, 34, 44), (251, 250, 245)
 _EXIF_DESCRIPTION = 0x010E
 _ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for images that it cannot decode."""
@@ -27,7 +21,7 @@ def draw_image(spec: ImageSpec) -> bytes:
     """Draw and encode an image."""
     width, height = spec.size
     if not spec.sources:
-        image = _create_background(spec)
+        image = Image.new("RGBA", spec.size, spec.color)
         box = (width // 8, height // 8, width - width // 8, height - height // 8)
     else:
         image = _change_sources(spec)
@@ -63,36 +57,17 @@ def _encode(image: Image.Image, spec: ImageSpec) -> bytes:
     return file.getvalue()
 
 
-def _create_background(spec: ImageSpec) -> Image.Image:
-    """Create an image in a shade of the first color that the prompt names, or in another one."""
-    if spec.is_transparent:
-        return Image.new("RGBA", spec.size)
-    prompt = spec.prompt or ""
-    color = _find_color(prompt) or choose_color(prompt, spec.number)
-    color = tuple(channel * 4 // (3 + spec.number) for channel in color)
-    return Image.new("RGBA", spec.size, color)
-
-
-def _find_color(text: str) -> tuple[int, ...] | None:
-    """Return the first color with a CSS name in a text."""
-    words = re.findall(r"[a-z]+", text.lower())
-    return next((ImageColor.getrgb(word) for word in words if word in ImageColor.colormap), None)
-
-
 def _change_sources(spec: ImageSpec) -> Image.Image:
-    """Draw the source images in another color, or with a new area where the mask is transparent."""
+    """Draw the source images in other colors, or with a new area where the mask is transparent."""
     image = _join_sources(spec)
     if spec.prompt is None:  # a variation
         *channels, alpha = image.split()
         colors = [channels[(index + spec.number) % 3] for index in range(3)]
         return Image.merge("RGBA", [*colors, alpha])
-    if spec.mask is not None:
-        alpha = _open_image(spec.mask, spec.size).getchannel("A")
-        return Image.composite(
-            image, _create_background(spec), alpha.point(lambda it: it // 128 * 255)
-        )
-    color = _find_color(spec.prompt)
-    return Image.blend(image, Image.new("RGBA", spec.size, color), 0.5) if color else image
+    if spec.mask is None:
+        return image
+    alpha = _open_image(spec.mask, spec.size).getchannel("A").point(lambda it: it // 128 * 255)
+    return Image.composite(image, Image.new("RGBA", spec.size, spec.color), alpha)
 
 
 def _join_sources(spec: ImageSpec) -> Image.Image:

@@ -1,7 +1,7 @@
 """Knowledge bases: POST /v2/knowledge/{id}/search.
 
 The chunks of a knowledge base are scripted. Every search type ranks them by the words that they
-share with the query.
+share with the query. A rerank model that is not enabled is silently ignored, as was observed.
 """
 
 import operator
@@ -52,10 +52,7 @@ class KnowledgeSearchRequest(RequestModel):
 
 
 class KnowledgeBaseIndex:
-    """The scripted knowledge bases.
-
-    A rerank model that is not enabled is silently ignored, as was observed.
-    """
+    """The scripted knowledge bases."""
 
     def __init__(self, bases: KnowledgeBases | None, models: ModelRegistry) -> None:
         self._models = models
@@ -65,37 +62,29 @@ class KnowledgeBaseIndex:
         }
 
     def search(self, id_: str, body: Mapping[str, Any], *, lenient: bool) -> dict[str, Any]:
-        """Return the body of a response.
-
-        Raises:
-            HTTPError: 404, the knowledge base does not exist; 400, the body is invalid.
-        """
+        """Return the body of a response, or raise an error."""
         if id_ not in self._bases:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
         request = validate_body(KnowledgeSearchRequest, body, lenient=lenient)
-        chunks = [
-            {**chunk, "score": round(compute_similarity(request.query, chunk["text"]), 6)}
-            for chunk in self._bases[id_]
-            if matches_filter(chunk["metadata"], request.filter_by)
-        ]
-        chunks = [chunk for chunk in chunks if chunk["score"] >= max(request.threshold, 1e-6)]
-        chunks = sorted(chunks, key=lambda chunk: -chunk["score"])[: request.top_k]
-        rerank = request.rerank_config
+        options, rerank = request.search_options, request.rerank_config
         if rerank and not self._models.is_enabled(rerank.model):
             rerank = None
-        if rerank:
-            chunks = [chunk for chunk in chunks if chunk["score"] >= rerank.threshold]
-            chunks = chunks[: rerank.top_k]
+        score_names = ["search_score", "rerank_score"] if rerank else ["search_score"]
+        threshold = max(request.threshold, rerank.threshold if rerank else 0, 1e-6)
         matches = []
-        for chunk in chunks:
+        for chunk in self._bases[id_]:
+            score = round(compute_similarity(request.query, chunk["text"]), 6)
+            if not matches_filter(chunk["metadata"], request.filter_by) or score < threshold:
+                continue
             match = {"id": chunk["id"], "text": chunk["text"]}
-            if request.search_options.include_metadata:
+            if options.include_metadata:
                 match["metadata"] = chunk["metadata"]
-            if request.search_options.include_scores:
-                names = ["search_score", "rerank_score"] if rerank else ["search_score"]
-                match["scores"] = dict.fromkeys(names, chunk["score"])
-            matches.append(match)
-        return {"matches": matches}
+            if options.include_scores:
+                match["scores"] = dict.fromkeys(score_names, score)
+            matches.append((score, match))
+        matches.sort(key=lambda item: -item[0])
+        limit = min(request.top_k, rerank.top_k if rerank else request.top_k)
+        return {"matches": [match for _, match in matches[:limit]]}
 
 
 def _create_chunk(chunk: "str | Document", id_: str) -> dict[str, Any]:
@@ -120,11 +109,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def matches_filter(metadata: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
-    """Return whether metadata match all conditions.
-
-    Raises:
-        HTTPError: 400, an operator is unknown or does not fit the value.
-    """
+    """Return whether metadata match all conditions, or raise a 400."""
     return all(_matches(metadata, name, condition) for name, condition in conditions.items())
 
 
@@ -134,12 +119,12 @@ def _matches(metadata: Mapping[str, Any], name: str, condition: Any) -> bool:
         return all(results) if name == "and" else any(results)
     if not isinstance(condition, Mapping) or len(condition) != 1:
         reject_field(f"filter_by.{name}", "must be an object with one operator")
-    ((name_of_operator, operand),) = condition.items()
+    ((comparison, operand),) = condition.items()
     value = metadata.get(name)
-    if value is None and name_of_operator in {"gt", "gte", "lt", "lte"}:
+    if value is None and comparison in {"gt", "gte", "lt", "lte"}:
         return False
     try:
-        return _COMPARISONS[name_of_operator](value, operand)
+        return _COMPARISONS[comparison](value, operand)
     except (KeyError, TypeError):
         message = "has an unknown operator or an operand of the wrong type"
         reject_field(f"filter_by.{name}", message)

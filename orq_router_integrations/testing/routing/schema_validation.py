@@ -1,16 +1,21 @@
 """Validate request bodies with pydantic and report errors in the router's format."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 M = TypeVar("M", bound=BaseModel)
-Location = Sequence[int | str]
+Path = tuple[int | str, ...]
+
+_UNKNOWN_FIELD = (
+    "is not a documented field of the router. To ignore such fields, use "
+    "OfflineRouter(lenient=True) or orq-router serve --lenient"
+)
 
 
 class RequestModel(BaseModel):
@@ -26,96 +31,61 @@ def get_member(value: Any, name: str, default: str | None = None) -> Any:
     return getattr(value, name, default)
 
 
-def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool, prefix: str = "") -> M:
+def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
     """Validate a body, or raise a 400 that names the most deeply nested invalid field."""
+    body = _convert_integral_floats(body)
     try:
         return model.model_validate(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    repaired = _repair(body, errors, lenient=lenient)
-    if repaired is not None:
-        return validate_body(model, repaired, lenient=lenient, prefix=prefix)
-    errors_by_path = [
-        (_find_path(body, item["loc"], item["type"]), _describe_error(item)) for item in errors
+    paths = [_find_path(body, item["loc"], item["type"]) for item in errors]
+    unknown = [
+        path for path, item in zip(paths, errors, strict=True) if item["type"] == "extra_forbidden"
     ]
-    steps, message = max(errors_by_path, key=lambda item: len(item[0]))
-    param = _format_path(prefix, steps)
+    if lenient and unknown:
+        for *parents, name in set(unknown):
+            del reduce(getitem, parents, body)[name]
+        return validate_body(model, body, lenient=lenient)
+    path, error = max(zip(paths, errors, strict=True), key=lambda item: len(item[0]))
+    message = _UNKNOWN_FIELD if path in unknown else error["msg"].removeprefix("Value error, ")
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    param = "".join(steps).removeprefix(".")
     raise HTTPError(400, f"{param}: {message}" if param else message, param=param or None)
 
 
-def _describe_error(item: ErrorDetails) -> str:
-    if item["type"] == "extra_forbidden":
-        return (
-            "is not a documented field of the router. To ignore such fields, use "
-            "OfflineRouter(lenient=True) or orq-router serve --lenient"
-        )
-    return item["msg"].removeprefix("Value error, ")
+def _convert_integral_floats(value: Any) -> Any:
+    """Convert 2.0 to 2: JSON does not distinguish them, and the vendor's SDK writes the former."""
+    if isinstance(value, Mapping):
+        return {name: _convert_integral_floats(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_convert_integral_floats(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
 
 
-def _find_path(body: Any, location: Location, error_type: str) -> list[int | str]:
+def _find_path(body: Any, location: Sequence[int | str], error_type: str) -> Path:
     """Translate a pydantic error location to a path in the body.
 
     pydantic inserts the tags of unions into the location, and a tag may equal a key. Of all
     possible paths, the longest one that exists in the body is returned.
     """
-    return max(_iter_paths(body, list(location), error_type), key=len, default=list(location[:1]))
+    paths = _iter_paths(body, tuple(location), error_type)
+    return max(paths, key=len, default=tuple(location[:1]))
 
 
-def _iter_paths(
-    value: Any, location: list[int | str], error_type: str
-) -> Iterator[list[int | str]]:
+def _iter_paths(value: Any, location: Path, error_type: str) -> Iterator[Path]:
     if not location:
-        yield []
+        yield ()
         return
-    step, *remaining = location
+    step, remaining = location[0], location[1:]
     if not remaining and error_type in {"missing", "extra_forbidden"}:
         if isinstance(value, Mapping) and (step in value) != (error_type == "missing"):
-            yield [step]
+            yield (step,)
         return
-    if _contains(value, step):
-        yield from ([step, *path] for path in _iter_paths(value[step], remaining, error_type))
+    is_index = isinstance(value, list) and isinstance(step, int)
+    if is_index or (isinstance(value, Mapping) and step in value):
+        for path in _iter_paths(value[step], remaining, error_type):
+            yield (step, *path)
     if isinstance(step, str):
         yield from _iter_paths(value, remaining, error_type)
-
-
-def _contains(value: Any, step: int | str) -> bool:
-    if isinstance(value, list):
-        return isinstance(step, int)
-    return isinstance(value, Mapping) and step in value
-
-
-def _format_path(prefix: str, steps: Location) -> str:
-    path = prefix
-    for step in steps:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.removeprefix(".")
-
-
-def _repair(
-    body: Mapping[str, Any], errors: Sequence[ErrorDetails], *, lenient: bool
-) -> dict[str, Any] | None:
-    """Convert integral floats to integers and, if lenient, drop unknown fields.
-
-    JSON does not distinguish 2 from 2.0, and the vendor's SDK writes the latter.
-    """
-    integral = [
-        item for item in errors if item["type"] == "int_type" and _is_integral(item["input"])
-    ]
-    unknown = [item for item in errors if lenient and item["type"] == "extra_forbidden"]
-    if not integral and not unknown:
-        return None
-    repaired: dict[str, Any] = copy.deepcopy(dict(body))
-    for item in (*integral, *unknown):
-        *path, last = _find_path(repaired, item["loc"], item["type"])
-        value: Any = repaired
-        for step in path:
-            value = value[step]
-        if item["type"] == "int_type":
-            value[last] = int(item["input"])
-        else:
-            del value[last]
-    return repaired
-
-
-def _is_integral(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer()
