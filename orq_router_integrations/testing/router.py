@@ -37,29 +37,12 @@ from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpo
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBaseIndex, KnowledgeBases
 from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
 from orq_router_integrations.testing.retrieval.rerank import RerankEndpoint
+from orq_router_integrations.testing.routing import http_adapter, platform, request_log
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
-from orq_router_integrations.testing.routing.http_adapter import (
-    Delay,
-    OfflineTransport,
-    create_response,
-    parse_request_body,
-    record_request,
-)
 from orq_router_integrations.testing.routing.model_registry import ModelRegistry
-from orq_router_integrations.testing.routing.platform import (
-    RateLimit,
-    ResponseCache,
-    check_api_key,
-    check_guardrails,
-)
-from orq_router_integrations.testing.routing.request_log import (
-    CallLog,
-    ProviderCall,
-    RecordedRequest,
-)
 from orq_router_integrations.testing.routing.request_routing import (
     LoadBalancerState,
     RequestRouting,
@@ -75,6 +58,10 @@ from orq_router_integrations.wire.endpoints import (
 
 if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
+
+
+Route = tuple[str, str, Callable[..., RouterResponse]]
+"""Method, pattern of the path, and a function that takes the request and the groups of the path."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -144,15 +131,16 @@ class OfflineRouter:
     def __post_init__(self) -> None:
         if self.latency < 0 or self.chunk_latency < 0:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
-        self.log: list[ProviderCall] = CallLog()
-        self.requests: list[RecordedRequest] = []
+        self.log: list[request_log.ProviderCall] = request_log.CallLog()
+        self.requests: list[request_log.RecordedRequest] = []
         self._lock = threading.RLock()
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = ModelRegistry(enabled=self.models)
         self._knowledge = KnowledgeBaseIndex(self.knowledge_bases, self._models)
-        self._limit = RateLimit(limit=self.requests_per_minute, clock=self.clock)
+        self._limit = platform.RateLimit(limit=self.requests_per_minute, clock=self.clock)
         self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
-        self._cache, self._images = ResponseCache(clock=self.clock), ImageHost(clock=self.clock)
+        self._cache = platform.ResponseCache(clock=self.clock)
+        self._images = ImageHost(clock=self.clock)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
         self._compaction = CompactionEndpoint(self._responses, self._models)
         self._handlers: list[EndpointHandler[Any]] = [
@@ -214,9 +202,9 @@ class OfflineRouter:
             raise AssertionError(f"The script was not used completely: {', '.join(unused)}")
 
     @property
-    def transport(self) -> OfflineTransport:
+    def transport(self) -> http_adapter.OfflineTransport:
         """Transport for ``httpx.Client`` and ``httpx.AsyncClient``. It opens no socket."""
-        return OfflineTransport(self.handle, self.latency)
+        return http_adapter.OfflineTransport(self.handle, self.latency)
 
     def client(self, **kwargs: Any) -> "RouterClient":
         """Create a ``RouterClient`` that sends its requests to this router.
@@ -237,7 +225,7 @@ class OfflineRouter:
         """Answer one HTTP request. The transport, not this method, waits for ``latency``."""
         with self._lock:
             request.read()
-            self.requests.append(record_request(request))
+            self.requests.append(http_adapter.record_request(request))
             try:
                 response = self._dispatch(request)
             except HTTPError as error:
@@ -246,14 +234,15 @@ class OfflineRouter:
                 too_deep = HTTPError(400, "the body is nested too deeply")
                 response = RouterResponse(too_deep.to_body(), 400)
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
-            delay = Delay(self.chunk_latency, request)
-            return create_response(response, headers | self._limit.get_headers(), delay)
+            delay = http_adapter.Delay(self.chunk_latency, request)
+            return http_adapter.create_response(
+                response, headers | self._limit.get_headers(), delay
+            )
 
     def _create_trace_id(self) -> str:
         return f"{len(self.requests):032x}"
 
-    def _create_routes(self) -> list[tuple[str, str, Callable[..., RouterResponse]]]:
-        """Return method and path of all endpoints, with functions that take the path's groups."""
+    def _create_routes(self) -> list[Route]:
         prefix = "/(?:v3/router|v2/router)"
         return [
             ("GET", "/v2/model-catalog", self._list_catalog),
@@ -265,7 +254,7 @@ class OfflineRouter:
             *map(self._create_route, self._handlers),
         ]
 
-    def _create_route(self, handler: EndpointHandler[Any]) -> Any:
+    def _create_route(self, handler: EndpointHandler[Any]) -> Route:
         dialects = "|".join(dialect.value for dialect in handler.endpoint.dialects)
         respond = partial(self._handle_post, handler)
         return "POST", f"/({dialects}){handler.endpoint.path}", respond
@@ -278,7 +267,7 @@ class OfflineRouter:
         for method, pattern, respond in self._routes:
             match = re.search(rf"{pattern}\Z", path)
             if match and request.method == method:
-                check_api_key(request, self.api_keys)
+                platform.check_api_key(request, self.api_keys)
                 self._limit.acquire()
                 return respond(request, *map(unquote, match.groups()))
         posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
@@ -291,7 +280,7 @@ class OfflineRouter:
         return RouterResponse(list_catalog(self._models.listed, query))
 
     def _search(self, request: httpx.Request, id_: str) -> RouterResponse:
-        body = parse_request_body(request, KNOWLEDGE_SEARCH)
+        body = http_adapter.parse_request_body(request, KNOWLEDGE_SEARCH)
         return RouterResponse(self._knowledge.search(id_, body, lenient=self.lenient))
 
     def _compact(self, request: httpx.Request) -> RouterResponse:
@@ -312,7 +301,7 @@ class OfflineRouter:
     def _handle_post(
         self, handler: EndpointHandler[Any], http_request: httpx.Request, dialect: str
     ) -> RouterResponse:
-        body = parse_request_body(http_request, handler.endpoint)
+        body = http_adapter.parse_request_body(http_request, handler.endpoint)
         controls, endpoint_fields = split_controls(
             body, handler.endpoint, Dialect(dialect), lenient=self.lenient
         )
@@ -321,7 +310,7 @@ class OfflineRouter:
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
         if request.guarded_text is not None:
-            check_guardrails(controls.guardrails or (), request.guarded_text)
+            platform.check_guardrails(controls.guardrails or (), request.guarded_text)
 
         def respond() -> RouterResponse:
             routing = RequestRouting(

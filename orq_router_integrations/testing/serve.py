@@ -87,12 +87,7 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
     """
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for event in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{event}.complete"})
-            return
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # servers go on if an app does not support "lifespan"
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
         request = await _read_request(scope, receive)
         response = router.handle(request)

@@ -165,15 +165,13 @@ def transcribe(data: bytes) -> Transcript:
         if words is not None:
             spans = [Span(word.text, word.start, word.end) for word in words]
             return Transcript(spans, samples.seconds)
-    info, mime_type = read_audio_info(data), detect_mime_type(data)
-    text, seconds = f"{len(data)} bytes of {mime_type or 'audio'}", None
-    if info and info.seconds is not None:
-        seconds = info.seconds
-        channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
-        text = f"{seconds:.1f} s of audio, {info.sample_rate / 1000:g} kHz {channels}"
-    if mime_type != "audio/wav" and not has_pyav():
-        text += "; install av to transcribe it"
-    return Transcript([Span(f"[offline: {text}]", 0.0, seconds or 0.0)], seconds)
+    info, mime_type = read_audio_info(data), detect_mime_type(data) or "audio"
+    seconds = info.seconds if info else None
+    size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
+    hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
+    return Transcript(
+        [Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)], seconds
+    )
 
 
 def align_text(text: str, data: bytes) -> Transcript:

@@ -40,19 +40,6 @@ class TestAsgiApp:
         assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
         assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
-    async def test_lifespan(self):
-        events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-        sent = []
-
-        async def receive():
-            return events.pop(0)
-
-        async def send(event):
-            sent.append(event["type"])
-
-        await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
-        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-
     async def test_other_protocols_raise(self):
         with pytest.raises(ValueError, match="websocket"):
             await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)

@@ -116,15 +116,10 @@ def test_diarize(send: Send) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "text"),
     [
-        (create_wav(b"\0\x40" * 51_200), "a.wav", "[offline: 3.2 s of audio, 16 kHz mono]"),
-        (
-            create_wav(b"\0\x40" * 8_820, rate=44_100, channels=2),
-            "a.wav",
-            "0.1 s of audio, 44.1 kHz stereo]",
-        ),
+        (create_wav(b"\0\x40" * 51_200), "a.wav", "[offline: 3.2 seconds of audio/wav]"),
         (b"fLaC" + bytes(96), "a.flac", "[offline: 100 bytes of audio/flac]"),
     ],
-    ids=["mono", "stereo", "flac"],
+    ids=["wav", "flac"],
 )
 def test_other_audio_is_described(send: Send, data: bytes, name: str, text: str) -> None:
     assert send(data=data, name=name).json()["text"].endswith(text)
@@ -184,7 +179,7 @@ def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPa
     hint = "install av to transcribe it"
     assert text == f"[offline: {size} bytes of audio/flac; {hint}]"
     assert (
-        f"of audio, 48 kHz mono; {hint}]" in send(data=ENCODED["mp3"], name="a.mp3").json()["text"]
+        f"seconds of audio/mpeg; {hint}]" in send(data=ENCODED["mp3"], name="a.mp3").json()["text"]
     )
     assert send().json()["text"] == TEXT
 

@@ -134,7 +134,7 @@ class Edit(ImageRequest):
             size=_parse_size(self.size),
             prompt=self.prompt,
             sources=tuple(file.data for file in self.image),
-            mask=self.mask and self.mask.data,
+            mask=self.mask.data if self.mask else None,
         )
 
 

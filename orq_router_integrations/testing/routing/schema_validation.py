@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -44,10 +44,11 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
     ]
     if lenient and unknown:
         for *parents, name in set(unknown):
-            del reduce(getitem, parents, body)[name]
+            parent: Any = reduce(getitem, parents, cast("Any", body))
+            del parent[name]
         return validate_body(model, body, lenient=lenient)
-    path, error = max(zip(paths, errors, strict=True), key=lambda item: len(item[0]))
-    message = _UNKNOWN_FIELD if path in unknown else error["msg"].removeprefix("Value error, ")
+    path, details = max(zip(paths, errors, strict=True), key=lambda item: len(item[0]))
+    message = _UNKNOWN_FIELD if path in unknown else details["msg"].removeprefix("Value error, ")
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     param = "".join(steps).removeprefix(".")
     raise HTTPError(400, f"{param}: {message}" if param else message, param=param or None)
