@@ -7,7 +7,7 @@ milliseconds of silence that encoders add at both ends of each chunk.
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from orq_router_integrations.media.mime import (
     DEFAULT_TYPE,
@@ -47,9 +47,6 @@ AUDIO_SUFFIXES = {
 
 _LENGTH_TABLES = (b"Xing", b"Info", b"VBRI")
 _SAMPLE_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
-
-Patch = tuple[int, bytes]
-"""An offset in the finished file, and the bytes to write there."""
 
 
 class AudioFormatError(Exception):
@@ -132,9 +129,8 @@ class AudioJoiner:
         """Measure the data, and return the part that remains when chunks are joined."""
         return data
 
-    def get_patches(self) -> list[Patch]:
-        """Return patches for header fields that are only known at the end."""
-        return []
+    def finish(self, file: BinaryIO) -> None:
+        """Write the header fields that are only known at the end."""
 
 
 class PcmJoiner(AudioJoiner):
@@ -215,16 +211,16 @@ class WavJoiner(PcmJoiner):
             )
         return b""
 
-    def get_patches(self) -> list[Patch]:
+    def finish(self, file: BinaryIO) -> None:
         header = self._header
-        if header is None:
-            return []
-        if self.is_joining:
-            return [(0, build_wav_header(header.format_chunk, self._sample_bytes))]
-        if header.data_size is not None or self.size >= 1 << 32:
-            return []
-        sizes = ((4, self.size - 8), (header.data_offset - 4, self.size - header.data_offset))
-        return [(offset, size.to_bytes(4, "little")) for offset, size in sizes]
+        if header and self.is_joining:
+            file.seek(0)
+            file.write(build_wav_header(header.format_chunk, self._sample_bytes))
+        elif header and header.data_size is None and self.size < 1 << 32:
+            sizes = {4: self.size - 8, header.data_offset - 4: self.size - header.data_offset}
+            for offset, size in sizes.items():
+                file.seek(offset)
+                file.write(size.to_bytes(4, "little"))
 
 
 class Mp3Joiner(AudioJoiner):

@@ -66,7 +66,7 @@ class SpeechCall:
     _chunk: int = 0
     _is_chunk_start: bool = True
     _format: DetectedFormat = field(default_factory=lambda: DetectedFormat(None, ""))
-    _joiner: AudioJoiner | None = None
+    _joiner: AudioJoiner = field(default_factory=AudioJoiner)
 
     @property
     def requested_format(self) -> str:
@@ -74,7 +74,7 @@ class SpeechCall:
 
     @property
     def size(self) -> int:
-        return self._joiner.size if self._joiner else 0
+        return self._joiner.size
 
     def summarize(self) -> str:
         return f"{self.size} bytes of {self._format.format} audio"
@@ -82,8 +82,7 @@ class SpeechCall:
     def iter_calls(self) -> Iterator[StreamCall[bytes]]:
         """Yield the calls. Pass the data of each one to ``add_data`` before advancing."""
         for chunk, request in enumerate(self.requests, start=1):
-            if self._joiner:
-                self._joiner.begin_chunk()
+            self._joiner.begin_chunk()
             self._chunk, self._is_chunk_start = chunk, True
             yield StreamCall(
                 endpoint=SPEECH,
@@ -93,8 +92,7 @@ class SpeechCall:
                 retry_ambiguous=self.retry_ambiguous,
                 is_collected=not self.is_streamed,
             )
-            if self._joiner:
-                self._joiner.end_chunk()
+            self._joiner.end_chunk()
 
     def _create_decoder(self, response: Response) -> SpeechDecoder:
         self._responses[self._chunk - 1 :] = [response]  # replaces the response of a failed attempt
@@ -105,7 +103,7 @@ class SpeechCall:
         if self._is_chunk_start:
             self._is_chunk_start = False
             detected = detect_format(data, self.requested_format, self._responses[-1])
-            if self._joiner is None:
+            if self._chunk == 1:
                 is_joining = len(self.requests) > 1
                 self._format = detected
                 self._joiner = create_joiner(detected, self.pcm_rate, is_joining=is_joining)
@@ -114,7 +112,6 @@ class SpeechCall:
                     f"the audio is {detected.description}, previous chunks are "
                     f"{self._format.description}"
                 )
-        assert self._joiner is not None  # noqa: S101 - created with the first bytes
         return self._joiner.feed(data)
 
     @contextmanager
@@ -156,23 +153,16 @@ class SpeechCall:
         try:
             yield buffer
         except RouterError as error:
-            self._apply_patches(buffer)
+            self._joiner.finish(buffer)
             error.partial_bytes = buffer.getvalue()
             raise
 
-    def _apply_patches(self, file: BinaryIO) -> None:
-        """Write the header fields that are only known at the end."""
-        for offset, data in self._joiner.get_patches() if self._joiner else ():
-            file.seek(offset)
-            file.write(data)
-
     def build_speech(self, file: BinaryIO, path: Path | None = None) -> Speech:
         """Finish the header of the audio in ``file``, and build the result."""
-        self._apply_patches(file)
+        self._joiner.finish(file)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # has readinto()
-        detected = self._format
-        seconds = self._joiner.seconds if self._joiner else None
+        detected, seconds = self._format, self._joiner.seconds
         responses = self._responses
         models = {self.candidates.resolve_model(None, item.headers) for item in responses}
         is_assumed = detected.format == "pcm" and not detected.sample_rate

@@ -1,5 +1,6 @@
 """Formats of generated speech, and joining of chunks: samples and frames are kept exactly."""
 
+import io
 from functools import partial
 
 import pytest
@@ -29,15 +30,14 @@ ONE, TWO, THREE = (
 
 def join(joiner: AudioJoiner, *chunks: bytes, step: int = 97) -> bytes:
     """Join chunks that arrive in steps of some bytes."""
-    file = bytearray()
+    file = io.BytesIO()
     for chunk in chunks:
         joiner.begin_chunk()
         for offset in range(0, len(chunk), step):
-            file += joiner.feed(chunk[offset : offset + step])
+            file.write(joiner.feed(chunk[offset : offset + step]))
         joiner.end_chunk()
-    for offset, data in joiner.get_patches():
-        file[offset : offset + len(data)] = data
-    return bytes(file)
+    joiner.finish(file)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 44, 4096])
