@@ -61,7 +61,7 @@ def build_pdf(content: bytes, header: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (rb"BT (Caf\351 \(x\)) Tj (open \) Tj ET", "Caf351 (x)"),
+        (rb"BT (Caf\351 \(x\)) Tj (open \) Tj ET", "Café (x)"),
         (b"BT " + b"[" * 50_000 + b"(x) Tj", "x"),
         (b"BT " + b"(" * 900_000, ""),
         (b"BT " + b"[(" * 300_000 + b") Tj", ""),

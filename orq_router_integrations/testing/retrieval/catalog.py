@@ -12,16 +12,9 @@ from orq_router_integrations.wire.model_kinds import ModelKind, get_model_kind
 
 MAX_LIMIT = 1000
 
-_ENDPOINTS: dict[ModelKind, str] = {
-    "chat": "chat",
-    "embedding": "embeddings",
-    "image": "images",
-    "moderation": "moderations",
-    "ocr": "ocr",
-    "rerank": "rerank",
-    "speech": "speech",
-    "transcription": "transcriptions",
-}
+_UNCOUNTABLE = {"chat", "ocr", "rerank", "speech"}
+"""Kinds of models that are also the name of an endpoint, without an "s"."""
+
 _MODALITIES: dict[ModelKind, tuple[list[str], list[str]]] = {
     "chat": (["text", "image"], ["text"]),
     "image": (["text", "image"], ["image"]),
@@ -76,7 +69,7 @@ def create_entry(model: str) -> dict[str, Any]:
         "name": name,
         "description": f"An offline {kind} model",
         "provider": {"id": provider, "logo": ""},
-        "endpoints": [_ENDPOINTS[kind]],
+        "endpoints": [kind if kind in _UNCOUNTABLE else f"{kind}s"],
         "modalities": {"input": inputs, "output": outputs},
         "offering_of": model,
         "supported_parameters": parameters if kind == "chat" else [],

@@ -21,11 +21,11 @@ def count_features(text: str) -> dict[str, float]:
     """
     weights: Counter[str] = Counter()
     for word in re.findall(r"\w+", text.casefold()):
-        if not word.isascii():
-            weights.update(word[start : start + 2] for start in range(len(word) - 1))
-        weights[word] += 1 if len(word) <= 3 else 5
+        pairs = [] if word.isascii() else [word[i : i + 2] for i in range(len(word) - 1)]
+        weights.update(pairs * 10)
+        weights[word] += 2 if len(word) <= 3 else 10
         if len(word) > _STEM_CHARS:
-            weights[word[:_STEM_CHARS]] += 2
+            weights[word[:_STEM_CHARS]] += 5
     return {name: math.sqrt(weight) for name, weight in weights.items()} or {text: 1.0}
 
 
