@@ -75,7 +75,7 @@ class TestResponseObject:
         assert usage["input_tokens"] == 103
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
         assert usage["input_tokens_details"]["cached_tokens"] == 0
-        assert usage["output_tokens_details"] == {"reasoning_tokens": 0}
+        assert usage["output_tokens_details"]["reasoning_tokens"] == 0
         assert usage["input_cost"] == pytest.approx(103e-6)
         assert usage["total_cost"] == pytest.approx(usage["input_cost"] + usage["output_cost"])
 
@@ -156,7 +156,7 @@ class TestScriptedAnswers:
         answers = {"hi": Answer("a", usage=usage)}
         responses = create_responses(answers=answers).complete()["usage"]
         assert (responses["input_tokens"], responses["input_cost"]) == (1000, pytest.approx(1e-3))
-        assert responses["output_tokens_details"] == {"reasoning_tokens": 9}
+        assert responses["output_tokens_details"]["reasoning_tokens"] == 9
         chat = create_chat(answers=answers).complete()["usage"]
         assert chat["prompt_tokens"] == 1000
         assert chat["completion_tokens_details"]["reasoning_tokens"] == 9

@@ -73,16 +73,16 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
 
 
 def _create_text(prompt: Prompt, model: str) -> str:
-    schema = prompt.json_schema
-    if prompt.json_param is None:
+    if prompt.json_output is None:
         # Clients without tools ask for a code block, with a schema in the text.
         schema = find_json_schema(prompt.all_text) if "```json" in prompt.all_text else None
         if schema is None:
             return _describe_request(prompt, model)
         return f"```json\n{_to_json(_create_value(schema, prompt, 'messages'))}\n```"
+    param, schema = prompt.json_output
     schema = schema or find_json_schema(prompt.all_text)
     if schema is not None:
-        return _to_json(_create_value(schema, prompt, prompt.json_param))
+        return _to_json(_create_value(schema, prompt, param))
     keys = [key for key in find_quoted(prompt.all_text) if _KEY.fullmatch(key)]
     return _to_json({key: f"offline {key}" for key in keys} or {"answer": model})
 

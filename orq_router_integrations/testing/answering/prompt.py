@@ -1,7 +1,7 @@
 """What a request asks of a model, in one form for /chat/completions and /responses.
 
 Requests are read from their JSON after it was validated. Fields with the same meaning often have
-different names on the two endpoints, but no name has two meanings.
+different names on the two endpoints, but each name has one meaning.
 """
 
 import math
@@ -104,14 +104,10 @@ def read_message(item: Mapping[str, Any]) -> Message:
     )
 
 
-def read_messages(body: Mapping[str, Any]) -> list[Message]:
-    """Return the messages of a request body, the instructions first."""
-    content = body.get("messages") or body.get("input") or ()
-    items = [{"role": "user", "content": content}] if isinstance(content, str) else content
-    messages = [message for message in map(read_message, items) if message.role]
-    if body.get("instructions") is not None:
-        messages.insert(0, Message(role="system", text=body["instructions"]))
-    return messages
+def list_items(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages or input items of a request."""
+    content = body.get("messages") or body.get("input") or []
+    return [{"role": "user", "content": content}] if isinstance(content, str) else content
 
 
 def find_orphan_result(items: Iterable[Mapping[str, Any]]) -> int | None:
@@ -124,35 +120,27 @@ def find_orphan_result(items: Iterable[Mapping[str, Any]]) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a request asks of a model.
+    """What a request asks of a model, read from the body that the provider receives.
 
     Attributes:
+        body: The request body.
         messages: The conversation, the instructions first.
         tools: All tools as they were sent, including those that the router runs.
         choice: Whether tools may or must be called: ``none``, ``auto`` or ``required``.
         forced_tool: Name of the tool that must be called.
-        json_param: Field of the request that asks for JSON; ``None`` for plain text.
-        json_schema: JSON schema of the output; ``None`` for any object.
-        reasoning: The request's reasoning setting; ``None`` without one.
-        stop_sequences: Strings that end the answer.
-        token_limit: Maximum number of tokens of the answer.
-        cache_key: Name of a provider's prompt cache.
-        caches_everything: Whether the entire prompt is marked for the provider's cache.
     """
 
-    messages: list[Message]
-    tools: Sequence[Mapping[str, Any]]
-    choice: str
-    forced_tool: str | None
-    json_param: str | None
-    json_schema: Mapping[str, Any] | None
-    reasoning: str | None
-    stop_sequences: Sequence[str]
-    token_limit: int | None
-    cache_key: str | None
-    caches_everything: bool
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        choice = body.get("tool_choice") or "auto"
+        is_forced = isinstance(choice, Mapping)
+        self.body = body
+        self.messages = [item for item in map(read_message, list_items(body)) if item.role]
+        if body.get("instructions") is not None:
+            self.messages.insert(0, Message(role="system", text=body["instructions"]))
+        self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
+        self.choice = "required" if is_forced else choice
+        self.forced_tool = choice.get("function", choice)["name"] if is_forced else None
 
     @property
     def functions(self) -> list[Mapping[str, Any]]:
@@ -200,14 +188,37 @@ class Prompt:
         if self.choice == "required" and not self.tools:
             reject_field("tool_choice", "'required' needs at least one tool. Send tools")
 
+    @property
+    def json_output(self) -> tuple[str, Mapping[str, Any] | None] | None:
+        """The field that asks for JSON, and the schema; ``None`` for plain text."""
+        match self.body:
+            case {"response_format": {"type": "json_schema", "json_schema": json_schema}}:
+                return "response_format", json_schema.get("schema")
+            case {"response_format": {"type": "json_object"}}:
+                return "response_format", None
+            case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
+                return "text.format", schema
+        return None
+
+    @property
+    def reasoning(self) -> str | None:
+        """The request's reasoning setting; ``None`` without one."""
+        effort = (self.body.get("reasoning") or {}).get("effort")
+        thinking = (self.body.get("thinking") or {}).get("type")
+        for setting in (self.body.get("reasoning_effort"), effort, thinking):
+            if setting not in {None, "none", "disabled"}:
+                return str(setting)
+        return None
+
     def truncate(self, answer: Answer) -> Answer:
         """Truncate an answer at the first stop sequence and at the token limit."""
-        text = answer.text
-        for stop in filter(None, self.stop_sequences):
-            text = text.partition(stop)[0]
-        if self.token_limit is None:
+        text, stop = answer.text, self.body.get("stop") or self.body.get("stop_sequences") or ()
+        for sequence in filter(None, [stop] if isinstance(stop, str) else stop):
+            text = text.partition(sequence)[0]
+        limit = next(filter(None, map(self.body.get, _LIMITS)), None)
+        if limit is None:
             return replace(answer, text=text)
-        max_chars = self.token_limit * CHARS_PER_TOKEN
+        max_chars = limit * CHARS_PER_TOKEN
         remaining, calls = max_chars - len(text), []
         for call in answer.calls:
             if remaining > 0:
@@ -217,43 +228,6 @@ class Prompt:
             remaining -= len(call.arguments_json)
         reason = answer.finish_reason or ("length" if remaining < 0 else None)
         return replace(answer, text=text[:max_chars], tool_calls=calls, finish_reason=reason)
-
-
-def read_prompt(body: Mapping[str, Any]) -> Prompt:
-    """Read the body that a provider receives."""
-    choice = body.get("tool_choice") or "auto"
-    forced_tool = choice.get("function", choice)["name"] if isinstance(choice, Mapping) else None
-    stop = body.get("stop") or body.get("stop_sequences") or ()
-    effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
-    thinking = (body.get("thinking") or {}).get("type")
-    json_param, json_schema = _read_json_output(body)
-    return Prompt(
-        messages=read_messages(body),
-        tools=body.get("tools") or (),
-        choice="required" if forced_tool else choice,
-        forced_tool=forced_tool,
-        json_param=json_param,
-        json_schema=json_schema,
-        reasoning=next(
-            (it for it in (effort, thinking) if it not in {None, "none", "disabled"}), None
-        ),
-        stop_sequences=[stop] if isinstance(stop, str) else stop,
-        token_limit=next(filter(None, map(body.get, _LIMITS)), None),
-        cache_key=body.get("prompt_cache_key"),
-        caches_everything=bool(body.get("cache_control")),
-    )
-
-
-def _read_json_output(body: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any] | None]:
-    """Return the field that asks for JSON, and the schema."""
-    match body:
-        case {"response_format": {"type": "json_schema", "json_schema": json_schema}}:
-            return "response_format", json_schema.get("schema")
-        case {"response_format": {"type": "json_object"}}:
-            return "response_format", None
-        case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
-            return "text.format", schema
-    return None, None
 
 
 def substitute_variables(value: Any, variables: Mapping[str, Any]) -> Any:

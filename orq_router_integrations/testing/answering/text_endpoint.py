@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
-from orq_router_integrations.testing.answering.prompt import Prompt, read_prompt
+from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.usage import UsageCounter
 from orq_router_integrations.testing.routing.endpoint import (
@@ -37,7 +37,7 @@ class TextEndpoint(EndpointHandler[R]):
     def respond(self, request: R, model: str) -> RouterResponse:
         """Return the scripted or the default answer, truncated to the request's limits."""
         body = request.build_provider_body(model)
-        prompt = read_prompt(body)
+        prompt = Prompt(body)
         scripted = self._script.take_answer(body, model, prompt.last_user_text, prompt)
         answer = prompt.truncate(scripted or create_default_answer(prompt, model))
         return self.build_response(request, model, prompt, answer)

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
@@ -11,7 +10,7 @@ from orq_router_integrations.testing.answering.prompt import Prompt, estimate_to
 from orq_router_integrations.testing.media.attachment import AUDIO_TOKENS
 from orq_router_integrations.testing.media.audio import SAMPLE_RATE
 
-_CHAT_NAMES = {
+CHAT_NAMES = {
     "input_tokens": "prompt_tokens",
     "output_tokens": "completion_tokens",
     "input_tokens_details": "prompt_tokens_details",
@@ -19,20 +18,7 @@ _CHAT_NAMES = {
 }
 """Names of usage fields on /chat/completions by their names on /responses."""
 
-_OTHER_NAMES = _CHAT_NAMES | {chat: name for name, chat in _CHAT_NAMES.items()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Token counts. All but the first two are part of these."""
-
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    cache_creation_tokens: int
-    audio_input_tokens: int
-    reasoning_tokens: int
-    audio_output_tokens: int
+_NAMES = {chat_name: name for name, chat_name in CHAT_NAMES.items()}
 
 
 class UsageCounter:
@@ -41,8 +27,8 @@ class UsageCounter:
     def __init__(self) -> None:
         self._cached_prefixes: set[tuple[object, ...]] = set()
 
-    def count(self, prompt: Prompt, answers: Sequence[Answer], model: str) -> Usage:
-        """Count the tokens of a request and its answers."""
+    def count(self, prompt: Prompt, answers: Sequence[Answer], model: str) -> dict[str, Any]:
+        """Return the usage of a request and its answers in the format of /responses."""
         cached, created = self._count_cached(prompt, model)
         attachments = [item for message in prompt.messages for item in message.attachments]
         audio_input = sum(attachment.audio_tokens for attachment in attachments)
@@ -50,24 +36,32 @@ class UsageCounter:
         audio_bytes = sum(len(answer.audio or b"") for answer in answers)
         audio_output = math.ceil(AUDIO_TOKENS * audio_bytes / (2 * SAMPLE_RATE))
         text = sum(max(1, _count_text_tokens(answer)) for answer in answers)
-        return Usage(
-            input_tokens=_count_prefix(prompt, len(prompt.messages)) + audio_input,
-            output_tokens=text + reasoning + audio_output,
-            cached_tokens=cached,
-            cache_creation_tokens=created,
-            audio_input_tokens=audio_input,
-            reasoning_tokens=reasoning,
-            audio_output_tokens=audio_output,
-        )
+        input_tokens = _count_prefix(prompt, len(prompt.messages)) + audio_input
+        output_tokens = text + reasoning + audio_output
+        usage = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "total_tokens": input_tokens + output_tokens,
+            "input_tokens_details": {
+                "cached_tokens": cached,
+                "cache_creation_tokens": created,
+                "audio_tokens": audio_input,
+            },
+            "output_tokens_details": {
+                "reasoning_tokens": reasoning,
+                "audio_tokens": audio_output,
+            },
+        }
+        return _override(usage, answers[0].usage or {})
 
     def _count_cached(self, prompt: Prompt, model: str) -> tuple[int, int]:
         """Count the tokens that a request reads from the cache and writes to it."""
-        caches_all = prompt.caches_everything or bool(prompt.cache_key)
+        key = prompt.body.get("prompt_cache_key")
+        caches_all = bool(key or prompt.body.get("cache_control"))
         marks = [caches_all or message.ends_cached_prefix for message in prompt.messages]
         length = max((number for number, mark in enumerate(marks, start=1) if mark), default=0)
         prefixes = {
-            number: (model, prompt.cache_key, *prompt.messages[:number])
-            for number in range(1, length + 1)
+            number: (model, key, *prompt.messages[:number]) for number in range(1, length + 1)
         }
         known = [number for number in prefixes if prefixes[number] in self._cached_prefixes]
         self._cached_prefixes.update(prefixes.values())
@@ -86,10 +80,10 @@ def _count_text_tokens(answer: Answer) -> int:
     return estimate_tokens(answer.text) + estimate_tokens(answer.refusal or "") + calls
 
 
-def override_usage(usage: dict[str, Any], over: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Apply scripted usage fields in the format of either endpoint; nested details are merged."""
-    for key, value in (over or {}).items():
-        name = key if key in usage else _OTHER_NAMES.get(key, key)
+def _override(usage: dict[str, Any], scripted: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply scripted fields in the format of either endpoint; nested details are merged."""
+    for key, value in scripted.items():
+        name = _NAMES.get(key, key)
         has_details = isinstance(value, Mapping) and isinstance(usage.get(name), Mapping)
         usage[name] = {**usage[name], **value} if has_details else value
     return usage

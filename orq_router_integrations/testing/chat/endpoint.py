@@ -9,7 +9,6 @@ from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
     Prompt,
     find_orphan_result,
-    read_prompt,
     substitute_variables,
 )
 from orq_router_integrations.testing.answering.text_endpoint import (
@@ -20,7 +19,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_fragments,
     split_words,
 )
-from orq_router_integrations.testing.answering.usage import Usage, override_usage
+from orq_router_integrations.testing.answering.usage import CHAT_NAMES
 from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
 from orq_router_integrations.testing.media.audio import create_tone, create_wav
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
@@ -51,7 +50,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         if controls.variables:
             fields["messages"] = substitute_variables(fields["messages"], controls.variables)
             request = validate_body(ChatRequest, fields, lenient=lenient)
-        read_prompt(fields).check_tool_choice()
+        Prompt(fields).check_tool_choice()
         _check_combinations(request, fields)
         return request
 
@@ -71,7 +70,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "model": get_provider_model_name(model),
             "system_fingerprint": "offline",
         }
-        total = {"usage": override_usage(_build_usage(usage), answer.usage)}
+        total = {"usage": {CHAT_NAMES.get(name, name): value for name, value in usage.items()}}
         if not request.is_streamed:
             choice = {"message": message, "finish_reason": reason, **_wrap_logprobs(logprobs)}
             choices = [{"index": index, **choice} for index in indexes]
@@ -189,22 +188,3 @@ def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _wrap_logprobs(items: list[dict[str, Any]] | None) -> dict[str, Any]:
     return {} if items is None else {"logprobs": {"content": items, "refusal": None}}
-
-
-def _build_usage(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_creation_tokens": usage.cache_creation_tokens,
-            "audio_tokens": usage.audio_input_tokens,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_tokens,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-            "audio_tokens": usage.audio_output_tokens,
-        },
-    }

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orq_router_integrations.testing.answering.prompt import read_prompt
+from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.media.attachment import decode_base64
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
@@ -311,7 +311,7 @@ class ChatRequest(TextRequest):
 
     @property
     def guarded_text(self) -> str:
-        return read_prompt(self.model_dump(exclude_unset=True)).last_user_text
+        return Prompt(self.model_dump(exclude_unset=True)).last_user_text
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)

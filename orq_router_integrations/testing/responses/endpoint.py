@@ -9,24 +9,24 @@ Choices where the documentation is silent:
 * A stream that breaks is not stored.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
     Prompt,
     find_orphan_result,
-    read_prompt,
+    list_items,
     substitute_variables,
 )
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import EPOCH, TextEndpoint
 from orq_router_integrations.testing.responses.response import (
+    add_costs,
     build_object,
     build_output,
     build_unfinished,
-    build_usage,
     create_error_event,
     iter_events,
 )
@@ -124,7 +124,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
             text = substitute_variables(request.instructions, variables)
             request = request.model_copy(update={"instructions": text})
         fields = request.model_dump(exclude_unset=True, by_alias=True)
-        read_prompt(fields).check_tool_choice()
+        Prompt(fields).check_tool_choice()
         earlier, items = self.load_conversation(fields)
         return ResponsesCall.model_construct(
             model=request.model,
@@ -151,7 +151,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
             completed_at=None if reason else EPOCH + number,
             incomplete_details={"reason": reason} if reason else None,
             output=output,
-            usage=build_usage(self._usage_counter.count(prompt, [answer], model), answer),
+            usage=add_costs(self._usage_counter.count(prompt, [answer], model), answer),
         )
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
@@ -182,13 +182,11 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         """Return the items of earlier responses and those of a request."""
         previous = fields.get("previous_response_id")
         earlier = [] if previous is None else self.store.get_conversation(previous)
-        content = fields.get("input") or []
-        items = [{"role": "user", "content": content}] if isinstance(content, str) else content
         items = [
             self.store.get_item(item.get("id"), f"input[{index}].id")
             if item.get("type") == "item_reference"
             else item
-            for index, item in enumerate(items)
+            for index, item in enumerate(list_items(fields))
         ]
         orphan = find_orphan_result([*earlier, *items])
         if orphan is not None:
@@ -214,45 +212,39 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         )
 
 
-@dataclass(slots=True)
-class StoredResponse:
-    """A stored response. It is pending until a GET has returned it as in progress."""
-
-    body: dict[str, Any]
-    conversation: Sequence[Item]
-    is_pending: bool
-
-
 class ResponseStore:
-    def __init__(self) -> None:
-        self._responses: dict[str, StoredResponse] = {}
-        self._items: dict[str, Item] = {}
+    """Stored responses, for GET /responses/{id} and ``previous_response_id``."""
 
-    def save(self, body: dict[str, Any], conversation: Sequence[Item], *, is_pending: bool) -> None:
-        self._responses[body["id"]] = StoredResponse(body, conversation, is_pending)
-        items = [*conversation, *body["output"]]
+    def __init__(self) -> None:
+        self._responses: dict[str, dict[str, Any]] = {}
+        self._conversations: dict[str, list[Item]] = {}
+        self._items: dict[str, Item] = {}
+        self._pending: set[str] = set()
+
+    def save(self, body: dict[str, Any], conversation: list[Item], *, is_pending: bool) -> None:
+        self._responses[body["id"]] = body
+        self._conversations[body["id"]] = items = conversation + body["output"]
         self._items.update({item["id"]: item for item in items if item.get("id") is not None})
+        if is_pending:
+            self._pending.add(body["id"])
 
     def poll(self, id_: str) -> dict[str, Any]:
-        """Return the current state of a response, and advance a pending one by one status."""
-        stored = self._responses.get(id_)
-        if stored is None:
+        """Return a response. A pending one is first returned as in progress."""
+        if id_ not in self._responses:
             raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
-        if stored.is_pending:
-            stored.is_pending = False
-            return build_unfinished(stored.body, "in_progress")
-        return stored.body
+        if id_ in self._pending:
+            self._pending.remove(id_)
+            return build_unfinished(self._responses[id_], "in_progress")
+        return self._responses[id_]
 
     def get_conversation(self, id_: str) -> list[Item]:
         """Return the items of the conversation up to and including a response."""
-        stored = self._responses.get(id_)
-        if stored is None:
+        if id_ not in self._responses:
             reject_field("previous_response_id", f"response {id_!r} is not stored")
-        if stored.is_pending or stored.body["status"] == "failed":
+        if id_ in self._pending or self._responses[id_]["status"] == "failed":
             reject_field("previous_response_id", f"{id_!r} is not completed")
-        return [*stored.conversation, *stored.body["output"]]
+        return self._conversations[id_]
 
     def get_item(self, id_: str | None, param: str) -> Item:
-        """Return a stored item."""
         item = self._items.get(id_ or "")
         return item or reject_field(param, f"item {id_!r} is not in any stored response")

@@ -11,7 +11,6 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_fragments,
     split_words,
 )
-from orq_router_integrations.testing.answering.usage import Usage, override_usage
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
 
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
@@ -148,27 +147,17 @@ def build_unfinished(body: Mapping[str, Any], status: str) -> dict[str, Any]:
     return {**body, **_UNFINISHED, "status": status}
 
 
-def build_usage(usage: Usage, answer: Answer) -> dict[str, Any]:
-    """Return the ``usage`` of a response, with the fields scripted by the answer."""
-    body: dict[str, Any] = {
-        "input_tokens": usage.input_tokens,
-        "input_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_creation_tokens": usage.cache_creation_tokens,
-            "cache_write_tokens": usage.cache_creation_tokens,
-        },
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
-    if searches := sum(call.name in SEARCH_TOOLS for call in answer.calls):
-        body["server_tool_use"] = {"web_search_requests": searches}
-    body = override_usage(body, answer.usage)
-    input_cost = round((body["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
-    output_cost = round((body["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
+def add_costs(usage: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    """Add costs and further fields to the usage of a response, except those it already has."""
+    details = usage["input_tokens_details"]
+    details = {"cache_write_tokens": details["cache_creation_tokens"], **details}
+    input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
+    output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
     total_cost = round(input_cost + output_cost, 9)
     costs = {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}
-    return costs | body
+    searches = sum(call.name in SEARCH_TOOLS for call in answer.calls)
+    tools = {"server_tool_use": {"web_search_requests": searches}} if searches else {}
+    return {**costs, **tools, **usage, "input_tokens_details": details}
 
 
 _STREAMED = {
