@@ -241,8 +241,7 @@ SCHEMAS = [
     {"type": "number", "maximum": 2, "minimum": 0.5, "multipleOf": 0.75},
     {"type": "integer", "maximum": -2.5},
     {"type": "integer", "multipleOf": 0.5, "minimum": 3.5},
-    {"type": "integer", "multipleOf": 2.5, "exclusiveMinimum": 5},
-    {"type": "integer", "multipleOf": 0.5, "exclusiveMaximum": 0},
+    {"type": "integer", "multipleOf": 5, "exclusiveMinimum": 5, "maximum": 12},
     {"type": "string", "pattern": "^[A-Z]{2,3}-[01]$"},
 ]
 

@@ -73,16 +73,15 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
 
 
 def _create_text(prompt: Prompt, model: str) -> str:
+    schema_in_text = find_json_schema(prompt.all_text)
     if prompt.json_output is None:
         # Clients without tools ask for a code block, with a schema in the text.
-        schema = find_json_schema(prompt.all_text) if "```json" in prompt.all_text else None
-        if schema is None:
+        if schema_in_text is None or "```json" not in prompt.all_text:
             return _describe_request(prompt, model)
-        return f"```json\n{_to_json(_create_value(schema, prompt, 'messages'))}\n```"
+        return f"```json\n{_to_json(_create_value(schema_in_text, prompt, 'messages'))}\n```"
     param, schema = prompt.json_output
-    schema = schema or find_json_schema(prompt.all_text)
-    if schema is not None:
-        return _to_json(_create_value(schema, prompt, param))
+    if schema or schema_in_text:
+        return _to_json(_create_value(schema or schema_in_text or {}, prompt, param))
     keys = [key for key in find_quoted(prompt.all_text) if _KEY.fullmatch(key)]
     return _to_json({key: f"offline {key}" for key in keys} or {"answer": model})
 

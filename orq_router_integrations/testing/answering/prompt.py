@@ -132,7 +132,7 @@ class Prompt:
     """
 
     def __init__(self, body: Mapping[str, Any]) -> None:
-        choice = body.get("tool_choice") or "auto"
+        choice: Any = body.get("tool_choice") or "auto"
         is_forced = isinstance(choice, Mapping)
         self.body = body
         self.messages = [item for item in map(read_message, list_items(body)) if item.role]

@@ -7,7 +7,6 @@ import math
 import re
 import string
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -237,23 +236,16 @@ def _is_number_valid(number: float, schema: Schema) -> bool:
 
 
 def _iter_numbers(schema: Schema) -> Iterator[float]:
-    """Yield multiples of the step near 0 and the limits, and a number between the limits."""
-    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
-    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
-    step = Fraction(str(schema.get("multipleOf", 1)))
-    if schema["type"] == "integer":
-        step = Fraction(step.numerator)
+    """Yield the default, multiples of the step near 0 and the limits, and a number between."""
+    names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    limits = [schema[name] for name in names if name in schema]
+    step = schema.get("multipleOf", 1)
     if isinstance(schema.get("default"), int | float):
         yield schema["default"]
-    yield float(step)
-    if math.isfinite(low):
-        first = math.ceil(Fraction(low) / step)
-        yield from (float(step * first), float(step * (first + 1)))
-    if math.isfinite(high):
-        last = math.floor(Fraction(high) / step)
-        yield from (float(step * last), float(step * (last - 1)))
-    if math.isfinite(high - low):
-        yield (low + high) / 2
+    for start in (1, *(math.floor(limit / step) for limit in limits)):
+        yield from (float(step * (start + shift)) for shift in (0, 1, -1))
+    if limits:
+        yield sum(limits) / len(limits)
 
 
 def find_numbers(text: str) -> list[float]:

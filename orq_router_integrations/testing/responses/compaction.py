@@ -44,8 +44,7 @@ class CompactionEndpoint:
         if not request.input and request.previous_response_id is None:
             reject_field("input", "is required unless previous_response_id is set")
         fields = request.model_dump(exclude_unset=True, by_alias=True)
-        earlier, new = self._responses.load_conversation(fields)
-        items = earlier + new
+        items = self._responses.load_conversation(fields)
         users = [index for index, item in enumerate(items) if item.get("role") == "user"]
         start = users[-1] if users else len(items)
         self._count += 1

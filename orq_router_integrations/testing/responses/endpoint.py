@@ -31,7 +31,7 @@ from orq_router_integrations.testing.responses.response import (
     iter_events,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
-from orq_router_integrations.testing.routing.endpoint import EndpointRequest, RouterResponse
+from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
@@ -42,55 +42,12 @@ from orq_router_integrations.wire.controls import (
 )
 from orq_router_integrations.wire.endpoints import RESPONSES
 
-_ROUTER_FIELDS = {
-    "background",
-    "conversation",
-    "integration_id",
-    "limits",
-    "memory",
-    "previous_response_id",
-    "security",
-    "store",
-    "template_engine",
-}
-"""Fields that the router does not pass on to providers."""
-
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-
 
 Item = dict[str, Any]
 
 
-class ResponsesCall(EndpointRequest):
-    """A request with the conversation that it continues."""
-
-    body: ResponsesRequest
-    metadata: dict[str, str]
-    earlier_items: list[Item]
-    input_items: list[Item]
-
-    @property
-    def is_streamed(self) -> bool:
-        return self.body.is_streamed
-
-    @property
-    def is_cacheable(self) -> bool:
-        return not self.body.stream and not self.body.background
-
-    @property
-    def conversation(self) -> list[Item]:
-        return self.earlier_items + self.input_items
-
-    def build_provider_body(self, model: str) -> dict[str, Any]:
-        """Return the body with the earlier turns and without the fields of the router."""
-        body = self.body.model_dump(exclude_unset=True, by_alias=True, exclude=_ROUTER_FIELDS)
-        body["model"] = get_provider_model_name(model)
-        if not isinstance(self.body.input, str) or self.body.previous_response_id:
-            body["input"] = self.conversation
-        return body
-
-
-class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
+class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     """Handler of responses, with the state that is kept between requests."""
 
     endpoint = RESPONSES
@@ -105,7 +62,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> ResponsesCall:
+    ) -> ResponsesRequest:
         """Validate a body without its controls and load the conversation it continues."""
         request = validate_body(ResponsesRequest, body, lenient=lenient)
         if not request.input and request.previous_response_id is None:
@@ -115,31 +72,26 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         if request.model.startswith("agent/") and controls.load_balancer is None:
             message = f"the offline router has no agents, got {request.model!r}. Send a model id"
             raise HTTPError(404, message, param="model")
+        fields = request.model_dump(exclude_unset=True, by_alias=True)
+        Prompt(fields).check_tool_choice()
         if request.instructions is not None and controls.variables:
             variables = {
                 name: value
                 for name, value in controls.variables.items()
                 if not (isinstance(value, Mapping) and value.get("secret"))
             }
-            text = substitute_variables(request.instructions, variables)
-            request = request.model_copy(update={"instructions": text})
-        fields = request.model_dump(exclude_unset=True, by_alias=True)
-        Prompt(fields).check_tool_choice()
-        earlier, items = self.load_conversation(fields)
-        return ResponsesCall.model_construct(
-            model=request.model,
-            body=request,
-            metadata=controls.metadata or {},
-            earlier_items=earlier,
-            input_items=items,
-        )
+            fields["instructions"] = substitute_variables(request.instructions, variables)
+        conversation = self.load_conversation(fields)
+        if not isinstance(request.input, str) or request.previous_response_id is not None:
+            fields["input"] = conversation
+        return ResponsesRequest.model_validate({**fields, "metadata": controls.metadata or {}})
 
     def build_response(
-        self, request: ResponsesCall, model: str, prompt: Prompt, answer: Answer
+        self, request: ResponsesRequest, model: str, prompt: Prompt, answer: Answer
     ) -> RouterResponse:
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
         number = self._count_response()
-        output = list(build_output(answer, request.body, number=number, turn=len(prompt.messages)))
+        output = list(build_output(answer, request, number=number, turn=len(prompt.messages)))
         reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
         if reason:
             output[-1]["status"] = "incomplete"
@@ -157,9 +109,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
     def create_error_chunk(self, number: int, error: Any) -> Any:
         return create_error_event(number, error)
 
-    def finalize(self, request: ResponsesCall, response: RouterResponse) -> RouterResponse:
+    def finalize(self, request: ResponsesRequest, response: RouterResponse) -> RouterResponse:
         """Store a complete response if requested; return background responses as queued."""
-        if response.status != 200 and request.body.background:
+        if response.status != 200 and request.background:
             error = create_error_event(0, response.body)
             code, message = error.get("code"), error.get("message")
             details = {
@@ -173,13 +125,13 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         if response.status != 200 or not response.is_complete:
             return response
         body = response.body if response.chunks is None else response.chunks[-1]["response"]
-        is_queued = bool(request.body.background) and not request.is_streamed
-        if request.body.is_stored:
-            self.store.save(body, request.conversation, is_pending=is_queued)
+        is_queued = bool(request.background) and not request.is_streamed
+        if request.is_stored:
+            self.store.save(body, is_pending=is_queued)
         return replace(response, body=build_unfinished(body, "queued")) if is_queued else response
 
-    def load_conversation(self, fields: Mapping[str, Any]) -> tuple[list[Item], list[Item]]:
-        """Return the items of earlier responses and those of a request."""
+    def load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:
+        """Return the items of a request, preceded by those of the response that it continues."""
         previous = fields.get("previous_response_id")
         earlier = [] if previous is None else self.store.get_conversation(previous)
         items = [
@@ -192,18 +144,16 @@ class ResponsesEndpoint(TextEndpoint[ResponsesCall]):
         if orphan is not None:
             param = f"input[{orphan - len(earlier)}].call_id"
             reject_field(param, "does not match any call in an earlier item")
-        return earlier, items
+        return [*earlier, *items]
 
     def _create_response(
-        self, request: ResponsesCall, model: str, number: int, **fields: Any
+        self, request: ResponsesRequest, model: str, number: int, **fields: Any
     ) -> RouterResponse:
         trace_id = self._create_trace_id()
         body = build_object(
-            request.body,
+            request,
             number,
             model=get_provider_model_name(model),
-            input=request.input_items,
-            metadata=request.metadata,
             telemetry={"trace_id": trace_id, "span_id": trace_id[-16:]},
             **fields,
         )
@@ -217,13 +167,12 @@ class ResponseStore:
 
     def __init__(self) -> None:
         self._responses: dict[str, dict[str, Any]] = {}
-        self._conversations: dict[str, list[Item]] = {}
         self._items: dict[str, Item] = {}
         self._pending: set[str] = set()
 
-    def save(self, body: dict[str, Any], conversation: list[Item], *, is_pending: bool) -> None:
+    def save(self, body: dict[str, Any], *, is_pending: bool) -> None:
         self._responses[body["id"]] = body
-        self._conversations[body["id"]] = items = conversation + body["output"]
+        items = [*body["input"], *body["output"]]
         self._items.update({item["id"]: item for item in items if item.get("id") is not None})
         if is_pending:
             self._pending.add(body["id"])
@@ -239,11 +188,12 @@ class ResponseStore:
 
     def get_conversation(self, id_: str) -> list[Item]:
         """Return the items of the conversation up to and including a response."""
-        if id_ not in self._responses:
+        body = self._responses.get(id_)
+        if body is None:
             reject_field("previous_response_id", f"response {id_!r} is not stored")
-        if id_ in self._pending or self._responses[id_]["status"] == "failed":
+        if id_ in self._pending or body["status"] == "failed":
             reject_field("previous_response_id", f"{id_!r} is not completed")
-        return self._conversations[id_]
+        return [*body["input"], *body["output"]]
 
     def get_item(self, id_: str | None, param: str) -> Item:
         item = self._items.get(id_ or "")

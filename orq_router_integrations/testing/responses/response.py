@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
+from orq_router_integrations.testing.answering.prompt import list_items
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     create_call_id,
@@ -85,6 +86,8 @@ def build_object(request: ResponsesRequest, number: int, **fields: Any) -> dict[
         "id": f"resp_offline_{number:06d}",
         "object": "response",
         "created_at": EPOCH + number,
+        "input": list_items(sent),
+        "metadata": request.metadata,
         **_UNFINISHED,
         **_DEFAULTS,
         **settings,

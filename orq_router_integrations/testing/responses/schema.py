@@ -262,8 +262,26 @@ class ChosenFunction(RequestModel):
     name: str
 
 
+ROUTER_FIELDS = {
+    "background",
+    "conversation",
+    "integration_id",
+    "limits",
+    "memory",
+    "metadata",
+    "previous_response_id",
+    "security",
+    "store",
+    "template_engine",
+}
+"""Fields that the router does not pass on to providers."""
+
+
 class ResponsesRequest(chat.TextRequest):
-    """The body of a request, with every documented field and limit."""
+    """The body of a request, with every documented field and limit.
+
+    Its ``input`` is replaced by the complete conversation before providers are called.
+    """
 
     input: str | list[InputItem] | None = None
     instructions: str | None = None
@@ -294,7 +312,16 @@ class ResponsesRequest(chat.TextRequest):
     integration_id: str | None = None
     security: Object | None = None
     context_management: list[Object] | None = None
+    metadata: dict[str, str] | None = None  # a control, which the response repeats
 
     @property
     def is_stored(self) -> bool:
         return self.store is not False
+
+    @property
+    def is_cacheable(self) -> bool:
+        return not self.stream and not self.background
+
+    def build_provider_body(self, model: str) -> dict[str, Any]:
+        body = super().build_provider_body(model)
+        return {name: value for name, value in body.items() if name not in ROUTER_FIELDS}
