@@ -169,10 +169,6 @@ class ToolCall(RequestModel):
     extra_content: dict[str, Any] | None = None
 
 
-class AudioReference(RequestModel):
-    id: str
-
-
 AssistantPart = Annotated[
     TextPart | RefusalPart | ReasoningPart | RedactedReasoningPart, Field(discriminator="type")
 ]
@@ -183,7 +179,7 @@ class AssistantMessage(RequestModel):
     content: str | list[AssistantPart] | None = None
     refusal: str | None = None
     name: str | None = None
-    audio: AudioReference | None = None
+    audio: dict[Literal["id"], str] | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning_content: str | None = None
 

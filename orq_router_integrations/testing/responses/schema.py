@@ -183,20 +183,6 @@ class McpTool(RequestModel):
     allowed_tools: Object | None = None
 
 
-class ModelTool(RequestModel):
-    """A tool that asks a second model."""
-
-    type: Literal["orq:advisor", "orq:subagent", "orq:sidekick"]
-    model: str
-    max_tokens: int | None = None
-    max_uses: int | None = None
-    max_transcript_tokens: int | None = None
-    reasoning_effort: chat.Effort | None = None
-    temperature: float | None = None
-    output_format: str | None = None
-    system_prompt: str | None = None
-
-
 _WebTool = Literal[
     "orq:web_search", "orq:google_search", "orq:web_fetch", "orq:web_scraper", "orq:http"
 ]
@@ -206,15 +192,24 @@ _KnowledgeTool = Literal[
 _CodeTool = Literal[
     "orq:code_interpreter", "orq:shell", "orq:apply_patch", "orq:function", "orq:mcp"
 ]
+_ModelTool = Literal["orq:advisor", "orq:subagent", "orq:sidekick"]
 _OtherTool = Literal[
     "orq:datetime", "orq:current_date", "orq:tool_search", "orq:image_generation", "orq:fusion"
 ]
 
 
 class ServerTool(RequestModel):
-    """Another tool that the router runs."""
+    """A tool that the router runs. Most fields exist for some types only."""
 
-    type: Literal[_WebTool, _KnowledgeTool, _CodeTool, _OtherTool]
+    type: Literal[_WebTool, _KnowledgeTool, _CodeTool, _ModelTool, _OtherTool]
+    model: str | None = None
+    max_tokens: int | None = None
+    max_uses: int | None = None
+    max_transcript_tokens: int | None = None
+    reasoning_effort: chat.Effort | None = None
+    temperature: float | None = None
+    output_format: str | None = None
+    system_prompt: str | None = None
     files: list[Object] | None = None
     max_results: int | None = None
     network: Object | None = None
@@ -222,17 +217,12 @@ class ServerTool(RequestModel):
     tool_id: str | None = None
 
 
-Tool = Annotated[
-    FunctionTool | CustomTool | McpTool | ModelTool | ServerTool, Field(discriminator="type")
-]
+Tool = Annotated[FunctionTool | CustomTool | McpTool | ServerTool, Field(discriminator="type")]
 
 
-class SchemaFormat(RequestModel):
+class SchemaFormat(chat.JsonSchema):
     type: Literal["json_schema"]
-    name: chat.SchemaName
     schema_: Object = Field(alias="schema")
-    description: str | None = None
-    strict: bool | None = None
 
 
 class TextSettings(RequestModel):
