@@ -30,7 +30,6 @@ from orq_router_integrations.testing.images.endpoint import (
     create_image_endpoints,
 )
 from orq_router_integrations.testing.moderations import ModerationEndpoint
-from orq_router_integrations.testing.responses.compaction import CompactionEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.catalog import list_catalog
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
@@ -51,6 +50,7 @@ from orq_router_integrations.testing.speech import SpeechEndpoint
 from orq_router_integrations.testing.transcriptions import TranscriptionEndpoint
 from orq_router_integrations.wire.endpoints import (
     KNOWLEDGE_SEARCH,
+    RESPONSE_COMPACTION,
     TRANSCRIPTIONS,
     TRANSLATIONS,
     Dialect,
@@ -142,7 +142,6 @@ class OfflineRouter:
         self._cache = platform.ResponseCache(clock=self.clock)
         self._images = ImageHost(clock=self.clock)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
-        self._compaction = CompactionEndpoint(self._responses, self._models)
         self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
             ChatEndpoint(self._answers),
@@ -284,7 +283,8 @@ class OfflineRouter:
         return RouterResponse(self._knowledge.search(id_, body, lenient=self.lenient))
 
     def _compact(self, request: httpx.Request) -> RouterResponse:
-        return self._compaction.respond(request, lenient=self.lenient)
+        body = http_adapter.parse_request_body(request, RESPONSE_COMPACTION)
+        return self._responses.compact(body, self._models, lenient=self.lenient)
 
     def _list_models(self, _: httpx.Request) -> RouterResponse:
         models = map(self._models.describe_model, self._models.listed)

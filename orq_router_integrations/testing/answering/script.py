@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer, AnswerValue, to_answer
@@ -15,28 +14,6 @@ Answers = (
 )
 
 _EXAMPLE = "Write answers={'What is 2 + 2?': '4'} or answers={re.compile('weather'): ['Sunny.']}."
-
-
-@dataclass(slots=True)
-class _Entry:
-    """The answers to the requests that match one key. Only the last one is used repeatedly."""
-
-    key: Any
-    values: list[Any]
-    is_used: bool = False
-
-    def drop_first(self) -> None:
-        """Remove the answer that was used, unless it is the last one."""
-        if len(self.values) > 1:
-            del self.values[0]
-        else:
-            self.is_used = True
-
-    def matches(self, body: dict[str, Any], text: str) -> bool:
-        """Return whether the key is a pattern or a function that matches a request."""
-        if isinstance(self.key, re.Pattern):
-            return self.key.search(text) is not None
-        return callable(self.key) and bool(self.key(body))
 
 
 class AnswerScript:
@@ -53,12 +30,13 @@ class AnswerScript:
             raise ValueError(
                 f"answers: expected a dict or a function, got {answers!r:.80}. {_EXAMPLE}"
             )
-        self._entries = {key: _create_entry(key, value) for key, value in entries.items()}
+        self._answers = {key: _list_values(key, value) for key, value in entries.items()}
+        self._used_keys: set[Any] = set()
 
     @property
     def unused(self) -> list[Any]:
         """Keys with answers that no request has used."""
-        return [entry.key for entry in self._entries.values() if not entry.is_used]
+        return [key for key in self._answers if key not in self._used_keys]
 
     def take_answer(
         self,
@@ -80,27 +58,39 @@ class AnswerScript:
                 a text that is moderated or spoken may also be the key of a chat answer.
         """
         body = {**body, "model": model}
-        entry = None if self._function else self._find_entry(body, text)
-        value = self._function(body) if self._function else entry and entry.values[0]
+        key = self._find_key(body, text)
+        value = self._function(body) if self._function else self._answers.get(key, [None])[0]
         if value is None:
             return None
         answer = to_answer(value, forced_tool=prompt.forced_tool if prompt else None)
         if isinstance(answer, Answer) and not accepts(answer):
             return None
-        if entry is not None:
-            entry.drop_first()
+        if self._function is None:
+            self._mark_used(key)
         if isinstance(answer, HTTPError):
             raise answer
-        if prompt is not None and entry is not None:
+        if prompt is not None and self._function is None:
             _check_tools(answer, prompt)
         return answer
 
-    def _find_entry(self, body: dict[str, Any], text: str) -> _Entry | None:
-        matches = (entry for entry in self._entries.values() if entry.matches(body, text))
-        return self._entries.get(text) or next(matches, self._entries.get(body["model"]))
+    def _find_key(self, body: dict[str, Any], text: str) -> Any:
+        if text in self._answers:
+            return text
+        for key in self._answers:
+            if key.search(text) if isinstance(key, re.Pattern) else callable(key) and key(body):
+                return key
+        return body["model"]
+
+    def _mark_used(self, key: Any) -> None:
+        """Go on to the next answer. The last one repeats."""
+        if len(self._answers[key]) > 1:
+            del self._answers[key][0]
+        else:
+            self._used_keys.add(key)
 
 
-def _create_entry(key: Any, value: Any) -> _Entry:
+def _list_values(key: Any, value: Any) -> list[Any]:
+    """Return the answers of a key after checking them."""
     if not isinstance(key, str | re.Pattern) and not callable(key):
         raise ValueError(
             f"answers: expected a str, a re.Pattern or a function as key, got {key!r:.80}. "
@@ -114,7 +104,7 @@ def _create_entry(key: Any, value: Any) -> _Entry:
             to_answer(item)
         except ValueError as error:
             raise ValueError(f"answers[{key!r}]: {error}. {_EXAMPLE}") from None
-    return _Entry(key, values)
+    return values
 
 
 def _check_tools(answer: Answer, prompt: Prompt) -> None:

@@ -1,4 +1,4 @@
-"""The endpoint POST /responses: parse requests, answer provider calls and store responses.
+"""The endpoint POST /responses with stored responses and v1/responses/compact.
 
 Choices where the documentation is silent:
 
@@ -9,6 +9,8 @@ Choices where the documentation is silent:
 * A stream that breaks is not stored.
 """
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
     Prompt,
+    estimate_tokens,
     find_orphan_result,
     list_items,
     substitute_variables,
@@ -30,10 +33,13 @@ from orq_router_integrations.testing.responses.response import (
     create_error_event,
     iter_events,
 )
-from orq_router_integrations.testing.responses.schema import ResponsesRequest
+from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
+from orq_router_integrations.testing.routing.model_registry import (
+    ModelRegistry,
+    get_provider_model_name,
+)
 from orq_router_integrations.testing.routing.schema_validation import validate_body
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
@@ -65,8 +71,6 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     ) -> ResponsesRequest:
         """Validate a body without its controls and load the conversation it continues."""
         request = validate_body(ResponsesRequest, body, lenient=lenient)
-        if not request.input and request.previous_response_id is None:
-            reject_field("input", "is required unless previous_response_id is set")
         if request.background and not request.is_stored:
             reject_field("background", "requires a stored response. Omit store or set it to true")
         if request.model.startswith("agent/") and controls.load_balancer is None:
@@ -81,7 +85,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
                 if not (isinstance(value, Mapping) and value.get("secret"))
             }
             fields["instructions"] = substitute_variables(request.instructions, variables)
-        conversation = self.load_conversation(fields)
+        conversation = self._load_conversation(fields)
         if not isinstance(request.input, str) or request.previous_response_id is not None:
             fields["input"] = conversation
         return ResponsesRequest.model_validate({**fields, "metadata": controls.metadata or {}})
@@ -130,9 +134,43 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             self.store.save(body, is_pending=is_queued)
         return replace(response, body=build_unfinished(body, "queued")) if is_queued else response
 
-    def load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:
+    def compact(
+        self, body: Mapping[str, Any], models: ModelRegistry, *, lenient: bool
+    ) -> RouterResponse:
+        """Replace everything before the last message of the user by a compaction item."""
+        request = validate_body(CompactionRequest, body, lenient=lenient)
+        models.check_enabled(request.model)
+        items = self._load_conversation(request.model_dump(exclude_unset=True, by_alias=True))
+        users = [index for index, item in enumerate(items) if item.get("role") == "user"]
+        start, number = users[-1] if users else len(items), self._count_response()
+        summary = f"{start} items, compacted by the offline router"
+        compaction = {
+            "type": "compaction",
+            "id": f"cmp_offline_{number:06}",
+            "encrypted_content": base64.b64encode(summary.encode()).decode(),
+        }
+        input_tokens, output_tokens = estimate_tokens(json.dumps(items)), estimate_tokens(summary)
+        usage = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "total_tokens": input_tokens + output_tokens,
+            "total_cost": input_tokens / 1_000_000,
+        }
+        return RouterResponse(
+            {
+                "id": f"resp_compaction_{number:06}",
+                "object": "response.compaction",
+                "created_at": EPOCH + number,
+                "output": [compaction, *items[start:]],
+                "usage": usage,
+            }
+        )
+
+    def _load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:
         """Return the items of a request, preceded by those of the response that it continues."""
         previous = fields.get("previous_response_id")
+        if previous is None and not fields.get("input"):
+            reject_field("input", "is required unless previous_response_id is set")
         earlier = [] if previous is None else self.store.get_conversation(previous)
         items = [
             self.store.get_item(item.get("id"), f"input[{index}].id")

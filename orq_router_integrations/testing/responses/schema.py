@@ -315,3 +315,11 @@ class ResponsesRequest(chat.TextRequest):
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
         return {name: value for name, value in body.items() if name not in ROUTER_FIELDS}
+
+
+class CompactionRequest(RequestModel):
+    model: str
+    input: str | list[InputItem] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
