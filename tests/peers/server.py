@@ -14,8 +14,6 @@ COMMON_FIELDS = {
     "system_fingerprint": "fp",
 }
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-
-
 DONE = b"data: [DONE]\n\n"
 
 
@@ -57,7 +55,7 @@ class FixedRouter:
 
 
 class PacedEvents(httpx.AsyncByteStream):
-    """PacedEvents of a chat stream, each so many seconds after the one before."""
+    """Events of a chat stream, with a pause in seconds before each."""
 
     def __init__(self, *events: bytes, pause: float = 0) -> None:
         self._events = events

@@ -32,7 +32,7 @@ def run_checks(packages: Sequence[type[Package]], rows: Sequence[Row] = ROWS) ->
 
 
 def format_markdown(findings: Findings, packages: Sequence[type[Package]]) -> str:
-    """Format the table as in the README."""
+    """Format the table as in the documentation."""
     header = ["", *(f"`{package.chat_model}`" for package in packages)]
     lines = [header, ["---"] * len(header)]
     lines += [[title, *(finding.cell for finding in cells)] for title, cells in findings.items()]

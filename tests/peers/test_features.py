@@ -83,7 +83,6 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "reasoning is sent back in tool turns": (
         "test_provider_receives_its_own_signature",
-        "test_provider_receives_its_own_signature",
         "test_agent_remembers_the_first_turn",
     ),
     "images in answers": ("test_image_is_an_image_block",),
