@@ -19,10 +19,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "test_clients_and_threads_share_one_sender",
         "test_new_model_opens_no_connection",
     ),
-    "TCP keepalive": (
-        "test_sync_connection_uses_tcp_keepalive",
-        "test_async_connection_uses_tcp_keepalive",
-    ),
+    "TCP keepalive": ("test_unacknowledged_data_ends_connection",),
     "an explicit proxy": ("test_proxy_of_own_httpx_client_is_used",),
     "close and aclose": (
         "test_closed_client_can_be_used_again",
