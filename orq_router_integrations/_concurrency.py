@@ -59,15 +59,9 @@ class CancelToken:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the work was cancelled."""
         return self._event.is_set() or bool(self._parent and self._parent.cancelled)
 
     def raise_if_cancelled(self) -> None:
-        """Raise an error if the work was cancelled.
-
-        Raises:
-            WorkCancelledError: The work was cancelled.
-        """
         if self.cancelled:
             raise WorkCancelledError
 

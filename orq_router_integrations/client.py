@@ -328,21 +328,18 @@ class RouterClient(RouterSettings):
         return result
 
     def _open_stream(self, exchange: "Exchange[T]") -> tuple[tuple[T, ...], Generator[T]]:
-        """Wait for the first item; returns it and the iterator over the others."""
         items = self._iter_items(exchange)
         return tuple(islice(items, 1)), items
 
     async def _aopen_stream(
         self, exchange: "Exchange[T]"
     ) -> tuple[tuple[T, ...], ScopedAsyncGenerator[T]]:
-        """Wait for the first item; returns it and the iterator over the others."""
         items = ScopedAsyncGenerator(self._aiter_items(exchange))
         async for item in items:
             return (item,), items
         return (), items
 
     def _iter_items(self, exchange: "Exchange[T]") -> Generator[T]:
-        """Send one attempt of a call and yield the items of its response."""
         reference: PacerReference = self._get_private("_pacer")
         with exchange:
             try:
@@ -359,7 +356,6 @@ class RouterClient(RouterSettings):
                 raise
 
     async def _aiter_items(self, exchange: "Exchange[T]") -> AsyncGenerator[T]:
-        """Send one attempt of a call and yield the items of its response."""
         reference: PacerReference = self._get_private("_pacer")
         with exchange:
             try:

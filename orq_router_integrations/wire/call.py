@@ -70,17 +70,14 @@ class Response:
 
     @property
     def trace_id(self) -> str | None:
-        """The id of the trace in the router's dashboard."""
         return self.headers.get("x-orq-trace-id")
 
     @property
     def is_offline(self) -> bool:
-        """Whether the offline router sent the response."""
         return self.headers.get("x-orq-offline") == "1"
 
     @property
     def elapsed_seconds(self) -> float:
-        """Seconds since the first request of the call was sent."""
         return 0.0 if self.started_at is None else time.monotonic() - self.started_at
 
     @property

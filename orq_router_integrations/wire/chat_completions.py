@@ -125,11 +125,9 @@ class ChatStreamDecoder(EventStreamDecoder):
 
     @property
     def has_answer(self) -> bool:
-        """Whether a delta had any content."""
         return self._answer_seen
 
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Return the delta (or message) of an event, and the name of its text field."""
         choice = get_first_choice(event)
         return as_dict(choice.get("delta") or choice.get("message")), "content"
 

@@ -284,7 +284,6 @@ class ResponsesParams(DeferredModel):
         return self
 
     def build_responses_params(self) -> dict[str, Any]:
-        """Return the parameters that are set, as fields of the request body."""
         return _dump_fields(self, RESPONSES_PARAM_NAMES)
 
 

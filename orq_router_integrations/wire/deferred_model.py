@@ -46,7 +46,6 @@ class DeferredModel(BaseModel):
     def model_rebuild(
         cls, *, force: bool = False, _parent_namespace_depth: int = 2, **kwargs: Any
     ) -> bool | None:
-        """Build the validators; see pydantic."""
         built = super().model_rebuild(
             force=force, _parent_namespace_depth=_parent_namespace_depth + 1, **kwargs
         )

@@ -202,7 +202,6 @@ class StreamingJsonReader:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all objects, lists and strings are closed."""
         return not self._open and self._string_start < 0
 
     def _is_inside_items(self, depth: int) -> bool:
@@ -274,7 +273,6 @@ class StreamingJsonReader:
         return end + 1
 
     def _read_escape(self, data: bytes, offset: int) -> Generator[bytes, None, int]:
-        """Read the next byte of an escape sequence."""
         self._escape += data[offset : offset + 1]
         if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
             if self._in_base64:

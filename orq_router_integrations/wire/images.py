@@ -92,7 +92,6 @@ class ImageParams(BaseModel):
         return self
 
     def collect_image_params(self) -> dict[str, Any]:
-        """Return the parameters that are set, under their Python names."""
         return self.model_dump(include=set(ImageParams.model_fields), exclude_none=True)
 
 
@@ -112,7 +111,6 @@ class ImageRequest(ImageParams):
         return prompt and check_encodable(prompt)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the fields of the request body."""
         prompt = {} if self.prompt is None else {"prompt": self.prompt}
         params = self.collect_image_params()
         fields = {_WIRE_NAMES.get(name, name): value for name, value in params.items()}
@@ -129,8 +127,6 @@ BODY_FIELDS = frozenset({"model", "prompt", "image", "mask", "response_format"})
 
 @dataclass(frozen=True, slots=True)
 class ImageOperation:
-    """One of the three image operations."""
-
     name: str
     endpoint: Endpoint
     params: frozenset[str]  # names of the parameters that the endpoint supports

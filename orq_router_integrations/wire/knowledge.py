@@ -92,7 +92,6 @@ class KnowledgeMatch:
 
 
 def parse_matches(response: Response) -> list[KnowledgeMatch]:
-    """Parse a response, in the order of the router."""
     matches = get_array(response.json_object(), "matches")
     return [_parse_match(as_dict(item)) for item in matches]
 

@@ -35,7 +35,6 @@ class ModelCandidates:
 
     @property
     def primaries(self) -> tuple[str, ...]:
-        """The candidates that are tried first."""
         return self.candidates[: len(self.candidates) - len(self.fallbacks)]
 
     @property

@@ -166,12 +166,10 @@ def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None
 
 
 def build_list_call() -> Call[list[EnabledModel]]:
-    """Create the call that lists the enabled models."""
     return Call(endpoint=MODELS, body={}, parse=parse_models)
 
 
 def parse_models(response: Response) -> list[EnabledModel]:
-    """Parse the response of ``GET /models``."""
     return [
         EnabledModel(item["id"], as_str(item.get("owned_by")), as_int(item.get("created")))
         for item in _get_entries(response.json_object())
@@ -192,7 +190,6 @@ def build_catalog_call(filters: Mapping[str, Any]) -> Call[list[CatalogModel]]:
 
 
 def parse_catalog(response: Response) -> list[CatalogModel]:
-    """Parse the response of ``GET /v2/model-catalog``."""
     body = response.json_object()
     if body.get("has_more"):
         raise MalformedResponseError("the catalog is incomplete")

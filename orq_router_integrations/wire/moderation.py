@@ -30,7 +30,6 @@ class ModerationResult:
 
     @property
     def flagged_categories(self) -> tuple[str, ...]:
-        """The categories to which the text belongs."""
         return tuple(name for name, is_member in self.categories.items() if is_member)
 
     def _repr_html_(self) -> str:

@@ -43,20 +43,16 @@ def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body."""
-
     name: str
     content: bytes | Upload
     content_type: str = ""
 
     @property
     def size(self) -> int:
-        """Size of the content in bytes."""
         return self.content.size if isinstance(self.content, Upload) else len(self.content)
 
     @property
     def headers(self) -> bytes:
-        """The headers of the part, including the blank line that ends them."""
         headers = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
         if isinstance(self.content, Upload):
             headers += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
@@ -65,7 +61,6 @@ class Part:
         return f"{headers}\r\n\r\n".encode("utf-8", "replace")
 
     def iter_content(self) -> Iterator[bytes]:
-        """Yield the content in chunks."""
         if isinstance(self.content, bytes):
             yield self.content
         else:
@@ -97,12 +92,10 @@ class MultipartBody:
 
     @property
     def content_type(self) -> str:
-        """Value of the ``Content-Type`` header."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     @property
     def size(self) -> int:
-        """Size of the body in bytes."""
         # Each part has a delimiter ("--boundary\r\n") and a final "\r\n". The body ends with
         # "--boundary--\r\n". All of these need the same number of bytes.
         overhead = len(self.boundary) + 6
@@ -117,7 +110,6 @@ class MultipartBody:
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body in chunks."""
         delimiter = f"--{self.boundary}".encode()
         for part in self.parts:
             yield delimiter + b"\r\n" + part.headers

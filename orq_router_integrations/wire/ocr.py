@@ -48,8 +48,6 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class OCRResult:
-    """The pages of a file, in order."""
-
     pages: tuple[Page, ...]
     model: str | None = None
     offline: bool = False

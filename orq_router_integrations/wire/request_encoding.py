@@ -264,7 +264,6 @@ class DeferredBase64(str):
     __slots__ = ("prefix", "source")
 
     def __new__(cls, source: str | Upload, prefix: str = "") -> Self:
-        """Create a placeholder for a base64 string or a file."""
         name = source.filename if isinstance(source, Upload) else "base64"
         length = _count_base64_chars(source)
         self = super().__new__(cls, f"[{name}: {length} characters {PLACEHOLDER_MARK}")
@@ -279,11 +278,9 @@ class DeferredBase64(str):
 
     @property
     def size(self) -> int:
-        """Length of the content in bytes, including the prefix."""
         return len(self.prefix) + _count_base64_chars(self.source)
 
     def iter_chunks(self) -> Iterator[bytes]:
-        """Yield the content in chunks."""
         yield self.prefix.encode()
         if isinstance(self.source, str):
             for start in range(0, len(self.source), MIN_DEFERRED_CHARS):
@@ -310,7 +307,6 @@ class StreamedJsonBody:
 
     @property
     def size(self) -> int:
-        """Size of the body in bytes."""
         return sum(
             part.size if isinstance(part, DeferredBase64) else len(part) for part in self.parts
         )
@@ -323,7 +319,6 @@ class StreamedJsonBody:
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body in chunks."""
         for part in self.parts:
             if isinstance(part, DeferredBase64):
                 yield from part.iter_chunks()

@@ -14,8 +14,6 @@ MAX_DOCUMENTS = 1000  # in one request
 
 @dataclass(frozen=True, slots=True)
 class RerankScore:
-    """The relevance of one document."""
-
     index: int  # position of the document in the input
     score: float  # 0 to 1
 

@@ -183,7 +183,6 @@ def get_message_parts(message: JsonObject) -> list[JsonObject]:
 
 
 def convert_message_part(part: JsonObject) -> JsonObject:
-    """Convert a content part of a message to a delta."""
     if part.get("type") == "refusal":
         return {"refusal": as_str(part.get("refusal"))}
     if part.get("type") in REASONING_BLOCK_TYPES:

@@ -73,11 +73,9 @@ class ResponsesStreamDecoder(EventStreamDecoder):
 
     @property
     def has_answer(self) -> bool:
-        """Whether any content of an item was emitted."""
         return any(item.is_emitted or item.is_call or item.is_finished for item in self._items)
 
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
-        """Return the object with the text of an event, and the name of its text field."""
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
 
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:

@@ -63,7 +63,6 @@ class SpeechRequest(BaseModel):
         return self
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the fields of the request body."""
         return self.model_dump(exclude_none=True, by_alias=True)
 
 

@@ -144,7 +144,6 @@ class Transcript:
 
     @property
     def errors(self) -> list[str]:
-        """Errors of the segments that could not be transcribed."""
         return [span.error for span in self.segments if span.error]
 
     def to_json(self) -> bytes:
