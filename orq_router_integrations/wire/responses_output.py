@@ -153,19 +153,17 @@ def convert_item(item: JsonObject) -> JsonObject:
     """Convert a finished output item to a delta of a chat message."""
     match item.get("type"):
         case "message":
-            delta: JsonObject = {}
-            for part in get_message_parts(item):
-                merge_delta(delta, convert_message_part(part))
-            return delta
+            return _convert_message(item)
         case "function_call":
             return _build_tool_call(item, item.get("arguments"))
         case "custom_tool_call":
             arguments = {CUSTOM_TOOL_ARGUMENT: as_str(item.get("input"))}
             return _build_tool_call(item, dumps(arguments).decode())
         case "reasoning":
-            texts = [*_get_texts(item, "content"), *_get_texts(item, "summary")]
-            return {"reasoning": PARAGRAPH_BREAK.join(texts), **convert_unstreamed_content(item)}
-    return convert_unstreamed_content(item)
+            return _convert_reasoning(item)
+        case "image_generation_call" if item.get("result"):
+            return {"images": [{"b64_json": item["result"]}]}
+    return {"output_items": [item]}  # such as web searches, which chat completions do not have
 
 
 def _build_tool_call(item: JsonObject, arguments: Any) -> JsonObject:
@@ -173,47 +171,33 @@ def _build_tool_call(item: JsonObject, arguments: Any) -> JsonObject:
     return {"tool_calls": [{"id": item.get("call_id"), "function": function}]}
 
 
-def get_message_parts(message: JsonObject) -> list[JsonObject]:
-    """Return the content parts of a message; some providers send plain text instead."""
+def _convert_message(message: JsonObject) -> JsonObject:
     content = message.get("content")
-    if parts := as_dicts(content):
-        return parts
-    text = extract_text(content, required=True)
-    return [{"text": text}] if text else []
+    if not (parts := as_dicts(content)):  # some providers send plain text
+        return {"content": extract_text(content, required=True)}
+    delta: JsonObject = {}
+    for part in parts:
+        if part.get("type") == "refusal":
+            merge_delta(delta, {"refusal": as_str(part.get("refusal"))})
+        elif part.get("type") in REASONING_BLOCK_TYPES:
+            merge_delta(delta, {"reasoning": read_reasoning_part(part)[0]})
+        else:
+            annotations, logprobs = (as_dicts(part.get(k)) for k in ("annotations", "logprobs"))
+            text = extract_text(part.get("text"))
+            merge_delta(delta, {"content": text, "annotations": annotations, "logprobs": logprobs})
+    return delta
 
 
-def convert_message_part(part: JsonObject) -> JsonObject:
-    if part.get("type") == "refusal":
-        return {"refusal": as_str(part.get("refusal"))}
-    if part.get("type") in REASONING_BLOCK_TYPES:
-        return {"reasoning": read_reasoning_part(part)[0]}
-    return {
-        "content": extract_text(part.get("text")),
-        "annotations": as_dicts(part.get("annotations")),
-        "logprobs": as_dicts(part.get("logprobs")),
-    }
-
-
-def convert_unstreamed_content(item: JsonObject) -> JsonObject:
-    """Convert the content of an item for which streams have no delta events.
-
-    This includes encrypted reasoning, generated images, and items that chat completions do not
-    have, such as web searches.
-    """
-    match item.get("type"):
-        case "reasoning" if _is_encrypted(item):
-            summary = PARAGRAPH_BREAK.join(_get_texts(item, "summary"))
-            reasoning_item = {"reasoning": summary, "signature": item["encrypted_content"]}
-            return {"reasoning_items": [reasoning_item]}
-        case "image_generation_call" if item.get("result"):
-            return {"images": [{"b64_json": item["result"]}]}
-        case "reasoning" | "message" | "function_call" | "custom_tool_call":
-            return {}
-    return {"output_items": [item]}
-
-
-def _get_texts(item: JsonObject, name: str) -> list[str]:
-    return [text for part in as_dicts(item.get(name)) if (text := as_str(part.get("text")))]
+def _convert_reasoning(item: JsonObject) -> JsonObject:
+    raw, summary = (
+        [text for part in as_dicts(item.get(name)) if (text := as_str(part.get("text")))]
+        for name in ("content", "summary")
+    )
+    delta: JsonObject = {"reasoning": PARAGRAPH_BREAK.join([*raw, *summary])}
+    if _is_encrypted(item):
+        text, signature = PARAGRAPH_BREAK.join(summary), item["encrypted_content"]
+        delta["reasoning_items"] = [{"reasoning": text, "signature": signature}]
+    return delta
 
 
 def merge_delta(message: JsonObject, delta: JsonObject) -> None:

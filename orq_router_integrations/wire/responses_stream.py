@@ -1,10 +1,10 @@
 """Decode streams of ``POST /responses`` into chunks of a chat completion.
 
 The API sends the same content up to three times: as deltas, in the finished item, and in the
-finished response. Providers omit any of these, so the decoder records which content it has emitted
-and takes missing content from later events. Items are identified by their ids, because some
-providers send another output index with the finished item than with its deltas, and omit items of
-the finished response, which shifts the indices.
+finished response. Providers omit any of these, so the decoder records the content that it has
+emitted of each item, and later emits what a finished item contains beyond that. Items are
+identified by their ids, because some providers send another output index with the finished item
+than with its deltas, and omit items of the finished response, which shifts the indices.
 """
 
 from collections.abc import Iterator
@@ -14,20 +14,16 @@ from typing import Any
 from orq_router_integrations.wire.call import EmbeddedError
 from orq_router_integrations.wire.chat_completions import extract_text
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, dumps
 from orq_router_integrations.wire.responses_output import (
     PARAGRAPH_BREAK,
     JsonObject,
     convert_item,
-    convert_message_part,
     convert_metadata,
-    convert_unstreamed_content,
     create_failure,
     get_finish_reason,
-    get_message_parts,
     get_output_items,
     list_item_ids,
-    merge_delta,
 )
 
 _TEXT_DELTAS = {
@@ -50,16 +46,10 @@ class _StreamedItem:
     id: str | None = None
     call_id: Any = None
     types: set[str] = field(default_factory=set)  # item types in its events
-    parts: set[int | None] = field(default_factory=set)  # content indices of emitted parts
+    content: JsonObject = field(default_factory=dict)  # emitted fields of a chat delta
+    arguments: str = ""  # emitted arguments of a tool call
     is_call: bool = False  # whether the start of a tool call has been emitted
-    is_emitted: bool = False  # whether text or arguments have been emitted
     is_finished: bool = False  # whether the finished item was received
-
-    def is_part_emitted(self, content_index: int | None) -> bool:
-        """Whether text of a part was emitted; text without a content index counts as all parts."""
-        if content_index is None:
-            return bool(self.parts)
-        return not self.parts.isdisjoint({content_index, None})
 
 
 class ResponsesStreamDecoder(EventStreamDecoder):
@@ -70,10 +60,11 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._items: list[_StreamedItem] = []
         self._finished_items: list[JsonObject] = []
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
+        self._has_annotations = False  # whether annotations have events of their own
 
     @property
     def has_answer(self) -> bool:
-        return any(item.is_emitted or item.is_call or item.is_finished for item in self._items)
+        return any(item.content or item.is_call or item.is_finished for item in self._items)
 
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
@@ -81,16 +72,14 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
         """Convert an event to chunks; events without new content yield none."""
         event_type = as_str(event.get("type"))
-        if event_type in {"error", "response.failed"}:
-            if event_type == "error":
-                raise EmbeddedError(data)
+        if event_type == "error":
+            raise EmbeddedError(data)
+        if event_type == "response.failed":
             raise create_failure(as_dict(event.get("response")))
         if event_type in _FINAL_EVENTS:
             yield from self._finish_response(as_dict(event.get("response")), data)
         elif event_type in _TEXT_DELTAS:
-            logprobs = as_dicts(event.get("logprobs"))
-            fields = {"logprobs": {"content": logprobs}} if logprobs else {}
-            yield _build_chunk(self._convert_text_delta(event_type, event), **fields)
+            yield _build_chunk(self._convert_text_delta(event_type, event))
         elif delta := self._convert_event(event_type, event):
             yield _build_chunk(delta)
 
@@ -144,88 +133,84 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def _convert_text_delta(self, event_type: str, event: JsonObject) -> JsonObject:
         name, text = _TEXT_DELTAS[event_type], extract_text(event.get("delta"))
         item = self._get_item(event, "reasoning" if name == "reasoning" else "message")
-        item.is_emitted = True
         if name == "reasoning":
-            indices = (_get_index(event, index) for index in ("summary_index", "content_index"))
-            return {name: self._separate_reasoning(text, (event_type, id(item), *indices))}
-        item.parts.add(_get_index(event, "content_index"))
-        if name == "content":
-            self.record_text(text)
-        return {name: text}
+            part = (_get_index(event, "summary_index"), _get_index(event, "content_index"))
+            return self._emit({name: text}, item, (event_type, *part))
+        logprobs = as_dicts(event.get("logprobs"))
+        return self._emit({name: text, **({"logprobs": logprobs} if logprobs else {})}, item)
 
-    def _separate_reasoning(self, text: str, key: tuple[Any, ...]) -> str:
-        """Add a paragraph break before the text of a new item or part."""
-        last_key, self._reasoning_key = self._reasoning_key, key
-        return PARAGRAPH_BREAK + text if last_key not in (None, key) else text
+    def _emit(
+        self, delta: JsonObject, item: _StreamedItem, part: tuple[Any, ...] = ()
+    ) -> JsonObject:
+        """Record the content of a delta, and separate the reasoning of items and parts."""
+        for name, value in delta.items():
+            item.content[name] = item.content.get(name, type(value)()) + value
+        self.record_text(delta.get("content"))
+        if "reasoning" not in delta:
+            return delta
+        last_key, self._reasoning_key = self._reasoning_key, (id(item), *part)
+        is_new = last_key not in {None, self._reasoning_key}
+        return {**delta, "reasoning": (PARAGRAPH_BREAK if is_new else "") + delta["reasoning"]}
 
     def _convert_event(self, event_type: str, event: JsonObject) -> JsonObject:
-        match event_type:
-            case "response.output_item.added" | "response.output_item.done":
-                return self._convert_item(event_type, event, as_dict(event.get("item")))
-            case "response.function_call_arguments.delta":
+        payload = as_dict(event.get("item"))
+        match event_type.removeprefix("response."):
+            case "output_item.added":
+                return self._start_item(event, payload)
+            case "output_item.done":
+                self._finished_items.append(payload)
+                return self._finish_item(
+                    payload, self._get_item(event, as_str(payload.get("type")))
+                )
+            case "function_call_arguments.delta" | "function_call_arguments.done":
                 item = self._get_item(event, "function_call")
-                return self._convert_arguments(event.get("delta"), item)
-            case "response.function_call_arguments.done":
-                item = self._get_item(event, "function_call")
-                text = None if item.is_emitted else event.get("arguments")
-                return self._convert_arguments(text, item)
-            case "response.output_text.annotation.added":
+                text = event.get("delta" if event_type.endswith("delta") else "arguments")
+                is_repeated = item.arguments and event_type.endswith("done")
+                return {} if is_repeated else self._emit_arguments(text, item)
+            case "output_text.annotation.added":
+                self._has_annotations = True
                 return {"annotations": as_dicts([event.get("annotation")])}
-            case "response.output_text.done" if event.get("text"):
+            case "output_text.done" if text := extract_text(event.get("text")):
                 item = self._get_item(event, "message")
-                if not item.is_part_emitted(_get_index(event, "content_index")):
-                    text_event = {**event, "delta": event.get("text")}
-                    return self._convert_text_delta("response.output_text.delta", text_event)
+                return {} if item.content.get("content") else self._emit({"content": text}, item)
         return {}
 
-    def _convert_item(self, event_type: str, event: JsonObject, payload: JsonObject) -> JsonObject:
+    def _start_item(self, event: JsonObject, payload: JsonObject) -> JsonObject:
         item_type = as_str(payload.get("type"))
-        if event_type == "response.output_item.done":
-            self._finished_items.append(payload)
-            return self._finish_item(payload, self._get_item(event, item_type))
-        if item_type == "function_call":
-            return self._start_call(payload, self._get_item(event, item_type))
-        if item_type in {"message", "reasoning"}:
-            self._get_item(event, item_type)
-        return {}
-
-    def _start_call(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
+        if item_type not in {"function_call", "message", "reasoning"}:
+            return {}
+        item = self._get_item(event, item_type)
+        if item_type != "function_call":
+            return {}
         item.call_id, item.is_call = payload.get("call_id"), True
         function = {"name": payload.get("name"), "arguments": ""}
         return {"tool_calls": [{"index": item.index, "id": item.call_id, "function": function}]}
 
-    def _convert_arguments(self, text: Any, item: _StreamedItem) -> JsonObject:
+    def _emit_arguments(self, text: Any, item: _StreamedItem) -> JsonObject:
         if not text:
             return {}
-        item.is_emitted = True
+        item.arguments += text if isinstance(text, str) else dumps(text).decode()
         return {"tool_calls": [{"index": item.index, "function": {"arguments": text}}]}
 
     def _finish_item(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
         """Convert what a finished item contains beyond the content already emitted."""
-        was_finished, item.is_finished = item.is_finished, True
-        if item.is_emitted:
-            return {} if was_finished else self._convert_missing_parts(payload, item)
-        item.is_emitted = True
+        item.is_finished = True
         if item.is_call:
-            return self._convert_arguments(payload.get("arguments"), item)
+            return {} if item.arguments else self._emit_arguments(payload.get("arguments"), item)
         delta = convert_item(payload)
-        self.record_text(delta.get("content"))
-        if reasoning := delta.get("reasoning"):
-            delta["reasoning"] = self._separate_reasoning(reasoning, ("item", id(item)))
         if calls := delta.get("tool_calls"):
             item.call_id, item.is_call = payload.get("call_id"), True
-            delta["tool_calls"] = [{"index": item.index, **call} for call in calls]
-        return delta
-
-    def _convert_missing_parts(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
-        """Convert the parts of a partly emitted item that no earlier event contained."""
-        delta = convert_unstreamed_content(payload)
-        if payload.get("type") == "message":
-            for content_index, part in enumerate(get_message_parts(payload)):
-                if not item.is_part_emitted(content_index):
-                    merge_delta(delta, convert_message_part(part))
-            self.record_text(delta.get("content"))
-        return delta
+            item.arguments = as_str(calls[0]["function"]["arguments"])
+            return {"tool_calls": [{"index": item.index, **calls[0]}]}
+        if self._has_annotations:
+            delta.pop("annotations", None)
+        emitted = {**item.content}
+        if text := emitted.get("content"):
+            emitted["content"] = text + self.pending_text  # which is emitted at the end
+        missing = {name: _get_missing(value, emitted.get(name)) for name, value in delta.items()}
+        if item.content.get("reasoning"):
+            missing.pop("reasoning", None)  # its parts may be in another order than the events
+        return self._emit({name: value for name, value in missing.items() if value}, item)
 
     def _finish_response(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:
         self.done = True
@@ -251,16 +236,20 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         Items of a type that was streamed are only missing if they are calls, because calls have
         ids that all providers repeat.
         """
-        streamed = [item for item in self._items if item.is_emitted or item.is_call]
+        streamed = [
+            item for item in self._items if item.content or item.is_call or item.is_finished
+        ]
         streamed_types = {item_type for item in streamed for item_type in item.types}
-        states = {str(item.call_id): item.is_emitted for item in streamed if item.call_id}
+        states = {
+            str(item.call_id): bool(item.arguments or item.is_finished)
+            for item in streamed
+            if item.call_id
+        }
         call_count = sum(payload.get("type") == "function_call" for payload in outputs)
         missing = []
         for payload in outputs:
-            is_call, call_id = (
-                payload.get("type") == "function_call",
-                as_str(payload.get("call_id")),
-            )
+            is_call = payload.get("type") == "function_call"
+            call_id = as_str(payload.get("call_id"))
             is_new_call = is_call and call_id not in states and call_count > len(states)
             is_empty_call = is_call and states.get(call_id) is False
             if payload.get("type") not in streamed_types or is_new_call or is_empty_call:
@@ -272,5 +261,16 @@ def _get_index(event: JsonObject, name: str = "output_index") -> int | None:
     return as_int(event.get(name))
 
 
-def _build_chunk(delta: JsonObject, **choice_fields: Any) -> JsonObject:
-    return {"choices": [{"index": 0, "delta": delta, **choice_fields}]}
+def _get_missing(value: Any, emitted: Any) -> Any:
+    """Return what a string or a list contains beyond what was emitted of it."""
+    if not emitted:
+        return value
+    is_longer = isinstance(value, list) or value.startswith(emitted)
+    return value[len(emitted) :] if is_longer else None
+
+
+def _build_chunk(delta: JsonObject) -> JsonObject:
+    choice: JsonObject = {"index": 0, "delta": delta}
+    if logprobs := delta.pop("logprobs", None):
+        choice["logprobs"] = {"content": logprobs}
+    return {"choices": [choice]}

@@ -147,28 +147,44 @@ class TestRepeatedContent:
     PARTS = {"type": "message", "content": [{"text": "A"}, {"text": "B", "annotations": [NOTE]}]}
     PARTS_DONE = create_event("output_item.done", item=PARTS, output_index=0)
 
-    @pytest.mark.parametrize(
-        ("events", "delta"),
-        [
-            ([], {"content": "B", "annotations": [NOTE]}),
-            (
-                [create_event("output_text.done", text="B", output_index=0, content_index=1)],
-                {"content": "B"},
-            ),
-            (
-                [create_event("output_text.delta", delta="B", output_index=0, content_index=1)],
-                {"content": "B"},
-            ),
+    SECOND_PART: dict[str, list[Any]] = {
+        "in the item": [],
+        "as finished text": [
+            create_event("output_text.done", text="B", output_index=0, content_index=1)
         ],
-        ids=["in the item", "as finished text", "as delta"],
-    )
-    def test_each_part_of_a_message_is_emitted_once(self, events: Any, delta: Any) -> None:
+        "as delta": [create_event("output_text.delta", delta="B", output_index=0, content_index=1)],
+        "as delta and finished text": [
+            create_event("output_text.delta", delta="B", output_index=0, content_index=1),
+            create_event("output_text.done", text="B", output_index=0, content_index=1),
+        ],
+    }
+
+    @pytest.mark.parametrize("events", SECOND_PART.values(), ids=SECOND_PART)
+    def test_each_part_of_a_message_is_emitted_once(self, events: Any) -> None:
         first = create_event("output_text.delta", delta="A", output_index=0, content_index=0)
-        assert decode_deltas(first, *events, self.PARTS_DONE) == [{"content": "A"}, delta]
+        deltas = decode_deltas(first, *events, self.PARTS_DONE)
+        assert get_text(deltas) == "AB"
+        assert deltas[-1]["annotations"] == [NOTE]
 
     def test_text_without_a_content_index_counts_for_the_whole_message(self) -> None:
         delta = create_event("output_text.delta", delta="AB", output_index=0)
-        assert decode_deltas(delta, self.PARTS_DONE) == [{"content": "AB"}]
+        assert decode_deltas(delta, self.PARTS_DONE) == [{"content": "AB"}, {"annotations": [NOTE]}]
+
+    def test_missing_end_of_a_text_is_emitted(self) -> None:
+        delta = create_event("output_text.delta", delta="H", output_index=0)
+        assert decode_deltas(delta, self.ITEM_DONE) == [{"content": "H"}, {"content": "i"}]
+
+    def test_text_that_differs_from_its_deltas_is_not_repeated(self) -> None:
+        delta = create_event("output_text.delta", delta="Hello", output_index=0)
+        assert decode_deltas(delta, self.ITEM_DONE) == [{"content": "Hello"}]
+
+    def test_annotations_with_events_are_emitted_once(self) -> None:
+        delta = create_event("output_text.delta", delta="AB", output_index=0)
+        added = create_event("output_text.annotation.added", annotation=NOTE)
+        assert decode_deltas(delta, added, self.PARTS_DONE) == [
+            {"content": "AB"},
+            {"annotations": [NOTE]},
+        ]
 
     ONLY_IN_RESPONSE: dict[str, tuple[list[Any], list[Any]]] = {
         "tool call": (
