@@ -1,9 +1,8 @@
 """Match the words at the end of one text with those at the start of the next one."""
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 MAX_OVERLAP_WORDS = 60
@@ -14,11 +13,6 @@ MAX_MISHEARD_WORDS = 3
 
 MAX_INVENTED_WORDS = 12
 """Number of words that a model may have added where a chunk ends in the middle of a sentence."""
-
-_MISHEARD_COUNTS = sorted(
-    product(range(MAX_MISHEARD_WORDS + 1), range(MAX_MISHEARD_WORDS + 1)), key=sum
-)
-_INVENTED_COUNTS = list(product(range(MAX_MISHEARD_WORDS + 1, MAX_INVENTED_WORDS + 1), range(2)))
 
 
 class Overlap(NamedTuple):
@@ -59,7 +53,7 @@ class _Run(NamedTuple):
 def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords) -> Overlap:
     """Find the longest run of words at the end of one text and the start of the other.
 
-    The middle of the run is preferred, but not if that would break a segment.
+    The texts are joined in the middle of the run, or where a segment starts in both.
 
     A few misheard words may follow the run on the left and precede it on the right. A run that is
     much longer than the expected overlap is ignored, because its words were spoken twice. If the
@@ -67,88 +61,72 @@ def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords
     overlap is used. If only one word or none matches, more words may follow the run on the left,
     because models invent an end for a sentence that was cut.
     """
-    if not left or not right:
-        return Overlap(0, 0)
     left, right = left[-MAX_OVERLAP_WORDS:], right[:MAX_OVERLAP_WORDS]
-    matcher = _RunMatcher(left, right, expected.maximum)
     # The times of segments may be wrong. Several equal words are stronger evidence.
-    lenient = replace(matcher, max_tolerance=3)
-    run = _find_run(matcher, expected.estimate) or _find_run(lenient, expected.estimate)
+    runs = (_find_run(left, right, expected, tolerance) for tolerance in (1, 2, 3))
+    run = next(filter(None, runs), None)
     if run is None:
         return Overlap(0, 0)
-    half = (run.length + 1) // 2
-    kept = min(
-        range(run.length + 1),
-        key=lambda count: (not matcher.is_boundary(run, count), abs(count - half)),
-    )
+    start, half = len(left) - run.after - run.length, (run.length + 1) // 2
+
+    def rank(count: int) -> tuple[bool, int]:
+        next_tokens = left[start + count :][:1] + right[run.before + count :][:1]
+        is_boundary = all(token.starts_segment for token in next_tokens)
+        return not is_boundary, abs(count - half)
+
+    kept = min(range(run.length + 1), key=rank)
     return Overlap(run.after + run.length - kept, run.before + kept)
 
 
-def _find_run(matcher: "_RunMatcher", overlap_words: float) -> _Run | None:
-    runs = matcher.iter_runs(_MISHEARD_COUNTS)
-    longest = next(runs, None)
-    if longest is None or longest.length == 1:
-        min_length = 2 if matcher.has_close_times else max(3, int(overlap_words / 2))
-        invented = replace(matcher, min_length=min_length)
-        invented_runs = filter(invented.is_unique, invented.iter_runs(_INVENTED_COUNTS))
-        longest = next(invented_runs, longest)
-    if longest is None:
-        return None
-    candidates = [longest]
-    if longest.after <= MAX_MISHEARD_WORDS and _is_repetitive(matcher.left, matcher.right, longest):
-        candidates += runs
-    return min(candidates, key=lambda run: (abs(sum(run) - overlap_words), -run.length))
+def _find_run(
+    left: list[Token], right: list[Token], expected: ExpectedWords, tolerance: int
+) -> _Run | None:
+    runs = [
+        run
+        for run in _iter_runs(left, right, tolerance)
+        if run.length >= tolerance and run.length + run.before <= expected.maximum
+    ]
+    runs.sort(key=lambda run: (-run.length, run.after + run.before))
+    # More misheard words than equal ones are probably not a match at all.
+    regular = [
+        run for run in runs if max(run.after, run.before) <= min(run.length, MAX_MISHEARD_WORDS)
+    ]
+    if not regular or regular[0].length == 1:
+        has_close_times = tolerance == 1 and bool(left) and math.isfinite(left[-1].uncertainty)
+        min_length = 2 if has_close_times else max(3, int(expected.estimate / 2))
+        for run in runs:
+            is_invented = MAX_MISHEARD_WORDS < run.after <= MAX_INVENTED_WORDS and run.before <= 1
+            if is_invented and run.length >= min_length and _is_unique(left, run):
+                return run
+    if regular and _is_repetitive(left, right, regular[0]):
+        return min(regular, key=lambda run: (abs(sum(run) - expected.estimate), -run.length))
+    return regular[0] if regular else None
 
 
-@dataclass(frozen=True, slots=True)
-class _RunMatcher:
-    left: list[Token]
-    right: list[Token]
-    max_words: int
-    min_length: int = 1
-    max_tolerance: int = 1
+def _iter_runs(left: list[Token], right: list[Token], tolerance: int) -> Iterator[_Run]:
+    """Yield the runs of equal words, for every number of words that may overlap."""
+    for shift in range(1 - len(right), len(left)):
+        pairs = zip(left[max(0, shift) :], right[max(0, -shift) :], strict=False)
+        index = max(0, shift)
+        for is_equal, group in groupby(_is_equal(*pair, tolerance) for pair in pairs):
+            length = len(list(group))
+            if is_equal:
+                yield _Run(length, len(left) - index - length, index - shift)
+            index += length
 
-    @property
-    def has_close_times(self) -> bool:
-        return self.max_tolerance == 1 and math.isfinite(self.left[-1].uncertainty)
 
-    def iter_runs(self, counts: Iterable[tuple[int, int]]) -> Iterator[_Run]:
-        """Yield the runs of words that both texts contain, longest first."""
-        max_length = min(len(self.left), len(self.right), self.max_words)
-        for length in range(max_length, self.min_length - 1, -1):
-            for after, before in counts:
-                misheard = max(before, after if after <= MAX_MISHEARD_WORDS else 0)
-                # More misheard words than matching ones are probably not a match at all.
-                if misheard > min(length, max_length - length):
-                    continue
-                run = _Run(length, after, before)
-                if self._is_run(run):
-                    yield run
+def _is_equal(word: Token, other: Token, tolerance: int) -> bool:
+    max_difference = tolerance * (word.uncertainty + other.uncertainty)
+    return word.text == other.text and abs(word.time - other.time) <= max_difference
 
-    def is_unique(self, run: _Run) -> bool:
-        """Return whether the words of a run occur only once on the left."""
-        words = [token.text for token in self.left]
-        start = len(words) - run.after - run.length
-        matching = words[start : start + run.length]
-        starts = range(len(words) - run.length + 1)
-        return sum(words[i : i + run.length] == matching for i in starts) == 1
 
-    def is_boundary(self, run: _Run, count: int) -> bool:
-        """Return whether a segment of each text starts after ``count`` words of a run."""
-        index = len(self.left) - run.after - run.length + count
-        next_tokens = self.left[index : index + 1] + self.right[run.before + count :][:1]
-        return all(token.starts_segment for token in next_tokens)
-
-    def _is_run(self, run: _Run) -> bool:
-        end = len(self.left) - run.after
-        words = self.left[max(0, end - run.length) : max(0, end)]
-        others = self.right[run.before : run.before + run.length]
-        tolerance = min(run.length, self.max_tolerance)
-        return len(words) == len(others) == run.length and all(
-            word.text == other.text
-            and abs(word.time - other.time) <= tolerance * (word.uncertainty + other.uncertainty)
-            for word, other in zip(words, others, strict=True)
-        )
+def _is_unique(left: list[Token], run: _Run) -> bool:
+    """Return whether the words of a run occur only once on the left."""
+    words = [token.text for token in left]
+    start = len(words) - run.after - run.length
+    matching = words[start : start + run.length]
+    starts = range(len(words) - run.length + 1)
+    return sum(words[i : i + run.length] == matching for i in starts) == 1
 
 
 def _is_repetitive(left: list[Token], right: list[Token], run: _Run) -> bool:

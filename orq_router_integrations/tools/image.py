@@ -304,7 +304,7 @@ class OrqImageTool(OrqTool, ImageParams):
                 controls=controls,
                 extra_body=self.extra_body,
                 retry_ambiguous=self.retry_ambiguous,
-                directory=self.directory and validate_directory(self.directory),
+                directory=validate_directory(self.directory),
             )
 
     def _build_request(

@@ -60,21 +60,15 @@ class ImageLoader:
 
         Raises ``RouterInputError`` if the number of images is wrong or one cannot be sent.
         """
-        limit = operation.max_images
-        inputs = self._load_images("image", images)
-        if not 1 <= len(inputs) <= limit:
-            expected = f"1 to {limit} images" if limit > 1 else "1 image"
-            raise RouterInputError(f"image: Expected {expected}, got {len(inputs)}.")
+        inputs = self._load_images("image", images, operation.max_images)
         files = {"image": [image.upload for image in inputs]}
         if mask is not None:
-            masks = self._load_images("mask", mask)
-            if len(masks) != 1:
-                raise RouterInputError(f"mask: Expected 1 image, got {len(masks)}.")
-            check_mask(masks[0], inputs[0])
-            files["mask"] = [masks[0].upload]
+            [mask_input] = self._load_images("mask", mask, 1)
+            check_mask(mask_input, inputs[0])
+            files["mask"] = [mask_input.upload]
         return files
 
-    def _load_images(self, argument: str, sources: Any) -> list[ImageInput]:
+    def _load_images(self, argument: str, sources: Any, limit: int) -> list[ImageInput]:
         items = sources if isinstance(sources, (list, tuple)) else [sources]
         inputs = []
         for index, source in enumerate(items):
@@ -85,12 +79,19 @@ class ImageLoader:
                 message = to_input_error(error).message
                 detail = message.removeprefix("upload: ").removeprefix("image: ")
                 raise RouterInputError(f"{name}: {detail}") from None
+        if not 1 <= len(inputs) <= limit:
+            expected = f"1 to {limit} images" if limit > 1 else "1 image"
+            raise RouterInputError(f"{argument}: Expected {expected}, got {len(inputs)}.")
         return inputs
 
     def _create_uploads(self, source: Any) -> list[Upload]:
+        images: Sequence[GeneratedImage]
         match source:
+            case {"id": _} if "images" not in source:  # a single image
+                image = GeneratedImage.model_validate(source)
+                images = [resolve_path_within(image, self.directory)]
             case ToolMessage() | Mapping():
-                images = _parse_message(source)
+                images = ImageResult.of(source).images
                 images = [resolve_path_within(image, self.directory) for image in images]
             case ImageResult():
                 images = source.images
@@ -100,7 +101,13 @@ class ImageLoader:
                 images = [self.registry.find(source, self.directory)]
             case _:
                 return [create_upload(source)]
-        return [_upload_image(image) for image in images]
+        return [
+            create_upload(
+                image.path if image.data is None and image.path else image.read(),
+                filename=image.filename,
+            )
+            for image in images
+        ]
 
 
 def _inspect_upload(upload: Upload) -> ImageInput:
@@ -118,19 +125,6 @@ def _inspect_upload(upload: Upload) -> ImageInput:
             f"{MAX_INPUT_BYTES // 2**20} MB."
         )
     return ImageInput(upload, mime_type, read_image_size(header), can_be_transparent(header))
-
-
-def _parse_message(source: ToolMessage | Mapping[str, Any]) -> Sequence[GeneratedImage]:
-    """Return the images of a tool message, an artifact, or the dict of a single image."""
-    if isinstance(source, Mapping) and "images" not in source and "id" in source:
-        return (GeneratedImage.model_validate(source),)
-    return ImageResult.of(source).images
-
-
-def _upload_image(image: GeneratedImage) -> Upload:
-    if image.data is None and image.path is not None:
-        return create_upload(image.path, filename=image.filename)
-    return create_upload(image.read(), filename=image.filename)
 
 
 def check_mask(mask: ImageInput, image: ImageInput) -> None:
