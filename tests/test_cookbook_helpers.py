@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import runpy
 import wave
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ import pytest
 from IPython.display import HTML
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from orq_router_integrations.testing import ProviderCall
 
@@ -101,3 +102,11 @@ def test_messages_are_printed_on_one_line(
     call = {"name": "add", "args": {"a": 1}, "id": "1"}
     helpers.print_messages([HumanMessage("Hi"), AIMessage("", tool_calls=[call])])
     assert capsys.readouterr().out == " human: Hi\n    ai: add({'a': 1})\n"
+
+
+@pytest.mark.slow
+def test_photo_is_rendered_by_its_script() -> None:
+    rendered = runpy.run_path(str(COOKBOOKS / "assets" / "harbor.py"))["render"]()
+    with Image.open(COOKBOOKS / "assets" / "harbor.jpg") as photo:
+        difference = ImageChops.difference(rendered, photo)
+    assert max(ImageStat.Stat(difference).mean) < 5  # JPEG loses some detail
