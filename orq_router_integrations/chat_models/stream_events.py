@@ -50,12 +50,8 @@ class StreamEventBuilder:
     def iter_events(self, chunk: ChatGenerationChunk) -> Iterator[StreamEvent]:
         """Yield the events of a chunk."""
         if not self._chunks:
-            yield {
-                "event": "message-start",
-                "role": "ai",
-                "id": self._message_id,
-                "metadata": {"provider": PROVIDER},
-            }
+            start = {"event": "message-start", "role": "ai", "id": self._message_id}
+            yield {**start, "metadata": {"provider": PROVIDER}}
         self._chunks.append(chunk)
         message = chunk.message
         kwargs = message.additional_kwargs
@@ -68,29 +64,28 @@ class StreamEventBuilder:
                 yield from self._iter_tool_call(call)
 
     def _iter_text(self, block_type: str, text: Any) -> Iterator[StreamEvent]:
-        key = (block_type, 0)
-        yield from self._start_block(key, {"type": block_type, block_type: ""})
-        if text:
-            yield self._create_delta(key, {"type": f"{block_type}-delta", block_type: text})
+        delta = {"type": f"{block_type}-delta", block_type: text} if text else None
+        yield from self._iter_block((block_type, 0), {"type": block_type, block_type: ""}, delta)
 
     def _iter_tool_call(self, chunk: Any) -> Iterator[StreamEvent]:
         call = self._calls.setdefault(chunk["index"], {"id": chunk["id"], "arguments": ""})
         call["name"] = call.get("name") or chunk["name"]
         call["arguments"] += chunk["args"] or ""
-        key = ("call", call["id"])
         block = {"type": "tool_call_chunk", "id": call["id"], "name": call["name"], "args": ""}
-        yield from self._start_block(key, {**block, "index": chunk["index"]})
-        if chunk["args"]:
-            yield self._create_delta(key, {"type": "tool-call-delta", "args": chunk["args"]})
+        block["index"] = chunk["index"]
+        delta = {"type": "tool-call-delta", "args": chunk["args"]} if chunk["args"] else None
+        yield from self._iter_block(("call", call["id"]), block, delta)
 
-    def _start_block(self, key: BlockKey, content: dict[str, Any]) -> Iterator[StreamEvent]:
-        """Yield the start event of a block, unless it has started."""
-        if key not in self._indices:
-            index = self._indices[key] = len(self._indices)
-            yield {"event": "content-block-start", "index": index, "content": content}
-
-    def _create_delta(self, key: BlockKey, delta: dict[str, Any]) -> StreamEvent:
-        return {"event": "content-block-delta", "index": self._indices[key], "delta": delta}
+    def _iter_block(
+        self, key: BlockKey, start: dict[str, Any], delta: dict[str, Any] | None = None
+    ) -> Iterator[StreamEvent]:
+        """Yield the start event of a block, unless it has started, and the event of a delta."""
+        is_new = key not in self._indices
+        index = self._indices.setdefault(key, len(self._indices))
+        if is_new:
+            yield {"event": "content-block-start", "index": index, "content": start}
+        if delta:
+            yield {"event": "content-block-delta", "index": index, "delta": delta}
 
     def iter_final_events(self) -> Iterator[StreamEvent]:
         """Yield the events that end the stream: all complete blocks, then the message."""
@@ -103,7 +98,7 @@ class StreamEventBuilder:
             is_call = block_type in _TOOL_CALL_TYPES
             key = ("call", block["id"]) if is_call else (block_type, number)
             start = {name: value for name, value in block.items() if name in _START_FIELDS}
-            yield from self._start_block(key, {**start, **_EMPTY_CONTENT.get(block_type, {})})
+            yield from self._iter_block(key, {**start, **_EMPTY_CONTENT.get(block_type, {})})
             index = self._indices[key]
             yield {"event": "content-block-finish", "index": index, "content": block}
         metadata = {**(merged.generation_info or {}), **message.response_metadata}
@@ -121,11 +116,9 @@ class StreamEventBuilder:
         Tool calls are parsed from the received arguments, because langchain-core completes
         truncated arguments when it merges chunks.
         """
-        payload = [
-            {"id": call["id"], "function": {"name": call["name"], "arguments": call["arguments"]}}
-            for call in self._calls.values()
-        ]
-        calls = parse_tool_calls(payload)
+        calls = parse_tool_calls(
+            [{"id": call["id"], "function": call} for call in self._calls.values()]
+        )
         complete = AIMessage(
             content=message.content,
             tool_calls=calls.valid,
