@@ -14,10 +14,9 @@ from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, PROV
 from orq_router_integrations.chat_models.content_parts import (
     SUPPORTED_TYPES,
     Part,
-    convert_block,
     convert_blocks,
+    convert_text_block,
     create_json_block,
-    describe_parts,
     join_text_parts,
 )
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
@@ -174,12 +173,7 @@ class _AssistantContent:
         # The results of calls that the client runs need the call, so leaving it out is an error.
         if block_type not in SUPPORTED_TYPES and not block_type.endswith(_CLIENT_CALL_SUFFIX):
             block = create_json_block(block)
-        part = convert_block(block)
-        if part["type"] != "text":
-            raise ValueError(
-                f"An assistant message cannot contain {describe_parts([part])}. "
-                "Move it to a human message."
-            )
+        part = convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
 
     def _add_reasoning(self, text: str, signature: str) -> None:

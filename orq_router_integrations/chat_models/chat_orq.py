@@ -109,7 +109,7 @@ class ChatOrq(ChatOrqFields):
     ) -> ChatResult:
         from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = request_builder.build_call(self, messages, stop, kwargs)
+        call = request_builder.build_call(self, messages, {"stop": stop, **kwargs})
         result = self.resolved_client.send(call)
         if isinstance(result, ChatResult):
             return result
@@ -126,7 +126,7 @@ class ChatOrq(ChatOrqFields):
     ) -> ChatResult:
         from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = request_builder.build_call(self, messages, stop, kwargs)
+        call = request_builder.build_call(self, messages, {"stop": stop, **kwargs})
         result = await self.resolved_client.asend(call)
         if isinstance(result, ChatResult):
             return result
@@ -143,7 +143,7 @@ class ChatOrq(ChatOrqFields):
     ) -> Generator[ChatGenerationChunk]:
         from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = request_builder.build_stream_call(self, messages, stop, kwargs)
+        call = request_builder.build_stream_call(self, messages, {"stop": stop, **kwargs})
         with closing(self.resolved_client.stream(call)) as chunks:
             for chunk in chunks:
                 if run_manager:
@@ -159,7 +159,7 @@ class ChatOrq(ChatOrqFields):
     ) -> AsyncGenerator[ChatGenerationChunk]:
         from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        call = request_builder.build_stream_call(self, messages, stop, kwargs)
+        call = request_builder.build_stream_call(self, messages, {"stop": stop, **kwargs})
         async with ScopedAsyncGenerator(self.resolved_client.astream(call)) as chunks:
             async for chunk in chunks:
                 if run_manager:

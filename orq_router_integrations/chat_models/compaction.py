@@ -42,7 +42,7 @@ def build_call(
         raise RouterInputError("compact() requires the Responses API. Use api='responses'.")
     if unknown := kwargs.keys() - set(_BODY_FIELDS):
         raise RouterInputError(f"compact() does not accept the argument {min(unknown)!r}.")
-    body, controls, candidates = build_request(model, messages, None, kwargs)
+    body, controls, candidates = build_request(model, messages, kwargs)
     sent_controls = {name: getattr(controls, name) for name in _CONTROLS}
     return Call(
         endpoint=RESPONSE_COMPACTION,

@@ -9,13 +9,12 @@ import json as stdlib_json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire import json
 
 Part = dict[str, Any]
-T = TypeVar("T")
 
 _SOURCE_KEYS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
 """The key with the source of an older block, by ``source_type``."""
@@ -165,8 +164,19 @@ def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
     return part
 
 
-def convert_blocks(content: list[Any], convert: Callable[[Any], T]) -> list[T]:
-    """Convert all blocks of a message, adding their positions to errors."""
+def convert_text_block(block: Any, message_type: str) -> Part:
+    """Convert a content block of a message that can only contain text."""
+    part = convert_block(block)
+    if part["type"] != "text":
+        media_type = describe_parts([part])
+        raise ValueError(f"{message_type} cannot contain {media_type}. Move it to a human message.")
+    return part
+
+
+def convert_blocks(content: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert all blocks of a message, adding their positions to errors; a str is not changed."""
+    if isinstance(content, str):
+        return content
     converted = []
     for index, block in enumerate(content):
         try:

@@ -7,13 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
-from pydantic import (
-    BaseModel,
-    Field,
-    StrictBool,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, StrictBool, field_validator, model_validator
 
 from orq_router_integrations._integration import (
     ARGUMENT_HINTS,
@@ -39,15 +33,9 @@ from orq_router_integrations.wire.chat_params import (
 )
 from orq_router_integrations.wire.controls import ModelId
 
-REQUEST_PARAMS = frozenset(
-    (
-        *CHAT_PARAM_NAMES,
-        *RESPONSES_PARAM_NAMES,
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-    )
-)
+REQUEST_PARAMS = frozenset((*CHAT_PARAM_NAMES, *RESPONSES_PARAM_NAMES)) | {
+    *("tool_choice", "parallel_tool_calls", "response_format")
+}
 """Parameters that a call can set and that ``disabled_params`` can disable."""
 
 
@@ -162,15 +150,10 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
+        params = {**self.build_chat_params(), **self.build_responses_params()}
         controls = {"controls": self.controls.to_wire()} if self.controls else {}
-        return {
-            "model": self.model,
-            "api": self.api,
-            "base_url": self.base_url,
-            **self.build_chat_params(),
-            **self.build_responses_params(),
-            **controls,
-        }
+        identity = {"model": self.model, "api": self.api, "base_url": self.base_url}
+        return {**identity, **params, **controls}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -213,12 +196,10 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Pydantic fields as dicts, since LangChain cannot serialize the objects."""
-        names = ("controls", "reasoning", *CHAT_PARAM_NAMES)
-        values = {name: getattr(self, name) for name in names}
         return {
             name: value.model_dump(exclude_none=True)
-            for name, value in values.items()
-            if isinstance(value, BaseModel)
+            for name in ("controls", "reasoning", *CHAT_PARAM_NAMES)
+            if isinstance(value := getattr(self, name), BaseModel)
         }
 
     def _resolve_model_profile(self) -> ModelProfile | None:
@@ -228,11 +209,9 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate the number of tokens in a string, without a tokenizer."""
-        from orq_router_integrations.chat_models.token_estimate import (  # noqa: PLC0415
-            estimate_text,
-        )
+        from orq_router_integrations.chat_models import token_estimate  # noqa: PLC0415
 
-        return estimate_text(text)
+        return token_estimate.estimate_text(text)
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[ToolLike] | None = None
@@ -245,15 +224,15 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
         Raises:
             RouterInputError: A tool cannot be converted for this API.
         """
-        from orq_router_integrations.chat_models.token_estimate import (  # noqa: PLC0415
-            estimate_tokens,
-        )
+        from orq_router_integrations.chat_models import token_estimate  # noqa: PLC0415
 
         try:
             converted_tools = convert_tools(tools or (), for_responses=self.api == RESPONSES)
         except ValueError as error:
             raise to_input_error(error) from None
-        return estimate_tokens(convert_to_messages(messages), converted_tools, self.tool_media)
+        return token_estimate.estimate_tokens(
+            convert_to_messages(messages), converted_tools, self.tool_media
+        )
 
     def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002
         """Raise an error: most providers do not publish their tokenizers.

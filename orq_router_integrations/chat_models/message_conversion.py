@@ -24,13 +24,13 @@ from orq_router_integrations.chat_models.content_parts import (
     check_source_keys,
     convert_block,
     convert_blocks,
+    convert_text_block,
     create_json_block,
     describe_parts,
     join_text_parts,
 )
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.media import mime
-from orq_router_integrations.media.mime import is_data_url
 from orq_router_integrations.wire.json import replace_lone_surrogates
 
 _ROLES: dict[str, type[BaseMessage]] = {
@@ -113,21 +113,14 @@ def _add_index(error: ValueError, index: int) -> ValueError:
     return ValueError(f"messages[{index}]{separator}{text}")
 
 
-_REQUIRED_APIS = {
-    "mcp_approval_response": (
-        RESPONSES,
-        "Chat Completions does not accept MCP approvals. Use api='responses'.",
-    ),
-    "input_audio": (
-        CHAT_COMPLETIONS,
-        "The Responses API does not accept audio. Use api='chat_completions'.",
-    ),
-    "image_file": (
-        RESPONSES,
-        "An image by file_id needs api='responses'. Pass its URL or its data instead.",
-    ),
+_UNSUPPORTED_PARTS = {
+    CHAT_COMPLETIONS: {
+        "mcp_approval_response": "MCP approvals need api='responses'.",
+        "image_file": "A file_id of an image needs api='responses'. Pass its URL or its data.",
+    },
+    RESPONSES: {"input_audio": "Audio needs api='chat_completions'."},
 }
-"""The API that a type of part requires, and the error for the other API."""
+"""For each API, the types of parts that it does not accept, with the error."""
 
 
 def _convert_message(
@@ -145,8 +138,7 @@ def _convert_message(
         payload = _convert_chat_message(message, provider, api)
     for parts in (payload["content"], attachments):
         for index, part in enumerate(parts if isinstance(parts, list) else ()):
-            required_api, error = _REQUIRED_APIS.get(part["type"], (api, ""))
-            if required_api != api:
+            if error := _UNSUPPORTED_PARTS[api].get(part["type"]):
                 raise ValueError(f".content[{index}]: {error}")
     return payload, attachments
 
@@ -155,7 +147,7 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
     content = message.content
     match message:
         case HumanMessage():
-            payload = {"role": "user", "content": _convert_content(content, convert_block)}
+            payload = {"role": "user", "content": convert_blocks(content, convert_block)}
         case AIMessage():
             payload = convert_assistant_message(message, provider, api)
             payload = replace_lone_surrogates(payload)
@@ -165,7 +157,8 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
                 raise ValueError(
                     f"Unknown role {role!r} of a system message. Use system or developer."
                 )
-            payload = {"role": role, "content": _convert_content(content, _convert_text_block)}
+            convert = partial(convert_text_block, message_type="A system message")
+            payload = {"role": role, "content": convert_blocks(content, convert)}
         case ChatMessage(role=role) if role in _ROLES:
             payload = _convert_chat_message(_ROLES[role](content=content), provider, api)
             payload["role"] = role
@@ -177,19 +170,6 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
                 f"A {type_name} cannot be sent. Use a system, human, AI or tool message."
             )
     return {**payload, "name": message.name} if message.name else payload
-
-
-def _convert_content(content: Any, convert: Callable[[Any], Part]) -> Any:
-    return content if isinstance(content, str) else convert_blocks(content, convert)
-
-
-def _convert_text_block(block: Any) -> Part:
-    part = convert_block(block)
-    if part["type"] != "text":
-        raise ValueError(
-            f"A system message cannot contain {describe_parts([part])}. Move it to a human message."
-        )
-    return part
 
 
 # Tool results come from third parties, such as MCP servers, and cannot be corrected by the caller.
@@ -246,7 +226,7 @@ def _has_media_data(block: Any) -> bool:
     return any(
         (value and name in _DATA_KEYS)
         or isinstance(value, (bytes, bytearray))
-        or is_data_url(value)
+        or mime.is_data_url(value)
         for name, value in fields
     )
 

@@ -26,11 +26,7 @@ from orq_router_integrations.errors import to_input_error
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
-from orq_router_integrations.wire.chat_params import (
-    WIRE_NAMES,
-    ChatParams,
-    ResponsesParams,
-)
+from orq_router_integrations.wire.chat_params import WIRE_NAMES, ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
@@ -85,26 +81,20 @@ CHAT_APIS = {
 
 
 def build_call(
-    model: ChatOrqFields,
-    messages: Sequence[BaseMessage],
-    stop: list[str] | None,
-    kwargs: dict[str, Any],
+    model: ChatOrqFields, messages: Sequence[BaseMessage], overrides: dict[str, Any]
 ) -> Call[ChatResult | PendingResponse]:
-    """Build the call for a complete answer; ``kwargs`` override fields of the model."""
-    body, controls, candidates = build_request(model, messages, stop, kwargs)
+    """Build the call for a complete answer; ``overrides`` are the arguments of the call."""
+    body, controls, candidates = build_request(model, messages, overrides)
     parse_response = CHAT_APIS[model.api].parse_response
     parse = partial(build_chat_result, candidates=candidates, parse=parse_response)
     return Call(endpoint=ENDPOINTS[model.api], body=body, controls=controls, parse=parse)
 
 
 def build_stream_call(
-    model: ChatOrqFields,
-    messages: Sequence[BaseMessage],
-    stop: list[str] | None,
-    kwargs: dict[str, Any],
+    model: ChatOrqFields, messages: Sequence[BaseMessage], overrides: dict[str, Any]
 ) -> StreamCall[ChatGenerationChunk]:
     """Build the call for a streamed answer; see ``build_call``."""
-    body, controls, candidates = build_request(model, messages, stop, kwargs)
+    body, controls, candidates = build_request(model, messages, overrides)
     if problem := get_streaming_error(body):
         raise to_input_error(ValueError(problem))
     body["stream"] = True
@@ -117,17 +107,14 @@ def build_stream_call(
 
 
 def build_request(
-    model: ChatOrqFields,
-    messages: Sequence[BaseMessage],
-    stop: list[str] | None,
-    kwargs: dict[str, Any],
+    model: ChatOrqFields, messages: Sequence[BaseMessage], overrides: dict[str, Any]
 ) -> tuple[dict[str, Any], RouterControls, ModelCandidates]:
     """Build the body of a call, its controls, and the models that may answer it."""
     if tracking := sys.modules.get(f"{__package__}.usage_callback"):  # loaded by track_usage
         tracking.warn_if_uncounted()
-    overrides = {name: value for name, value in kwargs.items() if name != "stream"}
-    if stop is not None:
-        overrides["stop"] = stop
+    overrides = {name: value for name, value in overrides.items() if name != "stream"}
+    if overrides.get("stop") is None:
+        overrides.pop("stop", None)
     try:
         if not CALL_KWARGS.issuperset(overrides):
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
@@ -200,7 +187,7 @@ def build_tool_params(
         "tools": tools or None,
         "tool_choice": convert_tool_choice(overrides.get("tool_choice"), tools),
         "parallel_tool_calls": parallel if tools else None,
-        "response_format": (None if schema is None else build_response_format(schema, strict)),
+        "response_format": None if schema is None else build_response_format(schema, strict),
     }
     return {name: value for name, value in params.items() if value is not None}
 
