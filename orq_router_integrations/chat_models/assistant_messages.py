@@ -130,7 +130,6 @@ class _AssistantContent:
         return blocks
 
     def add_block(self, block: Any) -> None:
-        """Add a content block."""
         fields = block if isinstance(block, Mapping) else {}
         block_type = fields.get("type")
         if not isinstance(block_type, str):

@@ -73,7 +73,6 @@ class MediaSource:
         )
 
     def require_data(self) -> str:
-        """Return the base64 text."""
         if self.data is None:
             raise ValueError(f"The block has no data. {_DATA_HINT}")
         return self.data

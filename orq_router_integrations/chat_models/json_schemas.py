@@ -123,7 +123,6 @@ class _RefInliner:
         return refs
 
     def resolve(self, ref: str) -> Schema:
-        """Return the schema that a reference leads to."""
         target: Any = self._root if ref.startswith("#") else None
         for step in ref.removeprefix("#").split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")

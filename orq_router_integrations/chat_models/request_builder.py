@@ -93,7 +93,6 @@ def build_call(
 def build_stream_call(
     model: ChatOrqFields, messages: Sequence[BaseMessage], overrides: dict[str, Any]
 ) -> StreamCall[ChatGenerationChunk]:
-    """Build the call for a streamed answer; see ``build_call``."""
     body, controls, candidates = build_request(model, messages, overrides)
     if problem := get_streaming_error(body):
         raise to_input_error(ValueError(problem))
@@ -232,7 +231,6 @@ def get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[s
 
 
 def merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the fields of ``extra_body`` to a request body."""
     if not extra_body:
         return body
     if duplicates := (body.keys() | {"stream", "stream_options"}) & extra_body.keys():

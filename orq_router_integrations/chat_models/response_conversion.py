@@ -66,7 +66,6 @@ def build_chat_result(
 def convert_completion(
     body: dict[str, Any], response: Response, candidates: ModelCandidates
 ) -> ChatResult:
-    """Convert a completion to the result of a call."""
     metadata = create_response_metadata(body, response, candidates)
     generations: list[ChatGeneration] = []
     choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)

@@ -48,7 +48,6 @@ class StreamEventBuilder:
         self._calls: dict[int | None, dict[str, Any]] = {}
 
     def iter_events(self, chunk: ChatGenerationChunk) -> Iterator[StreamEvent]:
-        """Yield the events of a chunk."""
         if not self._chunks:
             start = {"event": "message-start", "role": "ai", "id": self._message_id}
             yield {**start, "metadata": {"provider": PROVIDER}}

@@ -8,6 +8,7 @@ arguments are not a JSON object, becomes an invalid tool call.
 import re
 import reprlib
 import uuid
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,9 +63,9 @@ class _RawToolCall:
         )
 
 
-def create_call_id() -> str:
-    """Create an ID for a tool call whose ID is missing or not unique."""
-    return f"call_{uuid.uuid4().hex[:24]}"
+def _choose_id(call_id: str | None, used_ids: Container[str]) -> str:
+    """Return the ID of a call, or a new one if it is missing or not unique."""
+    return call_id if call_id and call_id not in used_ids else f"call_{uuid.uuid4().hex[:24]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,11 @@ class ParsedToolCalls:
 
 
 def parse_tool_calls(payload: Any) -> ParsedToolCalls:
-    """Parse the ``tool_calls`` of a complete message."""
     calls = ParsedToolCalls()
     used_ids: set[str] = set()
     for item in payload if isinstance(payload, list) else ():
         raw = _RawToolCall.from_payload(item)
-        call_id = raw.id if raw.id and raw.id not in used_ids else create_call_id()
+        call_id = _choose_id(raw.id, used_ids)
         used_ids.add(call_id)
         args, error = _parse_arguments(raw.arguments)
         if raw.name and args is not None:
@@ -168,7 +168,6 @@ class ToolCallAccumulator:
         return any(call.is_complete() for call in self._calls)
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
-        """Convert the ``tool_calls`` of a delta to chunks."""
         deltas = deltas if isinstance(deltas, list) else []
         return [
             self._convert_fragment(_RawToolCall.from_payload(delta))
@@ -180,7 +179,7 @@ class ToolCallAccumulator:
         call = self._find_call(raw)
         is_new = call is None
         if call is None:
-            call_id = raw.id if raw.id and raw.id not in self._by_id else create_call_id()
+            call_id = _choose_id(raw.id, self._by_id)
             provider_id = raw.id if raw.id == call_id else None
             call = _PendingCall(len(self._calls), call_id, provider_id, raw.id, raw.index)
             self._calls.append(call)
@@ -217,16 +216,13 @@ class ToolCallAccumulator:
         be sent back. The chunks append a mark that prevents both. ``strip_truncation_mark``
         removes it.
         """
-        marks = (
-            (call, _choose_truncation_mark(call.arguments))
-            for call in self._calls
-            if not call.is_complete()
-        )
-        return [
-            tool_call_chunk(name=None, args=mark, id=None, index=call.index)
-            for call, mark in marks
-            if mark
-        ]
+        chunks = []
+        for call in self._calls:
+            mark = "" if call.is_complete() else _choose_truncation_mark(call.arguments)
+            if mark:
+                chunk = tool_call_chunk(name=None, args=mark, id=None, index=call.index)
+                chunks.append(chunk)
+        return chunks
 
 
 def may_start_object(chunk: ToolCallChunk) -> bool:
