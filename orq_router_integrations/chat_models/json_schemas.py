@@ -142,11 +142,6 @@ _ARGS_HEADING = re.compile(r"^\s*(Args|Arguments|Parameters):\s*$", re.MULTILINE
 _ARG_LINE = re.compile(r"(\w+)\s*(?:\([^)]*\))?:\s*(.*)")
 
 
-def is_typed_dict(hint: Any) -> bool:
-    """Return whether a type is a TypedDict, or a generic one with arguments: ``Page[int]``."""
-    return is_typeddict(get_origin(hint) or hint)
-
-
 def create_typed_dict_function(hint: Any) -> Schema:
     """Create an OpenAI function definition from a TypedDict.
 
@@ -157,14 +152,7 @@ def create_typed_dict_function(hint: Any) -> Schema:
     converter.convert(hint)
     model = converter.models[converter.names[hint]]
     model.model_rebuild(_types_namespace=converter.models)
-    return create_function(model, name=_get_name(hint))
-
-
-def _get_name(hint: Any) -> str:
-    """Return the name of a type with its arguments, such as ``Page_int``."""
-    arguments = map(_get_name, get_args(hint))
-    name = getattr(get_origin(hint) or hint, "__name__", str(hint))
-    return re.sub(r"\W+", "_", "_".join([name, *arguments]))
+    return create_function(model, name=hint.__name__)
 
 
 class _TypedDictConverter:
@@ -180,9 +168,9 @@ class _TypedDictConverter:
 
     def convert(self, hint: Any) -> Any:
         """Replace the TypedDicts in a type hint by references to models."""
-        if is_typed_dict(hint):
+        if is_typeddict(hint):
             if hint not in self.names:
-                self.names[hint] = name = f"{_get_name(hint)}_{len(self.names)}"
+                self.names[hint] = name = f"{hint.__name__}_{len(self.names)}"
                 self.models[name] = self._create_model(hint)
             return ForwardRef(self.names[hint])
         origin, args = get_origin(hint), get_args(hint)
@@ -193,18 +181,18 @@ class _TypedDictConverter:
         converted = tuple(map(self.convert, args))
         return Union[converted] if origin is UnionType else origin[converted]  # noqa: UP007
 
-    def _create_model(self, hint: Any) -> type[BaseModel]:
-        cls = get_origin(hint) or hint
+    def _create_model(self, cls: Any) -> type[BaseModel]:
         # inspect.getdoc would return the docstring of dict.
         docstring = inspect.cleandoc(vars(cls).get("__doc__") or "")
         description, descriptions = _parse_docstring(docstring)
-        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
         # Keys of a TypedDict may not be valid as field names of a model, so they are aliases.
         fields: dict[str, Any] = {
-            f"field_{index}": self._create_field(key, inner, key in required, descriptions.get(key))
-            for index, (key, inner) in enumerate(_get_hints(hint).items())
+            f"field_{index}": self._create_field(
+                key, hint, key in cls.__required_keys__, descriptions.get(key)
+            )
+            for index, (key, hint) in enumerate(get_type_hints(cls, include_extras=True).items())
         }
-        return create_model(_get_name(hint), __doc__=description or None, **fields)
+        return create_model(cls.__name__, __doc__=description or None, **fields)
 
     def _create_field(
         self, key: str, hint: Any, required: bool, description: str | None
@@ -237,22 +225,6 @@ def _remove_qualifiers(hint: Any, required: bool) -> tuple[Any, bool]:
     if origin in (Required, NotRequired):
         return _remove_qualifiers(args[0], origin is Required)
     return _remove_qualifiers(args[0], required) if origin is ReadOnly else (hint, required)
-
-
-def _get_hints(hint: Any) -> dict[str, Any]:
-    """Return the type hints of a TypedDict, with type variables replaced by their arguments."""
-    cls = get_origin(hint) or hint
-    hints = get_type_hints(cls, include_extras=True)
-    for base in getattr(cls, "__orig_bases__", ()):
-        if is_typed_dict(base):  # the hints of the class have the type variables of its bases
-            hints.update(_get_hints(base))
-    arguments = dict(zip(getattr(cls, "__parameters__", ()), get_args(hint), strict=False))
-    for key, inner in hints.items():
-        if inner in arguments:
-            hints[key] = arguments[inner]
-        elif get_args(inner) and (variables := getattr(inner, "__parameters__", ())):
-            hints[key] = inner[tuple(arguments.get(variable, variable) for variable in variables)]
-    return hints
 
 
 def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from typing_extensions import is_typeddict
 
 from orq_router_integrations.chat_models.json_schemas import (
     create_function,
     create_typed_dict_function,
     inline_refs,
     is_object_schema,
-    is_typed_dict,
 )
 from orq_router_integrations.chat_models.strict_schemas import to_strict_schema
 from orq_router_integrations.settings import MASK
@@ -32,8 +32,6 @@ StructuredOutputMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 FUNCTION_EXTRAS = ("async", "cache_control", "defer_loading")
 """Keys of ``BaseTool.extras`` that the Responses API accepts on functions."""
-
-TOOL_SEARCH = "orq:tool_search"  # the server tool that loads tools with ``defer_loading``
 
 WRAPPER_KEY = "value"
 """Property that holds the answer if the schema of an answer is not an object."""
@@ -68,12 +66,6 @@ def convert_tools(
         raise ValueError(f"'tools' must be a list of tools, got {type(tools).__name__}.")
     converted = ConvertedTools(_convert_tool(tool, strict, for_responses) for tool in tools)
     converted.for_responses = for_responses
-    deferred = [tool.get("function", tool) for tool in converted if tool.get("defer_loading")]
-    if for_responses and deferred and all(tool["type"] != TOOL_SEARCH for tool in converted):
-        raise ValueError(
-            f"Tool {deferred[0].get('name')!r} has defer_loading=True, but there is no tool search "
-            f"to load it. Add {{'type': '{TOOL_SEARCH}'}} to the tools."
-        )
     return converted
 
 
@@ -153,7 +145,7 @@ def _create_tool(tool: Any) -> dict[str, Any]:
         function = create_function(tool.tool_call_schema, tool.name, tool.description)
     elif isinstance(tool, type) and is_basemodel_subclass(tool):
         function = create_function(tool)
-    elif is_typed_dict(tool):
+    elif is_typeddict(tool):
         function = create_typed_dict_function(tool)
     elif callable(tool):
         cls = create_schema_from_function(

@@ -341,12 +341,6 @@ def test_chat_completions_only_receives_strict_from_tool_extras(
     assert "strict" not in second["function"]
 
 
-def test_deferred_tool_without_tool_search_raises(router: OfflineRouter) -> None:
-    model = create_model(router, api="responses")
-    with pytest.raises(RouterInputError, match=r"'add' has defer_loading.*orq:tool_search"):
-        model.bind_tools([tool(extras={"defer_loading": True})(add)])
-
-
 SERVER_TOOLS = [
     {"type": "orq:web_search", "max_results": 3},
     {"type": "mcp", "server_url": "https://tools.example/mcp"},

@@ -1,11 +1,10 @@
-"""TypedDicts as schemas: conventions, generic classes, keys that are not required."""
+"""TypedDicts as schemas: conventions, and keys that are not required."""
 
 import typing
-from typing import Annotated, Any, Generic, NotRequired, Required, TypeVar
+from typing import Annotated, Any, NotRequired, Required
 
 import pytest
 import typing_extensions
-from jsonschema import Draft202012Validator
 from pydantic import Field
 from support.chat import create_model, last_body
 from support.strict_subset import find_strict_problems
@@ -14,8 +13,6 @@ from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer
 
-T = TypeVar("T")
-U = TypeVar("U")
 STRUCTURED = ("json_schema", "function_calling")
 
 
@@ -107,123 +104,6 @@ def test_strict_typed_dict_requires_every_key(model: ChatOrq) -> None:
     assert (function["name"], function["description"]) == ("Person", "A person.")
     assert not find_strict_problems(function["parameters"])
     assert "_work" in function["parameters"]["required"]
-
-
-class Page(typing.TypedDict, Generic[T]):
-    """A page."""
-
-    items: list[T]
-    first: NotRequired[T]
-
-
-class Pair(typing_extensions.TypedDict, Generic[T, U]):
-    left: T
-    right: Annotated[U | None, ..., "The right one."]
-
-
-class IntPage(Page[int]):
-    number: int
-
-
-class NamedPage(Page[U], Generic[U]):
-    name: str
-
-
-class Library(typing.TypedDict):
-    pages: list[Page[str]]
-    pair: NotRequired[Pair[int, Page[bool]]]
-
-
-class Tree(typing.TypedDict, Generic[T]):
-    value: T
-    children: "list[Tree[T]]"
-
-
-INTEGER, STRING = {"type": "integer"}, {"type": "string"}
-GENERIC: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
-    "with an argument": (
-        Page[int],
-        {"items": {"type": "array", "items": INTEGER}, "first": INTEGER},
-        ["items"],
-    ),
-    "with two arguments": (
-        Pair[int, str],
-        {
-            "left": INTEGER,
-            "right": {"anyOf": [STRING, {"type": "null"}], "description": "The right one."},
-        },
-        ["left", "right"],
-    ),
-    "subclass": (
-        IntPage,
-        {"items": {"type": "array", "items": INTEGER}, "first": INTEGER, "number": INTEGER},
-        ["items", "number"],
-    ),
-    "generic subclass": (
-        NamedPage[str],
-        {"items": {"type": "array", "items": STRING}, "first": STRING, "name": STRING},
-        ["items", "name"],
-    ),
-    "union as argument": (
-        Page[int | str],
-        {
-            "items": {"type": "array", "items": {"anyOf": [INTEGER, STRING]}},
-            "first": {"anyOf": [INTEGER, STRING]},
-        },
-        ["items"],
-    ),
-}
-
-
-@pytest.mark.parametrize("method", STRUCTURED)
-@pytest.mark.parametrize(("cls", "properties", "required"), GENERIC.values(), ids=GENERIC)
-def test_generic_typed_dict(
-    cls: Any, properties: dict[str, Any], required: list[str], method: str
-) -> None:
-    schema, parsed = get_schema(cls, method)
-    assert (schema["properties"], schema["required"]) == (properties, required)
-    assert parsed.keys() == schema["properties"].keys()
-
-
-CLASSES = [Page[int], Pair[int, str], IntPage, NamedPage[str], Library, Tree[int], Page[Page[int]]]
-
-
-@pytest.mark.parametrize("cls", CLASSES, ids=str)
-@pytest.mark.parametrize("method", STRUCTURED)
-def test_generic_typed_dict_in_strict_mode(cls: Any, method: str) -> None:
-    schema, parsed = get_schema(cls, method, strict=True)
-    assert not find_strict_problems(schema)
-    Draft202012Validator(schema).validate(parsed)
-
-
-def test_generic_typed_dict_within_another() -> None:
-    schema, _ = get_schema(Library)
-    pair = schema["properties"]["pair"]["properties"]
-    assert pair["left"] == INTEGER
-    page = pair["right"]["anyOf"][0]
-    assert page["properties"]["items"] == {"type": "array", "items": {"type": "boolean"}}
-    assert schema["required"] == ["pages"]
-
-
-def test_recursive_generic_typed_dict() -> None:
-    schema, _ = get_schema(Tree[int])
-    (definition,) = schema["$defs"].values()
-    assert definition["properties"]["value"] == INTEGER
-
-
-def test_generic_typed_dict_without_arguments_allows_any_value(model: ChatOrq) -> None:
-    schema, _ = get_schema(Page)
-    assert schema["properties"]["first"] == {}
-    with pytest.raises(RouterInputError, match="allows any value"):
-        model.with_structured_output(Page, strict=True)
-
-
-@pytest.mark.parametrize(
-    ("cls", "name"), [(Page[int], "Page_int"), (Pair[int, Page[str]], "Pair_int_Page_str")], ids=str
-)
-def test_name_of_a_generic_typed_dict(model: ChatOrq, cls: Any, name: str) -> None:
-    (tool,) = model.bind_tools([cls]).kwargs["tools"]  # type: ignore[attr-defined]
-    assert tool["function"]["name"] == name
 
 
 class Quoted(typing.TypedDict):
