@@ -57,7 +57,7 @@ class MediaSource:
         present = [name for name, value in sources.items() if value is not None]
         if len(present) > 1:
             names = " and ".join(map(repr, present))
-            raise ValueError(f"Expected one source, got {names}. Keep one of them.")
+            raise ValueError(f"Expected exactly one source, got {names}. Keep one of them.")
         if data is not None and not isinstance(data, str):
             raise _create_type_error(
                 "base64" if "base64" in source else "data", "base64 text", data
@@ -119,16 +119,6 @@ def check_source_keys(block: Mapping[str, Any]) -> None:
     if block.get(key) is None and not (source_type == "text" and "url" in block):
         raise ValueError(
             f"A block with source_type {source_type!r} needs '{key}'. {_LOCAL_FILE_HINT}"
-        )
-
-
-def check_file_sources(file: Mapping[str, Any]) -> None:
-    """Check that the ``file`` of an OpenAI file part has exactly one source."""
-    present = [name for name in ("file_data", "file_id", "uri") if file.get(name)]
-    if len(present) != 1:
-        raise ValueError(
-            "Expected exactly one of 'file_data', 'file_id' and 'uri' in 'file', "
-            f"got {' and '.join(map(repr, present)) or 'none'}."
         )
 
 
@@ -225,19 +215,17 @@ def _read_input_audio(block: Mapping[str, Any]) -> MediaSource:
     return MediaSource.from_block({"data": audio.get("data"), "mime_type": mime_type})
 
 
-def _read_file(block: Mapping[str, Any]) -> MediaSource:
+def read_file(block: Mapping[str, Any]) -> MediaSource:
     """Read a file block, OpenAI's file part, or ``input_file`` of the Responses API."""
     file = block.get("file", block if block.get("type") == "input_file" else None)
     if not isinstance(file, Mapping):
         return MediaSource.from_block(block)
-    file = {**file, "uri": file.get("uri") or file.get("file_url")}
-    check_file_sources(file)
     data = file.get("file_data")  # a data URL or base64, which contains neither dots nor colons
     is_base64 = not (isinstance(data, str) and ("." in data or ":" in data))
     fields = {
-        "base64": data if is_base64 else None,
-        "url": file["uri"] if is_base64 else data,
-        "file_id": file.get("file_id"),
+        "base64": (data or None) if is_base64 else None,
+        "url": (None if is_base64 else data) or file.get("uri") or file.get("file_url"),
+        "file_id": file.get("file_id") or None,
         "mime_type": file.get("mimeType") or file.get("mime_type"),
         "filename": file.get("filename"),
     }
@@ -272,8 +260,8 @@ _READERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], MediaSource]]] = {
     "input_image": ("image", _read_image_url),
     "audio": ("audio", MediaSource.from_block),
     "input_audio": ("audio", _read_input_audio),
-    "file": ("file", _read_file),
-    "input_file": ("file", _read_file),
+    "file": ("file", read_file),
+    "input_file": ("file", read_file),
     "document": ("file", _read_document),
     "video": ("file", _reject_video),
 }

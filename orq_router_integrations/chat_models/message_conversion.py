@@ -20,7 +20,6 @@ from orq_router_integrations.chat_models.content_parts import (
     MEDIA_TYPES,
     MediaSource,
     Part,
-    check_file_sources,
     check_source_keys,
     convert_block,
     convert_blocks,
@@ -28,6 +27,7 @@ from orq_router_integrations.chat_models.content_parts import (
     create_json_block,
     describe_parts,
     join_text_parts,
+    read_file,
 )
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.media import mime
@@ -265,6 +265,6 @@ def _normalize_block(block: Any) -> Any:
             return {**block, "mime_type": mime.validate_image(data)[0]}
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
             raise ValueError("'input_audio.data' is empty. Set it to base64 text.")
-        case {"type": "file", "file": {} as file}:
-            check_file_sources(file)
+        case {"type": "file", "file": {}}:
+            read_file(block)
     return block

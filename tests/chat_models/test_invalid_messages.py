@@ -89,7 +89,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "URL file with a path as filename": (block(type="file", url=URL, filename="../a"), "a path"),
     "path as file_data": (file(file_data="/tmp/a.pdf", filename="a.pdf"), LOCAL_FILE),
     "two sources of a file part": (file(file_data=PDF_URL, file_id="file-1"), "exactly one"),
-    "no source of a file part": (file(filename="a.pdf"), "exactly one"),
+    "no source of a file part": (file(filename="a.pdf"), "has no data"),
     "two sources of a file block": (pdf(encode_base64(PDF), url=URL), "one source"),
     "two sources of an image block": (image(encode_base64(PNG), url=URL), "one source"),
     "unknown audio format": (audio(encode_base64(b"OggS" + bytes(24)), "ogg"), "audio/ogg"),
