@@ -81,15 +81,18 @@ def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords
 def _find_run(
     left: list[Token], right: list[Token], expected: ExpectedWords, tolerance: int
 ) -> _Run | None:
+    max_words = min(len(left), len(right), expected.maximum)
     runs = [
         run
         for run in _iter_runs(left, right, tolerance)
-        if run.length >= tolerance and run.length + run.before <= expected.maximum
+        if run.length >= tolerance and run.length + run.before <= max_words
     ]
     runs.sort(key=lambda run: (-run.length, run.after + run.before))
     # More misheard words than equal ones are probably not a match at all.
     regular = [
-        run for run in runs if max(run.after, run.before) <= min(run.length, MAX_MISHEARD_WORDS)
+        run
+        for run in runs
+        if max(run.after, run.before) <= min(run.length, max_words - run.length, MAX_MISHEARD_WORDS)
     ]
     if not regular or regular[0].length == 1:
         has_close_times = tolerance == 1 and bool(left) and math.isfinite(left[-1].uncertainty)
