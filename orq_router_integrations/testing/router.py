@@ -10,6 +10,7 @@ the cache lookup; the cache is consulted before the load balancer picks a model;
 balancer that is not enabled returns the same 404 as the request's own model.
 """
 
+import os
 import re
 import threading
 import time
@@ -18,6 +19,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
+from weakref import WeakSet
 
 import httpx
 
@@ -49,8 +51,6 @@ from orq_router_integrations.testing.routing.request_routing import (
 from orq_router_integrations.testing.speech import SpeechEndpoint
 from orq_router_integrations.testing.transcriptions import TranscriptionEndpoint
 from orq_router_integrations.wire.endpoints import (
-    KNOWLEDGE_SEARCH,
-    RESPONSE_COMPACTION,
     TRANSCRIPTIONS,
     TRANSLATIONS,
     Dialect,
@@ -134,6 +134,7 @@ class OfflineRouter:
         self.log: list[request_log.ProviderCall] = request_log.CallLog()
         self.requests: list[request_log.RecordedRequest] = []
         self._lock = threading.RLock()
+        _ROUTERS.add(self)
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = ModelRegistry(enabled=self.models)
         self._knowledge = KnowledgeBaseIndex(self.knowledge_bases, self._models)
@@ -279,11 +280,11 @@ class OfflineRouter:
         return RouterResponse(list_catalog(self._models.listed, query))
 
     def _search(self, request: httpx.Request, id_: str) -> RouterResponse:
-        body = http_adapter.parse_request_body(request, KNOWLEDGE_SEARCH)
+        body = http_adapter.parse_request_body(request)
         return RouterResponse(self._knowledge.search(id_, body, lenient=self.lenient))
 
     def _compact(self, request: httpx.Request) -> RouterResponse:
-        body = http_adapter.parse_request_body(request, RESPONSE_COMPACTION)
+        body = http_adapter.parse_request_body(request)
         return self._responses.compact(body, self._models, lenient=self.lenient)
 
     def _list_models(self, _: httpx.Request) -> RouterResponse:
@@ -301,7 +302,7 @@ class OfflineRouter:
     def _handle_post(
         self, handler: EndpointHandler[Any], http_request: httpx.Request, dialect: str
     ) -> RouterResponse:
-        body = http_adapter.parse_request_body(http_request, handler.endpoint)
+        body = http_adapter.parse_request_body(http_request, is_form=handler.endpoint.multipart)
         controls, endpoint_fields = split_controls(
             body, handler.endpoint, Dialect(dialect), lenient=self.lenient
         )
@@ -328,3 +329,16 @@ class OfflineRouter:
         path = http_request.url.path
         response = self._cache.get_or_create(path, body, controls.cache, respond)
         return handler.finalize(request, response)
+
+
+_ROUTERS: WeakSet[OfflineRouter] = WeakSet()
+
+
+def _reset_after_fork() -> None:
+    """Replace the locks, which other threads of the parent process may hold."""
+    for router in _ROUTERS:
+        router._lock = threading.RLock()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -10,12 +10,11 @@ Choices where the documentation is silent:
   which is the only one that is documented.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.media.mime import (
     RECORDING_SUFFIXES,
@@ -34,6 +33,7 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError, r
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
     FormBool,
+    FormFile,
     FormFloat,
     FormInt,
 )
@@ -47,11 +47,17 @@ MAX_PAUSE_SECONDS = 1.0
 """Silence in seconds after which a new segment starts, even within a sentence."""
 
 SPEAKER_ID = "speaker_0"
-"""Label of every word and segment; speakers are not distinguished."""
+
+
+def _check_file(file: FormFile) -> FormFile:
+    if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
+        raise ValueError(f"the file name must end in one of {', '.join(RECORDING_SUFFIXES)}")
+    validate_recording(file.filename, file.data)
+    return file
 
 
 class TranslationForm(EndpointRequest):
-    file: AnyFile
+    file: Annotated[AnyFile, AfterValidator(_check_file)]
     prompt: str | None = None
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     temperature: Annotated[FormFloat, Field(ge=0, le=1)] | None = None
@@ -120,7 +126,7 @@ class TranscriptionEndpoint(EndpointHandler[TranslationForm]):
 
 
 def _check_form(form: TranslationForm, *, translates: bool) -> None:
-    """Check rules that involve several fields, and the file."""
+    """Check rules that involve several fields."""
     granularities = getattr(form, "timestamp_granularities", None)
     if granularities and form.response_format != "verbose_json":
         reject_field("timestamp_granularities", "requires response_format=verbose_json")
@@ -129,13 +135,6 @@ def _check_form(form: TranslationForm, *, translates: bool) -> None:
             check_translation_model(form.model)
     except ValueError as error:
         reject_field("model", str(error).removeprefix("model: "))
-    if form.file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
-        suffixes = ", ".join(RECORDING_SUFFIXES)
-        reject_field("file", f"the file name must end in one of {suffixes}")
-    try:
-        validate_recording(form.file.filename, form.file.data)
-    except ValueError as error:
-        reject_field("file", str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +150,16 @@ class Transcript:
 
     @property
     def segments(self) -> list[Span]:
-        """The sentences, with their times."""
+        """The sentences, with their times. A long pause ends a sentence too."""
+        sentences: list[list[Span]] = []
+        for word in self.words:
+            last = sentences[-1][-1] if sentences else None
+            if not last or ends_sentence(last.text) or word.start - last.end > MAX_PAUSE_SECONDS:
+                sentences.append([])
+            sentences[-1].append(word)
         return [
             Span(" ".join(word.text for word in words), words[0].start, words[-1].end)
-            for words in _split_sentences(self.words)
+            for words in sentences
         ]
 
 
@@ -163,8 +168,7 @@ def transcribe(data: bytes) -> Transcript:
     if samples := decode_audio(data):
         words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
         if words is not None:
-            spans = [Span(word.text, word.start, word.end) for word in words]
-            return Transcript(spans, samples.seconds)
+            return Transcript(words, samples.seconds)
     info, mime_type = read_audio_info(data), detect_mime_type(data) or "audio"
     seconds = info.seconds if info else None
     size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
@@ -181,17 +185,6 @@ def align_text(text: str, data: bytes) -> Transcript:
     step = (seconds or 0.5 * len(words)) / max(1, len(words))
     spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
     return Transcript(spans, seconds)
-
-
-def _split_sentences(words: Sequence[Span]) -> Iterator[Sequence[Span]]:
-    sentence = list(words[:1])
-    for previous, word in pairwise(words):
-        if ends_sentence(previous.text) or word.start - previous.end > MAX_PAUSE_SECONDS:
-            yield sentence
-            sentence = []
-        sentence.append(word)
-    if sentence:
-        yield sentence
 
 
 def _build_verbose(form: TranslationForm, transcript: Transcript) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from support.recordings import create_wav
 from support.served_router import serve_router
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.media.tone_codec import Word, decode_speech, encode_speech
+from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
+from orq_router_integrations.wire.subtitles import Span
 
 TOPICS = ["bread", "wine", "Zo\u00eb", "the the sea"]
 
@@ -19,7 +20,7 @@ class LongRecording(NamedTuple):
 
     path: Path
     text: str
-    words: list[Word]
+    words: list[Span]
 
 
 def build_text(sentence_count: int) -> str:

@@ -380,7 +380,7 @@ async def test_async_openai_client(images):
     assert texts == ["one", "two"]
 
 
-@pytest.mark.parametrize("data", [b"", PNG_SIGNATURE, BOAT[:40], JPEG, PNG_SIGNATURE + BOAT])
+@pytest.mark.parametrize("data", [b"", PNG_SIGNATURE, BOAT[:40], JPEG])
 def test_text_of_invalid_png(data):
     assert read_image_text(data) is None
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from orq_router_integrations.media.metadata import ImageSize
-from orq_router_integrations.media.mime import detect_mime_type
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-TEXT_KEYWORD = "Description"
-"""Keyword of the text in a PNG."""
+TEXT_KEYWORD = "offline-router-prompt"
+TEXT_MARKER = f"{TEXT_KEYWORD}\0\0\0\0\0".encode()
+"""Start of the chunk of a PNG with the prompt. In JPEG and WebP, it is part of the description."""
 
 _CAPTION = re.compile(r" (?:Edit \d+: .*|Variation \d+)\Z", re.DOTALL)
 
@@ -77,30 +77,20 @@ def draw_image(spec: ImageSpec) -> bytes:
 def read_image_text(data: bytes) -> str | None:
     """Return the prompt stored in an image of the offline router, or ``None`` for other images.
 
-    JPEG and WebP require Pillow.
-
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool
     >>> tool = OrqImageTool(model="openai/gpt-image-1", client=OfflineRouter().client())
     >>> read_image_text(tool.generate("a red boat").image.read())
     'a red boat'
     """
-    if detect_mime_type(data[:16]) == "image/png" or not has_pillow():
-        return _read_png_text(data)
-    from orq_router_integrations.testing.images import pillow_drawing  # noqa: PLC0415
-
-    return pillow_drawing.read_exif_text(data)
-
-
-def _read_png_text(data: bytes) -> str | None:
-    prefix = f"{TEXT_KEYWORD}\0\0\0".encode()  # the zeros mean that the text is not compressed
-    position = len(PNG_SIGNATURE)
-    while position + 8 <= len(data):
-        size, name = struct.unpack_from(">I4s", data, position)
-        chunk = data[position + 8 : position + 8 + size]
-        if name == b"iTXt" and chunk.startswith(prefix):
-            return chunk.split(b"\0", 5)[-1].decode("utf-8", "replace")
-        position += size + 12
-    return None
+    position = data.find(TEXT_MARKER)
+    if position < 0:
+        return None
+    start = position + len(TEXT_MARKER)
+    if data[position - 4 : position] == b"iTXt":  # in a PNG, the size precedes the name of a chunk
+        size = int.from_bytes(data[position - 8 : position - 4]) - len(TEXT_MARKER)
+    else:  # Exif
+        size = data.find(b"\0", start) - start
+    return data[start : start + size].decode("utf-8", "replace")
 
 
 def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 190, 255)) -> bytes:
@@ -108,7 +98,7 @@ def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 19
     width, height = size
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),
-        b"iTXt": f"{TEXT_KEYWORD}\0\0\0\0\0{text}".encode("utf-8", "replace"),
+        b"iTXt": TEXT_MARKER + text.encode("utf-8", "replace"),
         b"IDAT": zlib.compress((b"\0" + bytes(color) * width) * height),
         b"IEND": b"",
     }

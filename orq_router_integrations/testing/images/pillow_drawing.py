@@ -9,12 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from orq_router_integrations.media.metadata import ImageSize
-from orq_router_integrations.testing.images.drawing import TEXT_KEYWORD, ImageSpec
+from orq_router_integrations.testing.images.drawing import TEXT_KEYWORD, TEXT_MARKER, ImageSpec
 
 INK, PAPER = (32, 34, 44), (251, 250, 245)
 _EXIF_DESCRIPTION = 0x010E
-_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for images that it cannot decode."""
 
 
 def draw_image(spec: ImageSpec) -> bytes:
@@ -31,16 +29,6 @@ def draw_image(spec: ImageSpec) -> bytes:
     return _encode(image, spec)
 
 
-def read_exif_text(data: bytes) -> str | None:
-    """Return the description stored in a JPEG or WebP image."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            text = image.getexif().get(_EXIF_DESCRIPTION)
-    except _ERRORS:
-        return None
-    return text.encode("latin-1", "replace").decode("utf-8", "replace") if text else None
-
-
 def _encode(image: Image.Image, spec: ImageSpec) -> bytes:
     file = io.BytesIO()
     text = spec.text.encode("utf-8", "replace")
@@ -52,7 +40,7 @@ def _encode(image: Image.Image, spec: ImageSpec) -> bytes:
     if spec.file_format == "jpeg":
         image = image.convert("RGB")
     exif = Image.Exif()
-    exif[_EXIF_DESCRIPTION] = text
+    exif[_EXIF_DESCRIPTION] = TEXT_MARKER + text
     image.save(file, spec.file_format, quality=spec.quality, exif=exif)
     return file.getvalue()
 
@@ -85,7 +73,7 @@ def _open_image(data: bytes, size: ImageSize) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.convert("RGBA").resize(size)
-    except _ERRORS:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return Image.new("RGBA", size, PAPER)
 
 

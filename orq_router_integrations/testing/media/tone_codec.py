@@ -12,8 +12,9 @@ The pitch is measured from the distance of zero crossings. All steps use operati
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+from orq_router_integrations.wire.subtitles import Span
 
 SAMPLE_RATE = 16_000
 """Default sample rate in hertz."""
@@ -42,15 +43,6 @@ _TO_SIGN = bytes(_CROSSING[0] if high < 128 else _CROSSING[1] for high in range(
 _TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
 
 SENTENCE_ENDS = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A decoded word with its start and end in seconds."""
-
-    text: str
-    start: float
-    end: float
 
 
 def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
@@ -88,7 +80,7 @@ def _create_tone(pitch: int, rate: int, speed: float) -> bytes:
 
 def decode_speech(
     pcm: bytes, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2
-) -> list[Word] | None:
+) -> list[Span] | None:
     """Decode the words in a recording or a part of one.
 
     Return an empty list for silence and fragments of words, and ``None`` for other sounds.
@@ -131,7 +123,7 @@ def _measure_pitch(signs: bytes, start: int, end: int, rate: int) -> int | None:
     return pitch if 0 <= pitch <= _WORD_END and abs(position - pitch) < 0.45 else None
 
 
-def _iter_words(tones: list[tuple[int, int, int | None]], rate: int) -> Iterator[Word]:
+def _iter_words(tones: list[tuple[int, int, int | None]], rate: int) -> Iterator[Span]:
     """Yield the words whose tones are complete."""
     word_start, halves = -1, ""
     for start, end, pitch in tones:
@@ -140,7 +132,7 @@ def _iter_words(tones: list[tuple[int, int, int | None]], rate: int) -> Iterator
         elif pitch is None or pitch == _WORD_END:
             text = _decode_halves(halves) if pitch and word_start >= 0 else ""
             if text:
-                yield Word(text, word_start / rate, end / rate)
+                yield Span(text, word_start / rate, end / rate)
             word_start = -1
         else:
             halves += f"{pitch:x}"

@@ -14,7 +14,6 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files, parse_form
 from orq_router_integrations.testing.routing.request_log import RecordedRequest
 from orq_router_integrations.testing.serialization import encode_json, encode_text
-from orq_router_integrations.wire.endpoints import Endpoint
 
 DONE = b"data: [DONE]\n\n"
 
@@ -95,20 +94,17 @@ def record_request(request: httpx.Request) -> RecordedRequest:
     headers = {name.lower(): value for name, value in request.headers.items()}
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
-    content_type, body = headers.get("content-type", ""), None
+    is_form = headers.get("content-type", "").startswith("multipart/")
     try:
-        if content_type.startswith("multipart/"):
-            body = describe_files(parse_form(content_type, request.content))
-        elif request.content:
-            body = orjson.loads(request.content)
-    except (orjson.JSONDecodeError, HTTPError):
-        pass  # the response explains the error
+        body = describe_files(parse_request_body(request, is_form=is_form))
+    except HTTPError:  # the response explains it
+        body = None
     return RecordedRequest(method=request.method, path=request.url.path, headers=headers, body=body)
 
 
-def parse_request_body(request: httpx.Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Parse a request body as a form or as JSON, as the endpoint requires."""
-    if endpoint.multipart:
+def parse_request_body(request: httpx.Request, *, is_form: bool = False) -> dict[str, Any]:
+    """Parse a request body as a form or as JSON."""
+    if is_form:
         return parse_form(request.headers.get("content-type", ""), request.content)
     try:
         body = orjson.loads(request.content)

@@ -39,20 +39,12 @@ class ProviderCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRequest:
-    """Record of one request received by the router.
-
-    Attributes:
-        method: HTTP method.
-        path: Path of the URL.
-        headers: Headers with lower-case names; the API key is redacted.
-        body: JSON body or form fields, with files summarized by name, type, size and digest;
-            ``None`` without a body.
-    """
+    """Record of one request received by the router. Files are summarized, not stored."""
 
     method: str
     path: str
-    headers: Mapping[str, str]
-    body: Any
+    headers: Mapping[str, str]  # with lower-case names; the API key is redacted
+    body: Any  # JSON or form fields; None if it cannot be parsed
 
 
 class CallLog(list[ProviderCall]):

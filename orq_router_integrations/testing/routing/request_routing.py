@@ -7,8 +7,7 @@ Where the documentation is silent, one behavior was chosen:
 * The load balancer's pick is retried and falls back like the request's own model.
 * ``latency_based`` picks the model whose last call was fastest; a model that was never called
   counts as fastest, and ties go to the first.
-* A fallback that is not enabled fails with 404, which the default codes do not cover, so the chain
-  ends there.
+* A fallback that is not enabled ends the chain with 404.
 * If every model fails, the last error is returned.
 * Delays have no jitter and ignore a provider's ``Retry-After``.
 """
@@ -65,12 +64,9 @@ class RequestRouting:
         return response
 
     def _call_model(self, model: str) -> RouterResponse:
+        self.models.check_enabled(model)
         retry = self.controls.retry or self.handler.default_retry
         delays = RETRY_DELAYS_SECONDS[: 1 + (retry.count if retry else 0)]
-        try:
-            self.models.check_enabled(model)
-        except HTTPError as error:
-            return RouterResponse(error.to_body(), error.status)
         for attempt, pause in enumerate(delays, start=1):
             response = self._call_provider(model, attempt=attempt, pause=pause)
             if retry is None or response.status not in retry.on_codes:
