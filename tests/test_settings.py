@@ -207,15 +207,6 @@ def test_very_long_call_timeout(caller):
     assert is_rejected_or_works(caller, controls={"timeout": {"call_timeout": 10**15}})
 
 
-@both_callers
-@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), float("inf")])
-def test_invalid_timeout_of_a_call_raises(caller, timeout):
-    client = RouterClient(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0)
-    with pytest.raises(ValueError, match="timeout") as raised:
-        caller.send(client, create_call(timeout=timeout))
-    assert isinstance(raised.value, RouterError)
-
-
 @pytest.mark.parametrize("retries", [-1, 11, 1.5, 2.0, True, False, "2", float("nan")])
 def test_invalid_max_retries_raises(retries):
     assert "max_retries" in get_error_message(max_retries=retries)

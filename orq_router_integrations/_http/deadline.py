@@ -12,7 +12,6 @@ from contextvars import ContextVar
 
 import httpx
 
-from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.settings import MAX_TIMEOUT_SECONDS, RouterSettings
 from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.controls import RouterControls
@@ -108,30 +107,18 @@ class Deadline:
         self.expires_at = min(end, self.ends_at)
 
 
-def resolve_timeout(
-    settings: RouterSettings, requested: float | None, controls: RouterControls
-) -> httpx.Timeout:
-    """Determine how long to wait for the next byte.
+def resolve_timeout(settings: RouterSettings, controls: RouterControls) -> httpx.Timeout:
+    """Determine how long to wait for the next byte: as set, or as long as the controls allow.
 
-    The timeout of the call comes before that of the client, and that before the worst case of the
-    controls. Warns if the router may take longer under the controls.
-
-    Raises:
-        RouterInputError: The requested timeout is out of range.
+    Warns if the router may take longer under the controls.
     """
-    worst_case = controls.worst_case_seconds
-    seconds = settings.timeout if requested is None else requested
-    if seconds is None:
-        seconds = DEFAULT_TIMEOUT_SECONDS
-        if worst_case is not None:
-            seconds = min(worst_case + TIMEOUT_MARGIN_SECONDS, MAX_TIMEOUT_SECONDS)
-    elif not 0 < seconds <= MAX_TIMEOUT_SECONDS:
-        raise RouterInputError(
-            f"timeout={seconds} is out of range. "
-            f"Pass a number of seconds above 0 and up to {MAX_TIMEOUT_SECONDS:g}."
-        )
-    else:
+    worst_case, seconds = controls.worst_case_seconds, settings.timeout
+    if seconds is not None:
         _warn_if_short("timeout", seconds, worst_case)
+    elif worst_case is not None:
+        seconds = min(worst_case + TIMEOUT_MARGIN_SECONDS, MAX_TIMEOUT_SECONDS)
+    else:
+        seconds = DEFAULT_TIMEOUT_SECONDS
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
 
 

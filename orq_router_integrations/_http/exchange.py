@@ -276,14 +276,14 @@ def create_exchange(
     """Create the state of a call that starts now. The other arguments come from its client.
 
     Raises:
-        RouterInputError: The call cannot be encoded, or its timeout is out of range.
+        RouterInputError: The call cannot be encoded.
     """
     try:
         encoded = encode_request(call, Dialect.from_base_url(settings.base_url), controls)
     except ValueError as error:
         raise to_input_error(error, endpoint=call.endpoint.path) from None
     _warn_about_fallback_loops(call.body.get("model"), encoded.controls)
-    timeout = resolve_timeout(settings, call.timeout, encoded.controls)
+    timeout = resolve_timeout(settings, encoded.controls)
     covers_stream = isinstance(call, StreamCall) and call.is_collected
     deadline = create_deadline(settings, timeout, encoded.controls, covers_stream=covers_stream)
     return Exchange(

@@ -172,7 +172,6 @@ class Request:
     query: Query = field(default_factory=dict)
     files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)  # by form field
     controls: RouterControls | None = None
-    timeout: float | None = None  # maximum seconds between two reads; default: from the controls
     # Whether to send the request again if the router may already have processed (and billed) it
     retry_ambiguous: bool = True
     idempotency_seed: str | None = None  # instead of that of the context; see IDEMPOTENCY_SEED
