@@ -39,10 +39,13 @@ class WireModel(DeferredModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ThinkingDisabled(WireModel):
-    """Disables thinking. The router sets a small budget for models that cannot disable it."""
+class ThinkingWithoutBudget(WireModel):
+    """Disables thinking, or lets the model decide how much to think (some Claude models only).
 
-    type: Literal["disabled"]
+    The router sets a small budget for models that cannot disable it.
+    """
+
+    type: Literal["disabled", "adaptive"]
 
 
 class ThinkingEnabled(WireModel):
@@ -57,15 +60,7 @@ class ThinkingEnabled(WireModel):
     )
 
 
-class AdaptiveThinking(WireModel):
-    """Lets the model decide how much to think (some Claude models only)."""
-
-    type: Literal["adaptive"]
-
-
-Thinking = Annotated[
-    ThinkingDisabled | ThinkingEnabled | AdaptiveThinking, Field(discriminator="type")
-]
+Thinking = Annotated[ThinkingWithoutBudget | ThinkingEnabled, Field(discriminator="type")]
 
 
 class AudioOutput(WireModel):

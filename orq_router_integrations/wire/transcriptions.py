@@ -228,11 +228,10 @@ def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
     if not isinstance(text, str):
         raise MalformedResponseError("the transcript has no text")
     parsed_fields = {"text", "words", "segments", "language", "duration", "model"}
-    segments = _parse_spans(body.get("segments"), ("text",))
     return Transcript(
-        text=_sort_text(text.strip(), segments),
+        text=text.strip(),
         words=_sort(_parse_spans(body.get("words"), ("word", "text")), _MAX_JITTER_SECONDS),
-        segments=_sort(segments),
+        segments=_sort(_parse_spans(body.get("segments"), ("text",))),
         language=as_str(body.get("language")) or as_str(body.get("language_code")) or None,
         duration=as_float(body.get("duration")),
         model=as_str(body.get("model")) or None,
@@ -267,15 +266,6 @@ def _sort(spans: Sequence[Span], jitter_seconds: float = 0.0) -> tuple[Span, ...
     if all(span.start >= previous.start - jitter_seconds for previous, span in pairwise(spans)):
         return tuple(spans)
     return tuple(sorted(spans, key=lambda span: span.start))
-
-
-def _sort_text(text: str, segments: Sequence[Span]) -> str:
-    """Return a text that consists of segments in their order in time."""
-    in_order = _sort(segments)
-    is_joined = text.split() == " ".join(segment.text for segment in segments).split()
-    if not is_joined or in_order == tuple(segments):
-        return text
-    return join_words(segment.text for segment in in_order)
 
 
 def _get_speaker(item: Mapping[str, Any]) -> str | None:
