@@ -156,21 +156,17 @@ class RouterIntegration(RouterSettings):
     else:
         controls: RouterControls | None = Field(
             default=None,
-            description=(
-                "Router controls for every call, such as fallbacks and retries: "
-                "`RouterControls` or a dict. Controls passed to a single call take precedence, "
-                "field by field"
-            ),
+            description="Router controls for every call, such as fallbacks and retries: "
+            "`RouterControls` or a dict. Controls passed to a single call take precedence, "
+            "field by field",
             examples=[{"fallbacks": ["anthropic/claude-sonnet-4-5"]}],
         )
     client: RouterClient | None = Field(
         default=None,
         exclude=True,
         repr=False,
-        description=(
-            "A `RouterClient` to send the calls with. Its settings replace `api_key`, `base_url` "
-            "and the other connection settings"
-        ),
+        description="A `RouterClient` to send the calls with. Its settings replace `api_key`, "
+        "`base_url` and the other connection settings",
     )
 
     rate_limiter: BaseRateLimiter | None = Field(

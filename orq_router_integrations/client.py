@@ -65,44 +65,35 @@ class RouterClient(RouterSettings):
     else:
         controls: RouterControls = Field(
             default_factory=RouterControls,
-            description=(
-                "Router controls (such as retries and fallbacks) for every call. A control that "
-                "an endpoint does not support is omitted there."
-            ),
+            description="Router controls (such as retries and fallbacks) for every call. A "
+            "control that an endpoint does not support is omitted there.",
         )
     http_client: SyncHttpClient = Field(
         default=None,
         repr=False,
         exclude=True,
-        description=(
-            "Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, TLS or a "
-            "transport. You have to close it. Default: shared connections of the package."
-        ),
+        description="Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, "
+        "TLS or a transport. You have to close it. Default: shared connections of the package.",
     )
     http_async_client: AsyncHttpClient = Field(
         default=None,
         repr=False,
         exclude=True,
-        description=(
-            "Your own `httpx.AsyncClient` or `httpx2.AsyncClient` for the async calls of one event "
-            "loop. If only one of the two clients is given, calls of the other kind raise an error."
-        ),
+        description="Your own `httpx.AsyncClient` or `httpx2.AsyncClient` for the async calls of "
+        "one event loop. If only one of the two clients is given, calls of the other kind raise "
+        "an error.",
     )
     trace_calls: bool = Field(
         default=False,
-        description=(
-            "Record each call and its attempts as OpenTelemetry spans, without prompts and "
-            "answers. Requires the extra `otel`"
-        ),
+        description="Record each call and its attempts as OpenTelemetry spans, without prompts and "
+        "answers. Requires the extra `otel`",
     )
 
     pace: InstanceOf[Pace] | None = Field(
         default=None,
         exclude=True,
-        description=(
-            "Limit on the requests per time, such as `Pace(600, per=60)`. Without it, calls only "
-            "wait after a response that says when to retry"
-        ),
+        description="Limit on the requests per time, such as `Pace(600, per=60)`. Without it, "
+        "calls only wait after a response that says when to retry",
     )
 
     _pacer: PacerReference = PrivateAttr(default_factory=PacerReference)

@@ -251,40 +251,30 @@ class RouterSettings(DeferredModel):
     else:
         api_key: Annotated[ApiKey | None, AfterValidator(_validate_secret)] = Field(
             default_factory=read_api_key_from_env,
-            description=(
-                "API key of the router, or a function (sync or async) that returns the key and "
-                f"is called for every request. Read from `{API_KEY_ENV}` by default"
-            ),
+            description="API key of the router, or a function (sync or async) that returns the "
+            f"key and is called for every request. Read from `{API_KEY_ENV}` by default",
             examples=["..."],
         )
         timeout: Seconds | None = Field(
             default=None,
-            description=(
-                "Seconds to wait for the next byte, as a number or a `timedelta`. By default as "
-                "long as the controls allow the router to take, or 600"
-            ),
+            description="Seconds to wait for the next byte, as a number or a `timedelta`. By "
+            "default as long as the controls allow the router to take, or 600",
         )
         deadline: Seconds | None = Field(
             default=None,
-            description=(
-                "Seconds for a whole call including its retries, as a number or a `timedelta`; "
-                "for a stream, until the first chunk. By default 600, or `timeout` if that is "
-                "longer"
-            ),
+            description="Seconds for a whole call including its retries, as a number or a "
+            "`timedelta`; for a stream, until the first chunk. By default 600, or `timeout` if "
+            "that is longer",
         )
         stream_chunk_timeout: Seconds = Field(
             default=120.0,
-            description=(
-                "Seconds to wait for the next chunk of a stream, as a number or a `timedelta`. "
-                "Keep-alive messages do not extend it"
-            ),
+            description="Seconds to wait for the next chunk of a stream, as a number or a "
+            "`timedelta`. Keep-alive messages do not extend it",
         )
     base_url: Annotated[str, AfterValidator(_normalize_url)] = Field(
         default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL,
-        description=(
-            "URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
-            f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`"
-        ),
+        description="URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
+        f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`",
     )
     allow_insecure: bool = Field(
         default=False, description="Accept `http://` for hosts other than this machine"
@@ -294,10 +284,8 @@ class RouterSettings(DeferredModel):
         strict=True,
         ge=0,
         le=10,
-        description=(
-            "How often the client retries a failed call, 0 to 10. Retries and fallbacks within the "
-            "router are set by `controls`"
-        ),
+        description="How often the client retries a failed call, 0 to 10. Retries and fallbacks "
+        "within the router are set by `controls`",
     )
     default_headers: Annotated[Mapping[str, str], AfterValidator(_validate_headers)] = Field(
         default_factory=dict,
