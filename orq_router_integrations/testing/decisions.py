@@ -61,10 +61,6 @@ class DecisionRequest(EndpointRequest):
     questions: dict[str, Annotated[Question, Field(discriminator="type")]] = Field(min_length=1)
     assets: dict[str, Asset] | None = None
 
-    @property
-    def is_cacheable(self) -> bool:
-        return True
-
 
 class DecisionEndpoint(EndpointHandler[DecisionRequest]):
     """Answers questions with scripted values, or with values derived from their text.

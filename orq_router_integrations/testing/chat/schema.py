@@ -302,10 +302,6 @@ class ChatRequest(TextRequest):
     verbosity: str | None = None
 
     @property
-    def is_cacheable(self) -> bool:
-        return not self.stream
-
-    @property
     def guarded_text(self) -> str:
         return Prompt(self.model_dump(exclude_unset=True)).last_user_text
 

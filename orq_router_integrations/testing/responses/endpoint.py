@@ -116,14 +116,10 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     def finalize(self, request: ResponsesRequest, response: RouterResponse) -> RouterResponse:
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.background:
-            error = create_error_event(0, response.body)
-            code, message = error.get("code"), error.get("message")
-            details = {
-                "code": str(code or "server_error"),
-                "message": str(message or f"every model failed: {response.status}"),
-            }
+            event = create_error_event(0, response.body)
+            error = {name: str(event.get(name) or "server_error") for name in ("code", "message")}
             response = self._create_response(
-                request, request.model, self._count_response(), status="failed", error=details
+                request, request.model, self._count_response(), status="failed", error=error
             )
         response = replace(response, has_event_names=True)
         if response.status != 200 or not response.is_complete:

@@ -252,22 +252,22 @@ class ChosenFunction(RequestModel):
     name: str
 
 
-ROUTER_FIELDS = {
-    "background",
-    "conversation",
-    "integration_id",
-    "limits",
-    "memory",
-    "metadata",
-    "previous_response_id",
-    "security",
-    "store",
-    "template_engine",
-}
-"""Fields that the router does not pass on to providers."""
+class RouterFields(RequestModel):
+    """Fields that the router does not pass on to providers."""
+
+    previous_response_id: str | None = None
+    conversation: Object | None = None
+    store: bool | None = None
+    background: bool | None = None
+    template_engine: Literal["text", "jinja", "mustache"] | None = None
+    memory: Object | None = None
+    limits: Object | None = None
+    integration_id: str | None = None
+    security: Object | None = None
+    metadata: dict[str, str] | None = None  # a control, which the response repeats
 
 
-class ResponsesRequest(chat.TextRequest):
+class ResponsesRequest(chat.TextRequest, RouterFields):
     """The body of a request, with every documented field and limit.
 
     Its ``input`` is replaced by the complete conversation before providers are called.
@@ -275,10 +275,6 @@ class ResponsesRequest(chat.TextRequest):
 
     input: str | list[InputItem] | None = None
     instructions: str | None = None
-    previous_response_id: str | None = None
-    conversation: Object | None = None
-    store: bool | None = None
-    background: bool | None = None
     include: list[str] | None = None
     stream_options: Object | None = None
     top_k: int | None = None
@@ -296,13 +292,7 @@ class ResponsesRequest(chat.TextRequest):
     speed: Literal["standard", "fast"] | None = None
     safety_identifier: str | None = None
     prompt_cache_options: Object | None = None
-    template_engine: Literal["text", "jinja", "mustache"] | None = None
-    memory: Object | None = None
-    limits: Object | None = None
-    integration_id: str | None = None
-    security: Object | None = None
     context_management: list[Object] | None = None
-    metadata: dict[str, str] | None = None  # a control, which the response repeats
 
     @property
     def is_stored(self) -> bool:
@@ -314,7 +304,7 @@ class ResponsesRequest(chat.TextRequest):
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
-        return {name: value for name, value in body.items() if name not in ROUTER_FIELDS}
+        return {name: body[name] for name in body if name not in RouterFields.model_fields}
 
 
 class CompactionRequest(RequestModel):
