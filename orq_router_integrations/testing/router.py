@@ -310,8 +310,8 @@ class OfflineRouter:
         balancer = controls.load_balancer  # its models replace the requested one
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
-        if request.guarded_text is not None:
-            platform.check_guardrails(controls.guardrails or (), request.guarded_text)
+        if controls.guardrails and (text := request.guarded_text) is not None:
+            platform.check_guardrails(controls.guardrails, text)
 
         def respond() -> RouterResponse:
             routing = RequestRouting(

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from orq_router_integrations.testing.answering.answer import Answer
@@ -90,10 +91,11 @@ def read_message(item: Mapping[str, Any]) -> Message:
         arguments = item["arguments"] if "arguments" in item else item["input"]
         calls = [CalledTool(item["call_id"], item["name"], arguments)]
     content = item.get("content") or item.get("output") or ""
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    parts = [] if isinstance(content, str) else content
+    texts = [part["text"] for part in parts if part["type"] in _TEXT_TYPES]
     return Message(
         role=role,
-        text="\n".join(part["text"] for part in parts if part["type"] in _TEXT_TYPES),
+        text=content if isinstance(content, str) else "\n".join(texts),
         attachments=tuple(filter(None, map(read_attachment, parts))),
         calls=tuple(calls),
         call_id=item.get("tool_call_id") or (item.get("call_id") if role == "tool" else None),
@@ -125,7 +127,6 @@ class Prompt:
 
     Attributes:
         body: The request body.
-        messages: The conversation, the instructions first.
         tools: All tools as they were sent, including those that the router runs.
         choice: Whether tools may or must be called: ``none``, ``auto`` or ``required``.
         forced_tool: Name of the tool that must be called.
@@ -135,12 +136,17 @@ class Prompt:
         choice: Any = body.get("tool_choice") or "auto"
         is_forced = isinstance(choice, Mapping)
         self.body = body
-        self.messages = [item for item in map(read_message, list_items(body)) if item.role]
-        if body.get("instructions") is not None:
-            self.messages.insert(0, Message(role="system", text=body["instructions"]))
         self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
         self.choice = "required" if is_forced else choice
         self.forced_tool = choice.get("function", choice)["name"] if is_forced else None
+
+    @cached_property
+    def messages(self) -> list[Message]:
+        """The conversation, the instructions first."""
+        messages = [item for item in map(read_message, list_items(self.body)) if item.role]
+        if self.body.get("instructions") is not None:
+            messages.insert(0, Message(role="system", text=self.body["instructions"]))
+        return messages
 
     @property
     def functions(self) -> list[Mapping[str, Any]]:
