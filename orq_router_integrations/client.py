@@ -232,13 +232,13 @@ class RouterClient(RouterSettings):
 
         Connections in use are closed when their call ends. The next call opens new ones.
         """
-        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
         SENDER_REGISTRY.close(self)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; see ``close``."""
-        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
         await SENDER_REGISTRY.aclose(self)
 
@@ -387,7 +387,7 @@ class RouterClient(RouterSettings):
             raise RouterInputError(
                 "Sync calls need http_client because http_async_client was given. Pass both."
             )
-        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
         return SENDER_REGISTRY.get_sender(self)
 
@@ -403,7 +403,7 @@ class RouterClient(RouterSettings):
             raise RouterInputError(
                 "Async calls need http_async_client because http_client was given. Pass both."
             )
-        from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
         return await SENDER_REGISTRY.get_async_sender(self)
 

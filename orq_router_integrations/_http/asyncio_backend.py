@@ -5,20 +5,18 @@ With httpcore's anyio backend, a short call would need a third more CPU time.
 
 import asyncio
 import socket
-import ssl
-from collections.abc import Iterable
 from contextlib import suppress
+from ssl import SSLContext
 from typing import Any
 
 import httpcore
-from typing_extensions import override
 
 from orq_router_integrations._http.backend import (
     EARLY_RESPONSE,
+    FINAL_RESPONSE,
     WRITE_BUFFER_BYTES,
     ConnectionBackend,
-    is_readable,
-    starts_final_response,
+    poll_socket,
 )
 from orq_router_integrations._http.dialing import aconnect, set_socket_options
 
@@ -44,14 +42,8 @@ class AsyncioBackend(
         self._error: Exception | None = None  # why the connection was lost
         self._waiter: asyncio.Future[bool] | None = None
 
-    @override
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
         async def connect_to(address: str, _: float) -> socket.socket:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -115,7 +107,6 @@ class AsyncioBackend(
             self._waiter = None
             timer.cancel()
 
-    @override
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write the buffered data, then read."""
         if self._unwritten:
@@ -140,7 +131,6 @@ class AsyncioBackend(
             self._transport.resume_reading()
         return data
 
-    @override
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""
         if self._buffer(buffer):
@@ -153,12 +143,11 @@ class AsyncioBackend(
                 raise httpcore.WriteError(str(reason))
             self._transport.write(chunk)
             while self._is_write_paused:
-                if starts_final_response(self._received):
+                if FINAL_RESPONSE.search(self._received):
                     raise httpcore.WriteError(EARLY_RESPONSE)
                 if not await self._wait_for_event(self.deadline.cap(timeout)):
                     raise httpcore.WriteTimeout
 
-    @override
     async def aclose(self) -> None:
         self.close()
 
@@ -168,10 +157,9 @@ class AsyncioBackend(
             with suppress(RuntimeError):  # the event loop of the transport is closed
                 self._transport.abort()
 
-    @override
     async def start_tls(
         self,
-        ssl_context: ssl.SSLContext,
+        ssl_context: SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -195,9 +183,8 @@ class AsyncioBackend(
         self._transport = transport
         return self
 
-    @override
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            sock = self._transport.get_extra_info("socket")
-            return bool(self._received) or self._is_closed or is_readable(sock)
-        return self._transport.get_extra_info(info)
+        if info != "is_readable":
+            return self._transport.get_extra_info(info)
+        sock = self._transport.get_extra_info("socket")
+        return bool(self._received) or self._is_closed or poll_socket(sock)[0]

@@ -7,17 +7,15 @@ until the next read, so that the head and body of a request are sent together.
 import re
 import select
 import socket
-import ssl
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from errno import ETIMEDOUT
+from ssl import SSLContext
 from time import monotonic
 from typing import Any
 
 import httpcore
-from typing_extensions import override
 
 from orq_router_integrations._http.chunked_encoding import ChunkJoiner
 from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
@@ -37,21 +35,11 @@ Route = tuple[bytes, bytes, int | None, str | None]
 
 EARLY_RESPONSE = "the router responded before it had read the request"
 
-_FINAL_RESPONSE = re.compile(rb"(?:\A|\n\r?\n)HTTP/1\.\d [2-9]")
+FINAL_RESPONSE = re.compile(rb"(?:\A|\n\r?\n)HTTP/1\.\d [2-9]")
 """The start of a final response, which others such as 103 Early Hints may precede."""
 
 
-def starts_final_response(data: bytes | bytearray) -> bool:
-    """Check whether data contains the start of a final response, after any 1xx responses."""
-    return _FINAL_RESPONSE.search(data) is not None
-
-
-def is_readable(sock: Any) -> bool:
-    """Check whether a read would return immediately, as on a connection that the server closed."""
-    return sock.fileno() < 0 or _poll(sock, 0, writing=False)[0]
-
-
-def _poll(sock: Any, seconds: float, *, writing: bool) -> tuple[bool, bool]:
+def poll_socket(sock: Any, seconds: float = 0, *, writing: bool = False) -> tuple[bool, bool]:
     """Wait until a socket is readable, or writable if requested; returns which it is."""
     if not hasattr(select, "poll"):
         readable, writable, _ = select.select([sock], [sock] if writing else [], [], seconds)
@@ -63,7 +51,7 @@ def _poll(sock: Any, seconds: float, *, writing: bool) -> tuple[bool, bool]:
     return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
 
 
-class ConnectionBackend(ABC):
+class ConnectionBackend:
     """Network backend of one connection, and state of the call that it currently serves.
 
     The backend is also the stream of its connection, so that all waits end at the same deadline.
@@ -89,13 +77,14 @@ class ConnectionBackend(ABC):
         self._unwritten_size = 0
         self._joiner = ChunkJoiner()
 
-    @abstractmethod
-    def close(self) -> None:
-        """Close the connection, without waiting."""
-
     def start_call(self, deadline: Deadline) -> None:
         """Apply the deadline of the next call."""
         self.deadline, self.first_byte, self._joiner = deadline, b"", ChunkJoiner()
+
+    def end_call(self) -> None:
+        """Release the deadline, which may refer to objects of the caller."""
+        self.is_reused = True
+        del self.deadline
 
     def _process_received(self, data: bytes) -> bytes:
         """Record received data, and join its chunks; the result is empty if more is needed."""
@@ -130,14 +119,8 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
     _received = b""
     _is_writing = False
 
-    @override
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.NetworkStream:
         def connect_to(address: str, seconds: float) -> httpcore.NetworkStream:
             return httpcore.SyncBackend().connect_tcp(address, port, seconds)
@@ -146,7 +129,6 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         set_socket_options(self._stream.get_extra_info("socket"))
         return self
 
-    @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Write the buffered data, then read."""
         if self._unwritten:
@@ -174,7 +156,6 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
                 if monotonic() >= end:
                     raise
 
-    @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""
         if self._buffer(buffer):
@@ -208,7 +189,9 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         end, writable = monotonic() + self.deadline.cap(timeout), False
         while not writable:
             seconds = self.deadline.cap(POLL_INTERVAL_SECONDS)
-            readable, writable = _poll(self._stream.get_extra_info("socket"), seconds, writing=True)
+            readable, writable = poll_socket(
+                self._stream.get_extra_info("socket"), seconds, writing=True
+            )
             if readable:
                 self._check_early_response()
             if not writable and monotonic() >= end:
@@ -222,18 +205,16 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         except httpcore.ReadError as error:
             raise httpcore.WriteError(str(error)) from error
         self._received += data
-        if not data or starts_final_response(self._received):
+        if not data or FINAL_RESPONSE.search(self._received):
             raise httpcore.WriteError(EARLY_RESPONSE)
 
-    @override
     def close(self) -> None:
         with suppress(AttributeError):  # it was never connected
             self._stream.close()
 
-    @override
     def start_tls(
         self,
-        ssl_context: ssl.SSLContext,
+        ssl_context: SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
@@ -242,7 +223,6 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         self._stream, self._received = self._stream.start_tls(ssl_context, host, seconds), b""
         return self
 
-    @override
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and self._received:
             return True

@@ -43,8 +43,9 @@ def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: A
         for name, limit in exchange.timeout.as_dict().items()
     }
     extensions = {"timeout": timeouts, "trace": trace}
-    method, url = exchange.encoded.method, str(exchange.url)
-    built = client.build_request(method, url, extensions=extensions, **request)
+    is_httpx = isinstance(client, httpx.Client | httpx.AsyncClient)
+    url = exchange.url if is_httpx else str(exchange.url)  # takes a while to be parsed again
+    built = client.build_request(exchange.encoded.method, url, extensions=extensions, **request)
     built.headers.pop("cookie", None)  # the client may have stored cookies
     return client.send(built, stream=True, follow_redirects=False)
 
@@ -194,10 +195,6 @@ _RUNNING_TASKS: set["asyncio.Task[None]"] = set()
 """Keeps references to abandoned tasks, to which the event loop only holds weak ones."""
 
 
-class AbandonedRequestError(Exception):
-    """A request was canceled by its caller before it was sent."""
-
-
 class BackgroundReader:
     """Sends a request in its own task, and reads the response a little ahead of the caller.
 
@@ -207,8 +204,8 @@ class BackgroundReader:
     httpcore's pool also leaks a connection if a request is cancelled while it is assigned one,
     between opening a connection and its first use, or while its response is closed, and anyio leaks
     a socket that is cancelled while connecting. The ``trace`` extension reports these moments. Then
-    the task is not cancelled but abandoned: it raises `AbandonedRequestError` instead of sending
-    the request, or ends with its ``connect`` timeout, or when the response is closed.
+    the task is not cancelled but abandoned: it ends instead of sending the request, or with its
+    ``connect`` timeout, or when the response is closed.
     """
 
     def __init__(self, client: Any, exchange: Exchange[Any], loops: WeakSet[Any]) -> None:
@@ -254,7 +251,7 @@ class BackgroundReader:
             self._loops.add(asyncio.get_running_loop())
         starts_sending = name in {"connect_tcp", "start_tls", "send_request_headers"}
         if self._is_abandoned and starts_sending and stage == "started":
-            raise AbandonedRequestError
+            raise asyncio.CancelledError
         self._last_step = name
 
     def _can_cancel(self) -> bool:

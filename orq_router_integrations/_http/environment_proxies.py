@@ -65,11 +65,8 @@ def create_proxy(url: str, create_context: Callable[[], SSLContext]) -> "httpcor
             f"The proxy {format_proxy(url)} needs a package for SOCKS. Run pip install socksio, "
             "or add the host of the router to NO_PROXY."
         )
-    target = httpcore.URL(
-        scheme=proxy.url.raw_scheme, host=proxy.url.raw_host, port=proxy.url.port, target=b"/"
-    )
     context = create_context() if proxy.url.scheme == "https" else None
-    return httpcore.Proxy(target, auth=proxy.raw_auth, ssl_context=context)
+    return httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth, ssl_context=context)
 
 
 def format_proxy(url: str) -> str:
@@ -81,30 +78,23 @@ def format_proxy(url: str) -> str:
 def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:
     """Check whether ``NO_PROXY`` excludes a URL.
 
-    Entries are host names (with their subdomains), addresses and networks, optionally with a scheme
-    or a port, or ``*``.
+    Entries are host names (with their subdomains), addresses and networks, optionally with a port,
+    or ``*``.
 
     >>> is_bypassed(httpx.URL("https://api.orq.ai"), "localhost, orq.ai")
     True
     """
-    return any(
-        _matches(url, entry.strip().lower()) for entry in no_proxy.split(",") if entry.strip()
-    )
+    return any(_matches(url, entry) for entry in no_proxy.lower().replace(" ", "").split(","))
 
 
 def _matches(url: httpx.URL, entry: str) -> bool:
-    scheme, _, rest = entry.rpartition("://")
-    host, port = rest, ""
-    if rest.count(":") == 1 or "]:" in rest:
-        host, _, port = rest.rpartition(":")
-    if scheme not in {"", "all", url.scheme} or port not in {"", str(_get_port(url))}:
+    host, port = entry, ""
+    if entry.count(":") == 1 or "]:" in entry:
+        host, _, port = entry.rpartition(":")
+    if port not in {"", str(url.port or {"http": 80, "https": 443}[url.scheme])}:
         return False
     host = host.removeprefix("[").replace("]", "")
     try:
         return ip_address(url.host) in ip_network(host, strict=False)
     except ValueError:  # not an address
         return host == "*" or f".{url.host}".endswith(f".{host.lstrip('*.')}")
-
-
-def _get_port(url: httpx.URL) -> int | None:
-    return url.port or {"http": 80, "https": 443}.get(url.scheme)

@@ -1,4 +1,4 @@
-"""Connection pools that send sync and async calls.
+"""Connection pools that send sync and async calls, and the pools that all clients share.
 
 httpx's client merges headers and looks for cookies, credentials and redirects around each request,
 which costs about as much as sending it, and its pool inspects all of its connections whenever a
@@ -7,6 +7,7 @@ form a stack, so taking the one used last and returning it costs the same for an
 """
 
 import asyncio
+import atexit
 import os
 import ssl
 import threading
@@ -23,26 +24,21 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
-from orq_router_integrations._http.backend import ConnectionBackend, DeadlineBackend, Route
+from orq_router_integrations._http.backend import DeadlineBackend, Route
 from orq_router_integrations._http.deadline import DRAIN_SECONDS, KEEPALIVE_SECONDS
+from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.environment_proxies import create_proxy, format_proxy
 from orq_router_integrations._http.exchange import Exchange
+from orq_router_integrations._http.tls import create_tls_context
+
+Connection = DeadlineBackend | AsyncioBackend
 
 SWEEP_SECONDS = KEEPALIVE_SECONDS / 10
 """Seconds between two checks for expired connections in an event loop."""
 
-_CONNECTION_ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
-_CONNECT_ERRORS = (httpcore.ConnectError, httpcore.ConnectTimeout)
-_ERRORS = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-)
-
-
-class _SurplusDataError(httpcore.RemoteProtocolError):
-    """More bytes followed the previous response, and were taken for the start of this one."""
+_ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+_NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
+_ERRORS = (*_ENDED, *_NOT_CONNECTED, httpcore.ReadTimeout, httpcore.WriteTimeout)
 
 
 class _Pool:
@@ -53,16 +49,16 @@ class _Pool:
             its certificates is slow, and plain HTTP does not need them.
     """
 
-    _lock = threading.RLock()
-    """Shared by all pools, so that one function can replace it after a fork."""
-
     httpcore_class: type[Any]
     backend_class: type[Any]
+
+    _lock = threading.RLock()
+    """Shared by all pools, so that one function can replace it after a fork."""
 
     def __init__(self, create_context: Callable[[], ssl.SSLContext]) -> None:
         self._create_context = create_context
         self.is_closed = False
-        self._stacks: dict[Route, deque[tuple[float, ConnectionBackend]]] = {}
+        self._stacks: dict[Route, deque[tuple[float, Connection]]] = {}
         self._clients: WeakValueDictionary[int, object] = WeakValueDictionary()
 
     @classmethod
@@ -80,9 +76,9 @@ class _Pool:
         self._clients.pop(id(client), None)
         return bool(self._clients)
 
-    def create(self, request: httpcore.Request, route: Route) -> ConnectionBackend:
+    def create(self, request: httpcore.Request, route: Route) -> Connection:
         """Create a connection, which is opened by its first request."""
-        connection: ConnectionBackend = self.backend_class()
+        connection: Connection = self.backend_class()
         proxy = route[3]
         pool = self.httpcore_class(
             ssl_context=self._create_context() if route[0] == b"https" else None,
@@ -93,7 +89,7 @@ class _Pool:
         connection.http, connection.route = pool.create_connection(request.url.origin), route
         return connection
 
-    def pop(self, route: Route) -> ConnectionBackend | None:
+    def pop(self, route: Route) -> Connection | None:
         """Remove and return the most recently used idle connection that is still open."""
         self.close_expired()
         while True:
@@ -104,16 +100,14 @@ class _Pool:
                 return connection
             connection.close()
 
-    def push(self, connection: ConnectionBackend) -> None:
+    def push(self, connection: Connection) -> None:
         """Return a connection to the pool, or close it if it cannot be reused."""
-        connection.deadline = ConnectionBackend.deadline
-        connection.is_reused = True
-        http = connection.http
+        connection.end_call()
+        http, now = connection.http, monotonic()
         with self._lock:
             is_kept = http.is_idle() and not (http.is_closed() or self.is_closed)
             if is_kept:
-                item = (monotonic(), connection)
-                self._stacks.setdefault(connection.route, deque()).append(item)
+                self._stacks.setdefault(connection.route, deque()).append((now, connection))
         if not is_kept:
             connection.close()
 
@@ -133,63 +127,60 @@ class _Pool:
         self.close_expired(0)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Pool.reset_after_fork)
-
-
 class _Attempt:
     """The request of one attempt of a call, and the connection that it uses."""
 
     def __init__(
         self, pool: _Pool, exchange: Exchange[Any], headers: dict[str, str], content: Any
     ) -> None:
-        self._pool, self._deadline = pool, exchange.deadline
+        self._pool, self._exchange = pool, exchange
         proxy = exchange.proxies.select(exchange.url) if exchange.proxies.urls else None
         self.request = _build_request(exchange, headers, content, proxy)
         url = self.request.url
         self._route: Route = (url.scheme, url.host, url.port, proxy)
         self._use(pool.pop(self._route) or pool.create(self.request, self._route))
 
-    def _use(self, connection: ConnectionBackend) -> None:
-        self.connection = connection
-        connection.start_call(self._deadline)
+    def _use(self, connection: Connection) -> None:
+        self._connection, self.http = connection, connection.http
+        connection.start_call(self._exchange.deadline)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._pool.push(self.connection)
-        if isinstance(error, _ERRORS) and (proxy := self._route[3]) and self._is_of_proxy(error):
-            is_timeout = isinstance(error, httpcore.TimeoutException)
-            error_class = httpcore.ConnectTimeout if is_timeout else httpcore.ProxyError
-            reason = str(error) or type(error).__name__
-            raise error_class(f"proxy {format_proxy(proxy)}: {reason}") from error
-
-    def _is_of_proxy(self, error: BaseException) -> bool:
-        scheme, host, *_ = self._route
-        if isinstance(error, httpcore.ProxyError):
-            return True
-        is_tunnel_open = self.connection.tls_host == host.decode()
-        is_connecting = scheme == b"https" or isinstance(error, _CONNECT_ERRORS)
-        return is_connecting and not is_tunnel_open
+    def replace_connection(self) -> bool:
+        """Use a new connection if a reused one has ended before any byte of a response."""
+        if not self._connection.is_reused or self._connection.first_byte:
+            return False
+        self._connection.close()
+        self._use(self._pool.create(self.request, self._route))
+        return True
 
     def check_response(self, response: Any) -> Any:
         """Return a response if it belongs to the request."""
-        if self.connection.is_reused and self.connection.first_byte != b"H":
-            raise _SurplusDataError
+        if self._connection.is_reused and self._connection.first_byte != b"H":
+            # More bytes followed the previous response, and were taken for the start of this one.
+            self._connection.first_byte = b""
+            raise httpcore.RemoteProtocolError("The response belongs to an earlier request")
         if response.status == 407 and self._route[3]:  # from a proxy that forwards requests
             raise httpcore.ProxyError("407 Proxy Authentication Required")
         return response
 
-    def replace_connection(self, error: Exception) -> bool:
-        """Use a new connection if a reused one has ended before any byte of a response."""
-        connection = self.connection
-        has_response = connection.first_byte and not isinstance(error, _SurplusDataError)
-        if has_response or not connection.is_reused:
-            return False
-        connection.close()
-        self._use(self._pool.create(self.request, self._route))
-        return True
+    def start_response(self, response: Any) -> BoundedDecompressor:
+        """Choose the reader of a response, and return the decoder of its body."""
+        return self._exchange.start_response(response.status, httpx.Headers(response.headers))
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._pool.push(self._connection)
+        scheme, host, _, proxy = self._route
+        if proxy is None or not isinstance(error, _ERRORS):
+            return
+        is_tunnel_open = self._connection.tls_host == host.decode()
+        is_connecting = scheme == b"https" or isinstance(error, _NOT_CONNECTED)
+        if isinstance(error, httpcore.ProxyError) or (is_connecting and not is_tunnel_open):
+            is_timeout = isinstance(error, httpcore.TimeoutException)
+            error_class = httpcore.ConnectTimeout if is_timeout else httpcore.ProxyError
+            reason = str(error) or type(error).__name__
+            raise error_class(f"proxy {format_proxy(proxy)}: {reason}") from error
 
 
 def _build_request(
@@ -224,26 +215,21 @@ class ConnectionPool(_Pool):
         complete before its body has ended, this waits briefly for the end, so that the connection
         can be reused.
         """
-        headers = exchange.start_attempt()
+        headers, response = exchange.start_attempt(), None
         with _Attempt(self, exchange, headers, exchange.content) as attempt:
-            try:
-                response = self._send(attempt)
-            except _CONNECTION_ENDED as error:
-                if not attempt.replace_connection(error):
-                    raise
-                response = self._send(attempt)
+            while response is None:
+                try:
+                    response = attempt.check_response(attempt.http.handle_request(attempt.request))
+                except _ENDED:
+                    if not attempt.replace_connection():
+                        raise
             with closing(response):
-                chunks = exchange.start_response(
-                    response.status, httpx.Headers(response.headers)
-                ).decompress(response.stream)
+                chunks = attempt.start_response(response).decompress(response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)
                     with suppress(Exception):
                         next(chunks, None)
-
-    def _send(self, attempt: _Attempt) -> Any:
-        return attempt.check_response(attempt.connection.http.handle_request(attempt.request))
 
 
 class AsyncConnectionPool(_Pool):
@@ -255,29 +241,24 @@ class AsyncConnectionPool(_Pool):
     @scoped_asynccontextmanager
     async def send(self, exchange: Exchange[Any]) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Send the next attempt of a call; see `ConnectionPool`."""
-        headers = await exchange.astart_attempt()
+        headers, response = await exchange.astart_attempt(), None
         with _Attempt(self, exchange, headers, exchange.async_content) as attempt:
-            try:
-                response = await self._send(attempt)
-            except _CONNECTION_ENDED as error:
-                if not attempt.replace_connection(error):
-                    raise
-                response = await self._send(attempt)
+            while response is None:
+                try:
+                    received = await attempt.http.handle_async_request(attempt.request)
+                    response = attempt.check_response(received)
+                except _ENDED:
+                    if not attempt.replace_connection():
+                        raise
             async with aclosing(response):
-                chunks = exchange.start_response(
-                    response.status, httpx.Headers(response.headers)
-                ).adecompress(response.stream)
+                chunks = attempt.start_response(response).adecompress(response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)
                     with suppress(Exception):
                         await anext(chunks, None)
 
-    async def _send(self, attempt: _Attempt) -> Any:
-        response = await attempt.connection.http.handle_async_request(attempt.request)
-        return attempt.check_response(response)
-
-    def push(self, connection: ConnectionBackend) -> None:
+    def push(self, connection: Connection) -> None:
         super().push(connection)
         if self._timer is None:
             self._close_expired_later()
@@ -288,3 +269,96 @@ class AsyncConnectionPool(_Pool):
         self._timer = (
             loop.call_later(SWEEP_SECONDS, self._close_expired_later) if has_idle else None
         )
+
+
+class SenderRegistry:
+    """Creates the shared pools when they are first needed.
+
+    One pool serves all threads. Each event loop has its own, because an async connection cannot be
+    used in another loop. All share one TLS context.
+    """
+
+    def __init__(self) -> None:
+        self._inherited: list[object] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._tls_context: ssl.SSLContext | None = None
+        self._pool: ConnectionPool | None = None
+        self._by_loop: dict[
+            asyncio.AbstractEventLoop, tuple[AsyncConnectionPool, AsyncGenerator[None]]
+        ] = {}
+
+    def reset_after_fork(self) -> None:
+        """Forget all pools without closing them: in a forked child they belong to the parent.
+
+        They are kept from being garbage collected, because closing a TLS connection would end it
+        for the parent as well.
+        """
+        self._inherited += [self._pool, self._by_loop]
+        self._reset()
+
+    def get_sender(self, client: object) -> ConnectionPool:
+        """Return the pool that all threads share, for a sync call of a client."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ConnectionPool(self._get_tls_context)
+            self._pool.add_client(client)
+            return self._pool
+
+    async def get_async_sender(self, client: object) -> AsyncConnectionPool:
+        """Return the pool of the running event loop, for a call of a client."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._by_loop:
+            pool = AsyncConnectionPool(self._get_tls_context)
+            finalizer = _close_with_loop(pool)
+            with self._lock:
+                open_loops = {o: p for o, p in self._by_loop.items() if not o.is_closed()}
+                self._by_loop = {**open_loops, loop: (pool, finalizer)}
+            await anext(finalizer)
+        pool, _ = self._by_loop[loop]
+        pool.add_client(client)
+        return pool
+
+    def close(self, client: object | None = None) -> None:
+        """Close the sync pool; calls in progress finish, and the next call creates another.
+
+        With a client, it is only closed if no other open client has used it.
+        """
+        with self._lock:
+            pool = self._pool
+            if client and pool and pool.is_needed_after(client):
+                return
+            self._pool = self._tls_context = None
+        if pool:
+            pool.close()
+
+    async def aclose(self, client: object) -> None:
+        """Close the pool of the running event loop; see ``close``."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._by_loop or self._by_loop[loop][0].is_needed_after(client):
+                return
+            _, finalizer = self._by_loop.pop(loop)
+        await finalizer.aclose()
+
+    def _get_tls_context(self) -> ssl.SSLContext:
+        """Return the TLS context of the environment, which is loaded once."""
+        with self._lock:
+            if self._tls_context is None:
+                self._tls_context = create_tls_context()
+            return self._tls_context
+
+
+async def _close_with_loop(pool: AsyncConnectionPool) -> AsyncGenerator[None]:
+    """Close a pool when its event loop ends: ``asyncio.run`` closes all open generators."""
+    with closing(pool):
+        yield
+
+
+SENDER_REGISTRY = SenderRegistry()
+atexit.register(SENDER_REGISTRY.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Pool.reset_after_fork)
+    os.register_at_fork(after_in_child=SENDER_REGISTRY.reset_after_fork)

@@ -23,7 +23,7 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
         AsyncClientSender,
         ClientSender,
     )
-    from orq_router_integrations._http.sender_registry import SENDER_REGISTRY  # noqa: PLC0415
+    from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
     from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
 
     router = OfflineRouter()

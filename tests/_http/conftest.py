@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orq_router_integrations._http.sender_registry import SENDER_REGISTRY
+from orq_router_integrations._http.pool import SENDER_REGISTRY
 
 
 @pytest.fixture(autouse=True)

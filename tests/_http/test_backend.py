@@ -26,7 +26,7 @@ from support.scripted_router import (
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import dialing
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
-from orq_router_integrations._http.backend import DeadlineBackend, is_readable
+from orq_router_integrations._http.backend import DeadlineBackend, poll_socket
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterStatusError,
@@ -141,12 +141,12 @@ def test_writes_are_buffered_until_read():
         with connection:
             stream.write(b"head ")
             stream.write(b"body")
-            assert not is_readable(connection)
+            assert not poll_socket(connection)[0]
             connection.sendall(b"response")
             assert stream.read(4096) == b"response"
             assert connection.recv(100) == b"head body"
             stream.write(b"x" * 70_000)
-            assert is_readable(connection), "a full buffer is written"
+            assert poll_socket(connection)[0], "a full buffer is written"
         stream.close()
 
 

@@ -27,7 +27,7 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, RouterClient
-from orq_router_integrations._http import sender_registry
+from orq_router_integrations._http import pool
 from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
@@ -59,8 +59,8 @@ def pools(monkeypatch) -> list[Any]:
         def send(self, exchange: Exchange[Any]) -> Any:
             return self._sender.send(exchange)
 
-    monkeypatch.setattr(sender_registry, "ConnectionPool", MockConnectionPool)
-    monkeypatch.setattr(sender_registry, "AsyncConnectionPool", MockAsyncConnectionPool)
+    monkeypatch.setattr(pool, "ConnectionPool", MockConnectionPool)
+    monkeypatch.setattr(pool, "AsyncConnectionPool", MockAsyncConnectionPool)
     return created
 
 
