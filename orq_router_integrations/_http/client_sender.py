@@ -38,10 +38,8 @@ READ_AHEAD_BYTES = 64 * 1024
 def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: Any) -> Any:
     """Send a request with timeouts that end at the deadline."""
     remaining = max(exchange.deadline.remaining, MIN_TIMEOUT_SECONDS)
-    timeouts = {
-        name: min(limit or remaining, remaining)
-        for name, limit in exchange.timeout.as_dict().items()
-    }
+    limits = exchange.timeout.as_dict().items()
+    timeouts = {name: min(limit or remaining, remaining) for name, limit in limits}
     extensions = {"timeout": timeouts, "trace": trace}
     is_httpx = isinstance(client, httpx.Client | httpx.AsyncClient)
     url = exchange.url if is_httpx else str(exchange.url)  # takes a while to be parsed again
@@ -91,6 +89,9 @@ class SocketWatchdog:
     it is connected, that of a reused one when its response starts; until then, only the shortened
     timeouts of the request apply. Requests over a transport without sockets are not ended.
 
+    One thread checks all watchdogs, and ends when there are none. Starting a thread for each
+    request would take a tenth of a millisecond.
+
     Attributes:
         stream: The httpcore stream with the socket, once it is known.
         is_expired: Whether the request was ended.
@@ -99,8 +100,6 @@ class SocketWatchdog:
     _lock = threading.Lock()
     _watched: ClassVar[set["SocketWatchdog"]] = set()
     _has_thread = False
-    """State of the thread that checks all watchdogs, and ends when there are none. Starting one for
-    each request would take a tenth of a millisecond."""
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -171,12 +170,16 @@ if hasattr(os, "register_at_fork"):
 class AsyncClientSender:
     """Sends async calls over an open client."""
 
+    loops_by_client: ClassVar[WeakKeyDictionary[object, WeakSet[Any]]] = WeakKeyDictionary()
+    """The event loops in which each client has opened connections. A client without any, such as a
+    mock in tests, cannot lose connections, and may be used in several event loops."""
+
     def __init__(self, client: AsyncHttpClient) -> None:
         self.client: Any = client
 
     def send(self, exchange: Exchange[Any]) -> "BackgroundReader":
         """Send the next attempt of a call and yield the chunks of its response."""
-        loops = _LOOPS_BY_CLIENT.setdefault(self.client, WeakSet())
+        loops = self.loops_by_client.setdefault(self.client, WeakSet())
         if set(loops) - {asyncio.get_running_loop()}:
             raise RouterInputError(
                 "http_async_client has connections of another event loop, which only work there. "
@@ -185,14 +188,6 @@ class AsyncClientSender:
                 endpoint=exchange.endpoint,
             )
         return BackgroundReader(self.client, exchange, loops)
-
-
-_LOOPS_BY_CLIENT: WeakKeyDictionary[object, WeakSet[Any]] = WeakKeyDictionary()
-"""The event loops in which each client has opened connections. A client without any, such as a
-mock in tests, cannot lose connections, and may be used in several event loops."""
-
-_RUNNING_TASKS: set["asyncio.Task[None]"] = set()
-"""Keeps references to abandoned tasks, to which the event loop only holds weak ones."""
 
 
 class BackgroundReader:
@@ -208,25 +203,25 @@ class BackgroundReader:
     ``connect`` timeout, or when the response is closed.
     """
 
+    _running: ClassVar[set["asyncio.Task[None]"]] = set()
+    """The tasks, to which the event loop only holds weak references."""
+
     def __init__(self, client: Any, exchange: Exchange[Any], loops: WeakSet[Any]) -> None:
-        self._client = client
-        self._exchange = exchange
-        self._loops = loops
+        self._client, self._exchange, self._loops = client, exchange, loops
         self._chunks: list[bytes] = []
         self._size = 0
         self._has_news, self._has_room = asyncio.Event(), asyncio.Event()
-        self._last_step = ""
-        self._is_abandoned = False
+        self._last_step, self._is_abandoned = "", False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._read())
         self._task.add_done_callback(self._on_task_done)
-        _RUNNING_TASKS.add(self._task)
+        self._running.add(self._task)
         return self
 
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
         self._has_news.set()
-        _RUNNING_TASKS.discard(task)
+        self._running.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as retrieved: ``__anext__`` raises it, if still needed
 
@@ -254,6 +249,7 @@ class BackgroundReader:
             raise asyncio.CancelledError
         self._last_step = name
 
+    @property
     def _can_cancel(self) -> bool:
         if not self._last_step:
             return not self._loops
@@ -278,25 +274,18 @@ class BackgroundReader:
         return data
 
     async def __aexit__(self, exc_type: object, *_: object) -> None:
-        exchange = self._exchange
+        exchange, cancellation = self._exchange, None
         del self._exchange  # the caller may keep the request, which refers to this object
         try:
             if exc_type is None and exchange.done:  # read the end, to reuse the connection
                 await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
         finally:
-            await self._end()
-
-    async def _end(self) -> None:
-        if self._can_cancel():
-            self._task.cancel()
-        else:
-            self._is_abandoned = True
+            self._is_abandoned = not (self._can_cancel and self._task.cancel())
             self._has_room.set()
-        cancellation = None
-        while not (self._task.done() or self._is_abandoned):
-            try:
-                await asyncio.wait({self._task})
-            except asyncio.CancelledError as error:
-                cancellation = error
+            while not (self._task.done() or self._is_abandoned):
+                try:
+                    await asyncio.wait({self._task})
+                except asyncio.CancelledError as error:
+                    cancellation = error
         if cancellation:
             raise cancellation

@@ -11,18 +11,16 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import httpcore
 
 from orq_router_integrations._http.daemon_threads import create_future, run_in_thread
-
-T = TypeVar("T")
 
 STAGGER_SECONDS = 0.25
 """Seconds to wait for a connection before the next address is tried as well."""
@@ -63,41 +61,34 @@ def set_socket_options(sock: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def connect(host: str, connect_to: Callable[[str, float], T], seconds: float) -> T:
+def connect(host: str, connect_to: Callable[[str, float], Any], seconds: float) -> Any:
     """Connect to a host, using the address that accepts first. Fail after ``seconds``."""
-    dialing = _dial(_look_up(host), partial(run_in_thread, connect_to), seconds)
-    try:
-        pending, seconds = next(dialing)
-        while True:
-            pending, seconds = dialing.send(wait(pending, seconds, FIRST_COMPLETED).done)
-    except StopIteration as winner:
-        connection: T = winner.value
-        return connection
-    finally:
-        dialing.close()
+    with closing(_dial(_look_up(host), partial(run_in_thread, connect_to), seconds)) as dialing:
+        try:
+            pending, seconds = next(dialing)
+            while True:
+                pending, seconds = dialing.send(wait(pending, seconds, FIRST_COMPLETED).done)
+        except StopIteration as winner:
+            return winner.value
 
 
 async def aconnect(
-    host: str, connect_to: Callable[[str, float], Coroutine[Any, Any, T]], seconds: float
-) -> T:
+    host: str, connect_to: Callable[[str, float], Coroutine[Any, Any, Any]], seconds: float
+) -> Any:
     """Connect to a host; see ``connect``."""
-    dialing = _dial(
-        asyncio.wrap_future(_look_up(host)),
-        lambda *args: asyncio.create_task(connect_to(*args)),
-        seconds,
-    )
-    try:
-        pending, seconds = next(dialing)
-        while True:
-            done, _ = await asyncio.wait(
-                pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            pending, seconds = dialing.send(done)
-    except StopIteration as winner:
-        connection: T = winner.value
-        return connection
-    finally:
-        dialing.close()
+    lookup = asyncio.wrap_future(_look_up(host))
+
+    def start(*args: Any) -> asyncio.Task[Any]:
+        return asyncio.create_task(connect_to(*args))
+
+    with closing(_dial(lookup, start, seconds)) as dialing:
+        try:
+            pending, seconds = next(dialing)
+            while True:
+                waiting = asyncio.wait(pending, timeout=seconds, return_when="FIRST_COMPLETED")
+                pending, seconds = dialing.send((await waiting)[0])
+        except StopIteration as winner:
+            return winner.value
 
 
 def _dial(
