@@ -1,7 +1,9 @@
 """Connection pools: connections are reused, expire, and are closed when they fail."""
 
 import asyncio
+import gc
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -154,6 +156,29 @@ async def test_cancelled_calls_leave_no_connection():
         await cancel_calls(local_client(hanging), 0.1)
         assert await asyncio.to_thread(wait_until, lambda: hanging.open == 0)
         assert await local_client(working).asend(create_call()) == ANSWER
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_call_cancelled_while_connecting_leaves_no_socket(turns):
+    with Loopback(send_nothing) as server:
+        task = asyncio.create_task(local_client(server).asend(create_call()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
+    del task
+    gc.collect()  # a lost socket causes a warning, which pytest reports
+
+
+def test_loopback_server_loses_no_connection():
+    """Asyncio loses sockets that it has accepted in the moment in which the server is closed."""
+    with Loopback(send_nothing) as server:
+        address = "127.0.0.1", int(server.url.rpartition(":")[2])
+        for _ in range(40):
+            socket.create_connection(address).close()
+    gc.collect()
 
 
 async def test_streams_cancelled_twice_leave_no_connection():

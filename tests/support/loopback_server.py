@@ -87,11 +87,15 @@ class Loopback:
         self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         await self._stop.wait()
+        for _ in range(3):  # a server that is closed loses the sockets it has only just accepted
+            await asyncio.sleep(0)
         server.close()
-        for task in self._tasks:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # for what was closed to be gone
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(3):  # for what was closed to be gone
+            await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.append((reader, writer))
