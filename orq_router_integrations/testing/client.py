@@ -27,7 +27,6 @@ class OfflineClient(RouterClient):
 
 
 def create_client(router: "OfflineRouter", settings: dict[str, Any]) -> RouterClient:
-    """Create a client that sends its requests to an offline router."""
     defaults: dict[str, Any] = {
         "base_url": BASE_URL,
         "http_client": httpx.Client(transport=router.transport),

@@ -66,15 +66,12 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechProvider:
-    """Speech synthesis of one provider."""
-
     default_format: str = "wav"  # instead of unsupported ones
     sample_rate: int = SAMPLE_RATE
     has_open_header: bool = False  # whether WAV headers omit the size, because audio is streamed
     can_encode: bool = False  # compressed formats, with PyAV
 
     def synthesize(self, request: SpeechRequest) -> tuple[str, bytes]:
-        """Return the content type and the audio."""
         samples = encode_speech(request.input, rate=self.sample_rate, speed=request.speed)
         audio_format: str = request.response_format
         if audio_format not in {"wav", "pcm"}:

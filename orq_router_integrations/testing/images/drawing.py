@@ -24,8 +24,6 @@ _CAPTION = re.compile(r" (?:Edit \d+: .*|Variation \d+)\Z", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What to draw."""
-
     size: ImageSize
     number: int = 1  # of the image in its response
     prompt: str | None = None  # None for a variation
@@ -61,7 +59,6 @@ class ImageSpec:
 
 
 def has_pillow() -> bool:
-    """Return whether Pillow is installed."""
     return find_spec("PIL") is not None
 
 

@@ -163,7 +163,6 @@ class ImageHost:
         self._images: dict[str, tuple[float, bytes]] = {}
 
     def store(self, data: bytes) -> str:
-        """Store an image and return its URL."""
         now = self._clock()
         self._images = {path: item for path, item in self._images.items() if now < item[0]}
         suffix = get_suffixes(detect_mime_type(data[:16]) or "image/png")[0]

@@ -16,7 +16,6 @@ _EXIF_DESCRIPTION = 0x010E
 
 
 def draw_image(spec: ImageSpec) -> bytes:
-    """Draw and encode an image."""
     width, height = spec.size
     if not spec.sources:
         image = Image.new("RGBA", spec.size, spec.color)

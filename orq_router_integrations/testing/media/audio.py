@@ -55,7 +55,6 @@ def create_wav(samples: bytes) -> bytes:
 
 
 def has_pyav() -> bool:
-    """Return whether PyAV is installed."""
     return find_spec("av") is not None
 
 

@@ -57,7 +57,6 @@ def list_catalog(models: Iterable[str], query: Mapping[str, list[str]]) -> dict[
 
 
 def create_entry(model: str) -> dict[str, Any]:
-    """Create the entry of a model."""
     provider, _, name = model.partition("/")
     kind = get_model_kind(model) or "chat"
     inputs, outputs = _MODALITIES.get(kind, (["text"], ["text"]))

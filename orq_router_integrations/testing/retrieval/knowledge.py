@@ -52,8 +52,6 @@ class KnowledgeSearchRequest(RequestModel):
 
 
 class KnowledgeBaseIndex:
-    """The scripted knowledge bases."""
-
     def __init__(self, bases: KnowledgeBases | None, models: ModelRegistry) -> None:
         self._models = models
         self._bases = {

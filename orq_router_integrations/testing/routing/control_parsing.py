@@ -29,13 +29,9 @@ def split_controls(
     orq = body.get("orq") or {}
     if not isinstance(orq, Mapping):
         reject_field("orq", "must be an object")
-    endpoint_fields = {
-        name: value
-        for name, value in body.items()
-        if name != "orq" and name not in RouterControls.model_fields
-    }
-    sent = {f"orq.{name}": value for name, value in orq.items()}
-    sent |= {name: body[name] for name in body.keys() & RouterControls.model_fields}
+    top = {name: value for name, value in body.items() if name in RouterControls.model_fields}
+    endpoint_fields = {name: body[name] for name in body if name not in {"orq", *top}}
+    sent = {f"orq.{name}": value for name, value in orq.items()} | top
     names = _map_paths(endpoint, dialect)
     fields: dict[str, Any] = {}
     for path, value in sent.items():

@@ -100,7 +100,6 @@ class FaultScript:
         ]
 
     def take_fault(self, model: str) -> Fault:
-        """Return the fault of the next call to a model."""
         script = self._scripts.get(model, HEALTHY)
         self._calls[model] += 1
         if isinstance(script, Fault):

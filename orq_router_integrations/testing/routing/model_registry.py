@@ -57,11 +57,9 @@ class ModelRegistry:
 
 
 def get_provider_model_name(model: str) -> str:
-    """Return a model's name without its provider prefix."""
     return model.partition("/")[2]
 
 
 def has_provider(model: str) -> bool:
-    """Return whether an id has the form ``provider/model``."""
     provider, _, name = model.partition("/")
     return bool(provider and name)

@@ -24,8 +24,6 @@ _JSON_FIELDS = {"orq", *RouterControls.model_fields} - {"name", "fallback_on_cod
 
 
 class FormFile:
-    """A file uploaded in a form."""
-
     def __init__(self, filename: str, mime_type: str, data: bytes) -> None:
         self.filename, self.mime_type, self.data = filename, mime_type, data
 

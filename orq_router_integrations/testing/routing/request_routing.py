@@ -44,8 +44,6 @@ _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRouting:
-    """Routes one request."""
-
     handler: EndpointHandler[Any]
     request: EndpointRequest
     controls: RouterControls
