@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import BinaryIO, Self
 
-from orq_router_integrations.document_loaders.sources import AudioChunk, ChunkLimits, Recording
+from orq_router_integrations.document_loaders.sources import (
+    AudioChunk,
+    ChunkLimits,
+    Recording,
+    map_os_errors,
+)
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
@@ -47,7 +52,9 @@ class WavReader:
 
         This applies to compressed WAV files and all other formats.
         """
-        with recording.upload.open() as stream:
+        if recording.upload.mime_type != "audio/wav":
+            return None
+        with map_os_errors(recording.label), recording.upload.open() as stream:
             try:
                 header = parse_wav_header(stream.read(MAX_HEADER_BYTES))
             except ValueError:

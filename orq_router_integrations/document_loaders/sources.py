@@ -39,20 +39,6 @@ _MAX_SKIPPED_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """An audio file, its name in errors and Documents, and the metadata of its ``Blob``."""
-
-    label: str
-    upload: Upload
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def needs_conversion(self) -> bool:
-        """Whether the router does not accept files of this type."""
-        return self.upload.mime_type in CONVERTIBLE_TYPES
-
-
-@dataclass(frozen=True, slots=True)
 class AudioChunk:
     """The part of a recording that is sent in one request. Times are those in the recording.
 
@@ -69,6 +55,25 @@ class AudioChunk:
     def duration_seconds(self) -> float:
         """Duration, or 0 if it is unknown."""
         return 0.0 if self.end_seconds is None else self.end_seconds - self.start_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An audio file, its name in errors and Documents, and the metadata of its ``Blob``.
+
+    A recording that is ready to be sent has chunks.
+    """
+
+    label: str
+    upload: Upload
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    chunks: Sequence[AudioChunk] = ()
+    duration_seconds: float | None = None
+
+    @property
+    def needs_conversion(self) -> bool:
+        """Whether the router does not accept files of this type."""
+        return self.upload.mime_type in CONVERTIBLE_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,17 +38,8 @@ MAX_PROMPT_TAIL_CHARS = 200
 """Length of the end of a transcript that becomes the prompt of the next chunk."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRecording:
-    """A recording that is ready to be sent."""
-
-    recording: Recording
-    chunks: Sequence[AudioChunk]
-    duration_seconds: float | None
-
-
 @dataclass(frozen=True, kw_only=True)
-class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
+class Transcriber(FileRun[Recording, ChunkTranscripts]):
     """Transcribes recordings with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind] = AUDIO_FILES
@@ -63,7 +54,7 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
         if self.on_error != "raise":
             return
         recording = create_recording(item)
-        if _create_wav_reader(recording) is not None:
+        if WavReader.from_recording(recording) is not None:
             return
         if recording.needs_conversion:
             read_duration(recording)
@@ -71,27 +62,27 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
             check_decodable(recording)
 
     @contextmanager
-    def prepare(self, item: SourceItem) -> Iterator[PreparedRecording]:
+    def prepare(self, item: SourceItem) -> Iterator[Recording]:
         """Open an item and split it into chunks if it exceeds the limits.
 
         Temporary files are deleted at the end of the block.
         """
         recording = create_recording(item)
-        reader = _create_wav_reader(recording)
+        reader = WavReader.from_recording(recording)
         duration = reader.duration_seconds if reader else None
         if reader is None and self.limits.max_seconds is not None:
             duration = read_duration(recording)
         is_sendable = not (reader.needs_new_header if reader else recording.needs_conversion)
         if is_sendable and not self._exceeds_limits(recording, duration):
             chunk = AudioChunk(0, recording.upload, end_seconds=duration)
-            yield PreparedRecording(recording, [chunk], duration)
+            yield replace(recording, chunks=[chunk], duration_seconds=duration)
             return
         with ExitStack() as stack:
             if reader is None:
                 reader = stack.enter_context(open_decoded(recording))
             with map_os_errors(recording.label):
                 chunks = split_wav(reader, self.limits, recording.upload.filename)
-            yield PreparedRecording(recording, chunks, reader.duration_seconds)
+            yield replace(recording, chunks=chunks, duration_seconds=reader.duration_seconds)
 
     def _exceeds_limits(self, recording: Recording, duration_seconds: float | None) -> bool:
         """Return whether to split a recording; true if a limit applies to an unknown duration."""
@@ -100,12 +91,12 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
             max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
         )
 
-    def create_steps(self, prepared: PreparedRecording) -> list[Steps[ChunkTranscripts]]:
+    def create_steps(self, prepared: Recording) -> list[Steps[ChunkTranscripts]]:
         groups = partition(prepared.chunks, self.max_concurrency)
         return [self._transcribe_chunks(prepared, group) for group in groups]
 
     def _transcribe_chunks(
-        self, prepared: PreparedRecording, chunks: Sequence[AudioChunk]
+        self, prepared: Recording, chunks: Sequence[AudioChunk]
     ) -> Steps[ChunkTranscripts]:
         """Transcribe consecutive chunks of a recording, one after the other."""
         transcripts: ChunkTranscripts = []
@@ -123,7 +114,7 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
             try:
                 transcript = yield from self.send_once(call, chunk.upload, self.splitter.has_spans)
             except RouterError as error:
-                label, count = prepared.recording.label, len(prepared.chunks)
+                label, count = prepared.label, len(prepared.chunks)
                 if count > 1:
                     label = f"{label}, chunk {chunk.index + 1} of {count}"
                 transcripts.append(self._create_gap(error, label, chunk.duration_seconds))
@@ -147,9 +138,7 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
         gap = Span("", 0.0, duration_seconds, error=description)
         return Transcript("", words=(gap,), segments=(gap,))
 
-    def build_result(
-        self, prepared: PreparedRecording, groups: Sequence[ChunkTranscripts]
-    ) -> LoadedFile:
+    def build_result(self, prepared: Recording, groups: Sequence[ChunkTranscripts]) -> LoadedFile:
         transcripts = list(chain.from_iterable(groups))
         is_split = len(transcripts) > 1
         merged = merge_chunks(prepared.chunks, transcripts) if is_split else transcripts[0]
@@ -160,9 +149,9 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
             for chunk, transcript in zip(prepared.chunks, transcripts, strict=True)
             if transcript is None
         )
-        metadata = {**prepared.recording.metadata, "skipped_seconds": skipped_seconds or None}
+        metadata = {**prepared.metadata, "skipped_seconds": skipped_seconds or None}
         error_count = sum(part is None or bool(part.errors) for part in transcripts)
-        return self._create_file(prepared.recording.label, merged, error_count, metadata)
+        return self._create_file(prepared.label, merged, error_count, metadata)
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         return self._create_file(label, self._create_gap(error, label), 1, {})
@@ -187,14 +176,6 @@ class Transcriber(FileRun[PreparedRecording, ChunkTranscripts]):
         }
         documents = list(self.splitter.split(transcript, metadata))
         return LoadedFile(documents, transcript.duration, error_count)
-
-
-def _create_wav_reader(recording: Recording) -> WavReader | None:
-    """Create a reader for a WAV file that can be split without decoding it."""
-    if recording.upload.mime_type != "audio/wav":
-        return None
-    with map_os_errors(recording.label):
-        return WavReader.from_recording(recording)
 
 
 def _get_prompt_tail(text: str) -> str:
