@@ -139,7 +139,7 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
         """Return the result of a call for a file, which is only sent if the store lacks it.
 
         The body of the call may contain more than that of the run, such as the end of the previous
-        transcript. Only the latter identifies the result.
+        transcript. Only the body of the run identifies the result.
         """
         if self.store is None:
             return (yield call)

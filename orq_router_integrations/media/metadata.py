@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from orq_router_integrations.media.mime import (
@@ -84,9 +85,7 @@ def can_be_transparent(png: bytes) -> bool:
     return chunks[25:26] in {b"\4", b"\6"} or b"tRNS" in chunks or not pixels
 
 
-_LINEARIZED = re.compile(rb"/Linearized.{0,200}?/N\s+(\d{1,6})\b", re.DOTALL)
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_PAGE_COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
 _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 
 
@@ -94,12 +93,9 @@ def count_pdf_pages(data: Data) -> int | None:
     """Return the number of pages of a PDF that is not encrypted."""
     if detect_mime_type(data) != PDF_TYPE:
         return None
-    if match := _LINEARIZED.search(data[:1024]):
-        return int(match[1]) or None
     content = data[:_MAX_PDF_BYTES]
-    parts = [content, *_iter_object_streams(content)]
-    counts = [int(count) for part in parts for count in _PAGE_COUNT.findall(part)]
-    return sum(len(_PAGE.findall(part)) for part in parts) or max(counts, default=0) or None
+    parts = chain([content], _iter_object_streams(content))
+    return sum(len(_PAGE.findall(part)) for part in parts) or None
 
 
 def _iter_object_streams(content: bytes) -> Iterator[bytes]:
