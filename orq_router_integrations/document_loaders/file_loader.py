@@ -326,7 +326,8 @@ class FileLoader(FileIntegration, BaseLoader):
             nonlocal minutes, error_count
             minutes += (file.duration_seconds or 0.0) / 60
             error_count += file.error_count
-            bar.set_postfix_str(f"{minutes:.1f} min audio, {error_count} errors")
+            audio = f"{minutes:.1f} min audio, " if minutes else ""
+            bar.set_postfix_str(f"{audio}{error_count} errors")
             bar.update()
 
         with tqdm(total=total, unit="file") as bar:

@@ -301,6 +301,14 @@ def test_directory_without_scans_raises(tmp_path: Path) -> None:
         create_loader(tmp_path).lazy_load()
 
 
+def test_progress_bar_counts_files(paths: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    create_loader(paths, show_progress=True).load()
+    output = capsys.readouterr().err
+    assert "3/3" in output
+    assert "0 errors" in output
+    assert "min audio" not in output
+
+
 def test_errors_that_affect_every_file_are_raised(paths: list[Path]) -> None:
     loader = create_loader(
         paths, client=OfflineRouter(api_keys=["other"]).client(api_key="k"), on_error="skip"
