@@ -46,7 +46,7 @@ def build_speech_requests(
             f"text: The text has {len(text)} characters, but a request takes at most {max_chars}, "
             f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
         )
-    return tuple(SpeechRequest(text=chunk, max_chars=max_chars, **params) for chunk in chunks)
+    return tuple(SpeechRequest(text=chunk, **params) for chunk in chunks)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class SpeechCall:
 
     def _create_decoder(self, response: Response) -> SpeechDecoder:
         self._responses[self._chunk - 1 :] = [response]  # replaces the response of a failed attempt
-        return SpeechDecoder(response)
+        return SpeechDecoder()
 
     def add_data(self, data: bytes) -> bytes:
         """Process bytes of a response, and return those that belong in the file."""

@@ -6,7 +6,7 @@ contains no events and does not say which model answered. The router does not do
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,8 +14,6 @@ from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
     MalformedResponseError,
-    Response,
-    TruncatedStreamError,
     raise_for_error,
 )
 from orq_router_integrations.wire.controls import ModelId
@@ -48,17 +46,11 @@ class SpeechRequest(BaseModel):
     voice: Voice
     audio_format: SpeechFormat | None = Field(default=None, serialization_alias="response_format")
     speed: Speed | None = None
-    max_chars: Annotated[int, Field(ge=1)] = Field(default=MAX_INPUT_CHARS, exclude=True)
 
     @model_validator(mode="after")
     def _check_text(self) -> Self:
         if not self.text.strip():
             raise ValueError("text: The text is empty. Pass the text to speak.")
-        if len(self.text) > self.max_chars:
-            raise ValueError(
-                f"text: The text has {len(self.text)} characters, but the maximum per request is "
-                f"{self.max_chars}. Split the text."
-            )
         check_encodable(self.text, "text")
         return self
 
@@ -73,72 +65,47 @@ BODY_FIELDS = frozenset({"model", "input", "voice", "response_format", "speed"})
 class SpeechDecoder:
     """Checks that a response is audio, and passes its bytes on as they arrive.
 
-    A body that is text, such as JSON or a web page, is an error even if its status is 200. A body
-    shorter than its ``Content-Length`` is truncated.
+    A body that is text, such as JSON or a web page, is an error even if its status is 200.
     """
 
     done = False  # the response ends with its body, not with a marker
     partial = ""  # required by StreamDecoder; audio has no text
 
-    def __init__(self, response: Response) -> None:
-        self._expected_bytes = _parse_content_length(response)
-        self._received_bytes = 0
-        self._prefix: bytes | None = b""  # None once the first bytes have been checked
-        self._text = bytearray()
+    def __init__(self) -> None:
+        self._is_audio = False  # until enough bytes have arrived to recognize audio
+        self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next bytes and yield those that are audio."""
-        self._received_bytes += len(data)
-        if self._prefix is not None:
-            self._prefix += data
-            if len(self._prefix) < SNIFF_BYTES:
+        if not self._is_audio:
+            self._buffer += data
+            if len(self._buffer) < SNIFF_BYTES:
                 return
-            data = self._inspect_prefix()
-        if self._text:
-            self._text += data
-            if len(self._text) > MAX_ERROR_BYTES:
-                self._raise_for_text()
-        elif data:
+            if _is_text(self._buffer[:SNIFF_BYTES]):
+                if len(self._buffer) > MAX_ERROR_BYTES:
+                    self._raise_for_text()
+                return
+            self._is_audio, data, self._buffer = True, self._buffer, b""
+        if data:
             yield data
 
     def finish(self) -> Iterator[bytes]:
-        """Yield the remaining bytes, and check that the audio is complete."""
-        data = self._inspect_prefix() if self._prefix is not None else b""
-        self._raise_for_text()
-        if data:
-            yield data
-        if self._expected_bytes is not None and self._received_bytes < self._expected_bytes:
-            raise TruncatedStreamError(
-                f"{self._received_bytes} of {self._expected_bytes} bytes received"
-            )
-        if not self._received_bytes:
-            raise MalformedResponseError("the response contains no audio: its body is empty")
-
-    def _inspect_prefix(self) -> bytes:
-        """Return the first bytes if they are audio; otherwise keep them for the error."""
-        prefix, self._prefix = self._prefix or b"", None
-        if not _is_text(prefix[:SNIFF_BYTES]):
-            return prefix
-        self._text += prefix
-        return b""
-
-    def _raise_for_text(self) -> None:
-        if not self._text:
+        """Yield the remaining bytes, and check that there is audio."""
+        if self._is_audio:
             return
-        body = bytes(self._text[:MAX_ERROR_BYTES])
+        if not self._buffer:
+            raise MalformedResponseError("the response contains no audio: its body is empty")
+        if _is_text(self._buffer[:SNIFF_BYTES]):
+            self._raise_for_text()
+        yield self._buffer
+
+    def _raise_for_text(self) -> NoReturn:
+        body = self._buffer[:MAX_ERROR_BYTES]
         try:
             raise_for_error(loads(body), body)
         except ValueError:
             raise MalformedResponseError("expected audio, got text", body) from None
         raise MalformedResponseError("expected audio, got JSON", body)
-
-
-def _parse_content_length(response: Response) -> int | None:
-    """Return the expected number of bytes, or ``None`` if the body is compressed."""
-    length = response.headers.get("content-length", "")
-    if "content-encoding" in response.headers or not length.isdecimal() or len(length) >= 16:
-        return None
-    return int(length)
 
 
 def _is_text(prefix: bytes) -> bool:
