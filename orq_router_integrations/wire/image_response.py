@@ -25,7 +25,6 @@ MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_CHUNK_BYTES = 64 * 1024  # of base64, decoded at a time
 MAX_VALUES = 100_000  # not counting the contents of strings
 
-_DATA_SCHEME = b"data:"
 _MAX_DATA_PREFIX = 100
 _WHITESPACE = b" \t\r\n"
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
@@ -121,11 +120,12 @@ class ImageResponseDecoder(Generic[S]):
 
     def _finish_image(self, fields: dict[str, Any]) -> ReceivedImage[S]:
         raise_for_error(fields, dumps(fields))
-        self._base64.finish()
+        if data := self._base64.finish():
+            self._write(data)
         image = ReceivedImage(fields, self._sink)
-        if image.url and (data := strip_data_prefix(image.url)) != image.url:
+        if image.url and (base64 := strip_data_prefix(image.url)) != image.url:
             if self._sink is None:  # otherwise base64 was sent as well
-                self._write(decode_base64(data.encode()))
+                self._write(decode_base64(base64.encode()))
             image = ReceivedImage({**fields, "url": None}, self._sink)
         if self._sink is not None:
             self._sink.validate()
@@ -149,33 +149,30 @@ class _Base64Decoder:
         """Decode all complete groups of four characters."""
         if any(char in chunk for char in _WHITESPACE):
             chunk = chunk.translate(None, _WHITESPACE)
-        text = self._pending + chunk
-        if self._is_start:
-            text = self._drop_data_prefix(text)
-        end = 0 if self._is_start else len(text) // 4 * 4
-        groups, self._pending = text[:end], text[end:]
-        if not groups:
+        self._pending += chunk
+        if self._is_start and len(self._pending) < _MAX_DATA_PREFIX:
             return b""
-        if self._padded:
+        return self._decode_pending()
+
+    def _decode_pending(self) -> bytes:
+        text = self._pending
+        if self._is_start and text.startswith(b"data:"):  # a data URL instead of base64
+            text = text[text.find(b",", 0, _MAX_DATA_PREFIX) + 1 :]
+        self._is_start = False
+        end = len(text) // 4 * 4
+        groups, self._pending = text[:end], text[end:]
+        if groups and self._padded:
             raise ValueError("base64 continues after its padding")
-        self._padded = groups.endswith(b"=")
+        self._padded = self._padded or groups.endswith(b"=")
         return decode_base64(groups)
 
-    def _drop_data_prefix(self, text: bytes) -> bytes:
-        """Drop ``data:image/png;base64,``: some providers send a data URL instead of base64."""
-        if _DATA_SCHEME.startswith(text[: len(_DATA_SCHEME)]):
-            comma = text.find(b",", 0, _MAX_DATA_PREFIX)
-            if comma < 0 and len(text) < _MAX_DATA_PREFIX:
-                return text
-            text = text[comma + 1 :]
-        self._is_start = False
-        return text
-
-    def finish(self) -> None:
-        """Check that the base64 is complete, and reset the decoder for the next image."""
+    def finish(self) -> bytes:
+        """Decode the remaining characters, and reset the decoder for the next image."""
+        data = self._decode_pending()
         if self._pending:
             raise ValueError("base64 is truncated")
         self._is_start, self._padded = True, False
+        return data
 
 
 class StreamingJsonReader:

@@ -81,8 +81,6 @@ def encode_request(
     if endpoint.multipart:
         body = build_multipart_body(fields, request.files)
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.size)}
-    elif request.files:
-        raise ValueError(f"files: {endpoint.path} does not accept files. Send JSON fields only.")
     else:
         body = build_json_body(fields)
         headers = {"Content-Type": "application/json"}
