@@ -39,7 +39,7 @@ _ROLES = {
 """Roles by the role of a message or the type of another item."""
 
 _TEXT_TYPES = {"text", "input_text", "output_text"}
-_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_LIMIT_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 
@@ -221,7 +221,7 @@ class Prompt:
         text, stop = answer.text, self.body.get("stop") or self.body.get("stop_sequences") or ()
         for sequence in filter(None, [stop] if isinstance(stop, str) else stop):
             text = text.partition(sequence)[0]
-        limit = next(filter(None, map(self.body.get, _LIMITS)), None)
+        limit = next(filter(None, map(self.body.get, _LIMIT_FIELDS)), None)
         if limit is None:
             return replace(answer, text=text)
         max_chars = limit * CHARS_PER_TOKEN

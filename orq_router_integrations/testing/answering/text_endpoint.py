@@ -45,7 +45,8 @@ class TextEndpoint(EndpointHandler[R]):
     @abstractmethod
     def build_response(
         self, request: R, model: str, prompt: Prompt, answer: Answer
-    ) -> RouterResponse: ...
+    ) -> RouterResponse:
+        """Return the response with an answer."""
 
     def _count_response(self) -> int:
         """Return the number of the next response, which determines its id and creation time."""

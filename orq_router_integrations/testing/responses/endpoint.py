@@ -121,7 +121,6 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             response = self._create_response(
                 request, request.model, self._count_response(), status="failed", error=error
             )
-        response = replace(response, has_event_names=True)
         if response.status != 200 or not response.is_complete:
             return response
         body = response.body if response.chunks is None else response.chunks[-1]["response"]

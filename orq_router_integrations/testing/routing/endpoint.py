@@ -29,7 +29,6 @@ class RouterResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
     chunks: Chunks | None = None  # of a stream, instead of a body
     is_complete: bool = True  # whether a stream ends with [DONE]
-    has_event_names: bool = False  # whether each chunk has an event: line with its type
 
 
 class EndpointRequest(RequestModel):

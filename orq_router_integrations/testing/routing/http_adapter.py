@@ -128,8 +128,7 @@ def create_response(
         arguments = {"stream": ChunkedBody(chunks, chunk_delay, is_truncated=is_truncated)}
     elif chunks is not None:
         content_type = "text/event-stream; charset=utf-8"
-        events = [_format_event(chunk, with_name=response.has_event_names) for chunk in chunks]
-        events += [DONE] if response.is_complete else []
+        events = [*map(_format_event, chunks), *([DONE] if response.is_complete else [])]
         arguments = {"stream": ChunkedBody(tuple(events), chunk_delay)}
     elif isinstance(body, str | bytes):
         arguments = {"content": encode_text(body) if isinstance(body, str) else body}
@@ -141,6 +140,7 @@ def create_response(
     return httpx.Response(response.status, headers=all_headers, **arguments)
 
 
-def _format_event(chunk: Any, *, with_name: bool) -> bytes:
-    name = f"event: {chunk['type']}\n" if with_name and "type" in chunk else ""
+def _format_event(chunk: Any) -> bytes:
+    """Format one event, with its type as its name if it has one."""
+    name = f"event: {chunk['type']}\n" if isinstance(chunk, dict) and "type" in chunk else ""
     return name.encode() + b"data: " + encode_json(chunk) + b"\n\n"
