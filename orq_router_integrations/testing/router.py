@@ -28,8 +28,9 @@ from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
 from orq_router_integrations.testing.decisions import DecisionEndpoint
 from orq_router_integrations.testing.images.endpoint import (
     IMAGE_HOST,
+    IMAGE_SCHEMAS,
+    ImageEndpoint,
     ImageHost,
-    create_image_endpoints,
 )
 from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
@@ -151,7 +152,7 @@ class OfflineRouter:
             SpeechEndpoint(self._answers),
             TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
             TranscriptionEndpoint(TRANSLATIONS, self._answers),
-            *create_image_endpoints(self._images, lenient=self.lenient),
+            *(ImageEndpoint(it, self._images, lenient=self.lenient) for it in IMAGE_SCHEMAS),
             EmbeddingsEndpoint(),
             RerankEndpoint(),
             OCREndpoint(),

@@ -20,9 +20,6 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
-    FormBool,
-    FormFloat,
-    FormInt,
     describe_files,
     parse_form,
 )
@@ -134,10 +131,10 @@ def test_text_must_be_utf_8():
     assert caught.value.message == "n: the text is not UTF-8. A file requires a filename."
 
 
-class Scalars(RequestModel):
-    integer: FormInt | None = None
-    number: FormFloat | None = None
-    flag: FormBool | None = None
+class Scalars(RequestModel, strict=False):
+    integer: int | None = None
+    number: float | None = None
+    flag: bool | None = None
 
 
 @pytest.mark.parametrize(
@@ -158,10 +155,9 @@ def test_scalar_conversion(name, text, value):
             ("integer", "2.5"),
             ("integer", ""),
             ("integer", "inf"),
-            ("number", "nan"),
             ("number", "x"),
         ),
-        *(("flag", "True"), ("flag", "1"), ("flag", "yes")),
+        ("flag", "perhaps"),
     ],
 )
 def test_invalid_scalar_returns_400(name, text):
@@ -170,9 +166,9 @@ def test_invalid_scalar_returns_400(name, text):
     assert caught.value.param == name
 
 
-class EchoRequest(EndpointRequest):
+class EchoRequest(EndpointRequest, strict=False):
     file: AnyFile
-    n: FormInt = 1
+    n: int = 1
 
 
 ECHO = Endpoint(

@@ -25,7 +25,7 @@ from orq_router_integrations.testing.routing.endpoint import (
     split_bytes,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile, FormInt
+from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
@@ -80,7 +80,7 @@ Images = Annotated[
 
 
 class ImageRequest(EndpointRequest):
-    n: Annotated[FormInt, Field(ge=1, le=10)] | None = None
+    n: Annotated[int, Field(ge=1, le=10)] | None = None
     response_format: Literal["url", "b64_json"] | None = None
 
     @property
@@ -94,7 +94,6 @@ class ImageRequest(EndpointRequest):
 
 class Generation(ImageRequest):
     prompt: Prompt
-    n: Annotated[int, Field(ge=1, le=10)] | None = None
     size: Size | None = None
     quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = None
     style: Literal["vivid", "natural"] | None = None
@@ -113,7 +112,7 @@ class Generation(ImageRequest):
         )
 
 
-class Edit(ImageRequest):
+class Edit(ImageRequest, strict=False):
     prompt: Prompt
     size: Size | None = None
     image: Images
@@ -138,7 +137,7 @@ class Edit(ImageRequest):
         )
 
 
-class Variation(ImageRequest):
+class Variation(ImageRequest, strict=False):
     image: Image
     size: Literal["256x256", "512x512", "1024x1024"] | None = None
     user: str | None = None
@@ -153,6 +152,11 @@ def _parse_size(size: str | None) -> ImageSize:
 
 
 AnyRequest = Generation | Edit | Variation
+IMAGE_SCHEMAS: dict[Endpoint, type[AnyRequest]] = {
+    IMAGE_GENERATIONS: Generation,
+    IMAGE_EDITS: Edit,
+    IMAGE_VARIATIONS: Variation,
+}
 
 
 class ImageHost:
@@ -180,10 +184,8 @@ class ImageHost:
 class ImageEndpoint(EndpointHandler[AnyRequest]):
     """Draws images. The response is sent in chunks, so that faults can truncate it."""
 
-    def __init__(
-        self, endpoint: Endpoint, schema: type[AnyRequest], host: ImageHost, *, lenient: bool
-    ) -> None:
-        self.endpoint, self.schema = endpoint, schema
+    def __init__(self, endpoint: Endpoint, host: ImageHost, *, lenient: bool) -> None:
+        self.endpoint, self.schema = endpoint, IMAGE_SCHEMAS[endpoint]
         self._host, self._lenient = host, lenient
 
     def respond(self, request: AnyRequest, model: str) -> RouterResponse:
@@ -216,14 +218,6 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         if family == "dall-e-3" and isinstance(request, Generation):
             item["revised_prompt"] = f"A picture: {request.prompt}"
         return item
-
-
-def create_image_endpoints(host: ImageHost, *, lenient: bool) -> list[ImageEndpoint]:
-    return [
-        ImageEndpoint(IMAGE_GENERATIONS, Generation, host, lenient=lenient),
-        ImageEndpoint(IMAGE_EDITS, Edit, host, lenient=lenient),
-        ImageEndpoint(IMAGE_VARIATIONS, Variation, host, lenient=lenient),
-    ]
 
 
 def _check_support(request: AnyRequest, family: str, model: str) -> None:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from pydantic import BeforeValidator, Field, InstanceOf
+from pydantic import InstanceOf
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.wire.controls import RouterControls
@@ -119,10 +119,5 @@ def _parse_value(name: str, headers: Message, content: bytes) -> Any:
         reject_field(name, f"expected JSON: {error}")
 
 
-FormInt = Annotated[int, Field(strict=False)]
-FormFloat = Annotated[float, Field(strict=False, allow_inf_nan=False)]
-FormBool = Annotated[
-    bool, BeforeValidator(lambda it: it == "true" if it in ("true", "false") else it)
-]
 AnyFile = InstanceOf[FormFile]
 """A file in the request model of an endpoint."""
