@@ -1,17 +1,19 @@
 """Encode text as tones, and decode tones as text: the speech of the offline router.
 
-A word is an opening tone, two tones for each byte of its UTF-8 text (high half first), and a
-closing tone. Short gaps separate tones, pauses separate words, and long pauses separate sentences.
-Only the pitch of a tone matters. A recording may therefore be slowed down, cut anywhere or
-converted to another sample rate: words that a cut touches are lost, all others are decoded.
+A word is ``<``, the UTF-8 text as hex digits, and ``>``, with one tone for each of these symbols.
+Short gaps separate tones, pauses separate words, and long pauses separate sentences. Only the pitch
+of a tone matters. A recording may therefore be slowed down, cut anywhere or converted to another
+sample rate: words that a cut touches are lost, all others are decoded.
 
 The pitch is measured from the distance of zero crossings. All steps use operations on complete
 ``bytes`` objects, so that an hour of audio is decoded in about a second.
 """
 
 import math
+import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 from orq_router_integrations.wire.subtitles import Span
@@ -30,7 +32,8 @@ MIN_SPEED = 0.25
 
 _LOWEST_FREQUENCY = 500.0  # hertz
 _FREQUENCY_RATIO = 1.1
-_WORD_START, _WORD_END = 16, 17  # pitches; those of the halves of bytes are 0 to 15
+_SYMBOLS = "0123456789abcdef<>"  # by pitch
+_UNKNOWN = "?"
 _AMPLITUDE = 12_000
 
 _QUIET, _LOUD, _CROSSING = b".", b"#", b"+-"
@@ -55,9 +58,8 @@ def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> 
     """
     parts = []
     for word in text.split():
-        halves = word.encode("utf-8", "replace").hex()
-        pitches = [_WORD_START, *(int(half, 16) for half in halves), _WORD_END]
-        parts += [_create_tone(pitch, rate, speed) for pitch in pitches]
+        symbols = f"<{word.encode('utf-8', 'replace').hex()}>"
+        parts += [_create_tone(_SYMBOLS.index(symbol), rate, speed) for symbol in symbols]
         pause = SENTENCE_PAUSE_SECONDS if ends_sentence(word) else WORD_PAUSE_SECONDS
         parts.append(bytes(2 * round(pause * rate / speed)))
     return b"".join(parts)
@@ -91,16 +93,21 @@ def decode_speech(
     if width == 1:
         high_bytes = high_bytes.translate(_TO_SIGNED)
     tones = list(_iter_tones(high_bytes, rate))
-    words = list(_iter_words(tones, rate))
+    symbols = "".join(symbol for _, _, symbol in tones)
+    words = []
+    for match in re.finditer("<((?:[0-9a-f]{2})+)>", symbols):
+        start, end = tones[match.start()][0] / rate, tones[match.end() - 1][1] / rate
+        with suppress(UnicodeDecodeError):  # a cut removed some bytes
+            words.append(Span(bytes.fromhex(match[1]).decode(), start, end))
     max_length = TONE_SECONDS / MIN_SPEED * rate + 1
-    is_speech = all(pitch is not None for _, _, pitch in tones[1:-1]) and all(
+    is_speech = _UNKNOWN not in symbols[1:-1] and all(
         end - start <= max_length for start, end, _ in tones
     )
     return words if words or is_speech else None
 
 
-def _iter_tones(high_bytes: bytes, rate: int) -> Iterator[tuple[int, int, int | None]]:
-    """Yield the first sample, the end and the pitch of each tone."""
+def _iter_tones(high_bytes: bytes, rate: int) -> Iterator[tuple[int, int, str]]:
+    """Yield the first sample, the end and the symbol of each tone."""
     signs, loudness = high_bytes.translate(_TO_SIGN), high_bytes.translate(_TO_LOUDNESS)
     gap = _QUIET * max(3, int(0.6 * GAP_SECONDS / MAX_SPEED * rate))
     start = loudness.find(_LOUD)
@@ -108,38 +115,17 @@ def _iter_tones(high_bytes: bytes, rate: int) -> Iterator[tuple[int, int, int | 
         end = loudness.find(gap, start)
         if end < 0:
             end = len(loudness)
-        yield start, end, _measure_pitch(signs, start, end, rate)
+        yield start, end, _identify_tone(signs, start, end, rate)
         start = loudness.find(_LOUD, end)
 
 
-def _measure_pitch(signs: bytes, start: int, end: int, rate: int) -> int | None:
-    """Return the pitch that corresponds to the frequency of the zero crossings."""
+def _identify_tone(signs: bytes, start: int, end: int, rate: int) -> str:
+    """Return the symbol whose frequency is that of the zero crossings."""
     first, last = signs.find(_CROSSING, start, end), signs.rfind(_CROSSING, start, end)
     if last <= first:
-        return None
+        return _UNKNOWN
     frequency = signs.count(_CROSSING, first, last) * rate / (last - first)
     position = math.log(frequency / _LOWEST_FREQUENCY, _FREQUENCY_RATIO)
     pitch = round(position)
-    return pitch if 0 <= pitch <= _WORD_END and abs(position - pitch) < 0.45 else None
-
-
-def _iter_words(tones: list[tuple[int, int, int | None]], rate: int) -> Iterator[Span]:
-    """Yield the words whose tones are complete."""
-    word_start, halves = -1, ""
-    for start, end, pitch in tones:
-        if pitch == _WORD_START:
-            word_start, halves = start, ""
-        elif pitch is None or pitch == _WORD_END:
-            text = _decode_halves(halves) if pitch and word_start >= 0 else ""
-            if text:
-                yield Span(text, word_start / rate, end / rate)
-            word_start = -1
-        else:
-            halves += f"{pitch:x}"
-
-
-def _decode_halves(halves: str) -> str:
-    try:
-        return bytes.fromhex(halves).decode()
-    except ValueError:  # a half or a byte is missing
-        return ""
+    is_known = 0 <= pitch < len(_SYMBOLS) and abs(position - pitch) < 0.45
+    return _SYMBOLS[pitch] if is_known else _UNKNOWN
