@@ -19,7 +19,7 @@ from orq_router_integrations.chat_models.tool_calls import (
     may_start_object,
     parse_tool_calls,
 )
-from orq_router_integrations.wire.base64_chunks import Base64Normalizer, strip_data_prefix
+from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import (
     ChatStreamDecoder,
@@ -28,7 +28,7 @@ from orq_router_integrations.wire.chat_completions import (
     parse_completion,
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_int
+from orq_router_integrations.wire.json import as_int, strip_data_prefix
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,

@@ -1,39 +1,10 @@
-"""Decoding of base64, and normalization of base64 that is received in chunks."""
+"""Normalization of base64 that is received in chunks."""
 
 import base64
 import re
-from contextlib import suppress
-
-from pydantic import ConfigDict, TypeAdapter
 
 _PADDED_RUN = re.compile(r"[^=]+=*")
-_DATA_PREFIX = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
-
-_BASE64_STRING = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
-
-
-def decode_base64(data: bytes) -> bytes:
-    """Decode base64 like ``b64decode(data, validate=True)``, in a quarter of the time.
-
-    pydantic's decoder is faster than Python's, but only reads JSON strings, and also accepts the
-    URL-safe alphabet and missing padding. Python's decodes, or rejects, everything unusual.
-
-    >>> decode_base64(b"aGVsbG8=")
-    b'hello'
-    """
-    if not (b"-" in data or b"_" in data or len(data) % 4):
-        with suppress(ValueError):
-            decoded = _BASE64_STRING.validate_json(b'"%b"' % data)
-            if len(decoded) == len(data) // 4 * 3 - data.count(b"=", -2):  # it has no escapes
-                return decoded
-    return base64.b64decode(data, validate=True)
-
-
-def strip_data_prefix(data: str) -> str:
-    """Return the base64 of a data URL. Some providers send a data URL instead of base64."""
-    match = _DATA_PREFIX.match(data)
-    return data[match.end() :] if match else data
 
 
 class Base64Normalizer:

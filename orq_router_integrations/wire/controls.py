@@ -99,7 +99,8 @@ class Control(DeferredModel):
     @classmethod
     def _check_fields(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            return reject_unknown_nested_fields(cls, data)
+            is_known = data.keys() <= cls.model_fields.keys()
+            return data if is_known else reject_unknown_nested_fields(cls, data)
         if not isinstance(data, Control):
             message = "Expected a dict with {fields}"  # pydantic shows the input
             fields = {"fields": ", ".join(map(repr, cls.model_fields))}

@@ -11,9 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orq_router_integrations.wire.base64_chunks import decode_base64, strip_data_prefix
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
+from orq_router_integrations.wire.json import (
+    as_dict,
+    as_dicts,
+    as_int,
+    as_str,
+    decode_base64,
+    strip_data_prefix,
+)
 from orq_router_integrations.wire.model_kinds import get_base_name
 
 EncodingFormat = Literal["base64", "float"]

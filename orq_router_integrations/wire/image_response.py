@@ -11,7 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
-from orq_router_integrations.wire.base64_chunks import decode_base64, strip_data_prefix
 from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
     MalformedResponseError,
@@ -19,7 +18,13 @@ from orq_router_integrations.wire.call import (
     parse_json_object,
     raise_for_error,
 )
-from orq_router_integrations.wire.json import MAX_DEPTH, dumps, loads
+from orq_router_integrations.wire.json import (
+    MAX_DEPTH,
+    decode_base64,
+    dumps,
+    loads,
+    strip_data_prefix,
+)
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_CHUNK_BYTES = 64 * 1024  # of base64, decoded at a time

@@ -1,12 +1,18 @@
-"""JSON with strict serialization and tolerant parsing."""
+"""JSON with strict serialization and tolerant parsing, and the base64 in it."""
 
 import json
 import math
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import orjson
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MAX_DEPTH = 256  # of a value that is sent, or read while it arrives
 
@@ -16,6 +22,7 @@ MAX_CONTAINERS = 1_000_000
 A small object needs 40 times the memory of its text.
 """
 
+_DATA_PREFIX = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
 _MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
@@ -228,3 +235,33 @@ def check_encodable(text: str, name: str = "") -> str:
 def to_printable(path: str) -> str:
     """Percent-encode the bytes of a path that are not UTF-8, because JSON cannot contain them."""
     return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Decode base64 like ``b64decode(data, validate=True)``, in a quarter of the time.
+
+    pydantic's decoder is faster than Python's, but only reads JSON strings, and also accepts the
+    URL-safe alphabet and missing padding. Python's decodes, or rejects, everything unusual.
+
+    >>> decode_base64(b"aGVsbG8=")
+    b'hello'
+    """
+    if not (b"-" in data or b"_" in data or len(data) % 4):
+        with suppress(ValueError):
+            decoded = _create_base64_decoder().validate_json(b'"%b"' % data)
+            if len(decoded) == len(data) // 4 * 3 - data.count(b"=", -2):  # it has no escapes
+                return decoded
+    return b64decode(data, validate=True)
+
+
+@cache
+def _create_base64_decoder() -> "TypeAdapter[bytes]":
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - most programs need no base64
+
+    return TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
+
+
+def strip_data_prefix(data: str) -> str:
+    """Return the base64 of a data URL. Some providers send a data URL instead of base64."""
+    match = _DATA_PREFIX.match(data)
+    return data[match.end() :] if match else data

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.base64_chunks import Base64Normalizer, decode_base64
+from orq_router_integrations.wire.base64_chunks import Base64Normalizer
+from orq_router_integrations.wire.json import decode_base64
 
 DATA = bytes(range(256))
 TEXT = base64.b64encode(DATA).decode()
