@@ -25,6 +25,15 @@ _MIN_BASE64_CHARS = 32
 _URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
 
 
+def _open_regular_file(path: str, flags: int) -> int:
+    """Open a file without waiting, because it may have become a pipe since it was checked."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path!r} is not a regular file.")
+    return descriptor
+
+
 class SourceFile(NamedTuple):
     """A file that a caller passed: its content or path, its name and its declared type."""
 
@@ -38,8 +47,9 @@ class SourceFile(NamedTuple):
         return content.stat().st_size if isinstance(content, Path) else len(content)
 
     def open(self) -> BinaryIO:
-        content = self.content
-        return content.open("rb") if isinstance(content, Path) else BytesIO(content)
+        if isinstance(self.content, Path):
+            return open(self.content, "rb", opener=_open_regular_file)
+        return BytesIO(self.content)
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:
@@ -230,25 +240,23 @@ def create_upload(
     source: "str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image",
     *,
     filename: str | None = None,
-    mime_type: str | None = None,
 ) -> Upload:
     """Create a part of a multipart body. A path is read while the request is sent.
 
-    By default, the file name is that of the source, and the MIME type is detected. Raises
-    ``RouterInputError`` if the source cannot be read or is empty.
+    By default, the file name is that of the source. Raises ``RouterInputError`` if the source
+    cannot be read or is empty.
     """
     try:
-        _check_str(filename=filename, mime_type=mime_type)
         file = resolve_source(source)
         size = file.size
         if not size:
             raise ValueError("The data is empty.")
         guessed = mime.guess_mime_type(file.name or "")
-        mime_type = mime_type or file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
+        mime_type = file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
         default_name = ".".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
         filename = filename or file.name or default_name
-        if "\0" in filename + mime_type:
-            raise ValueError("The file name or MIME type contains a NUL character.")
+        if "\0" in filename:
+            raise ValueError("The file name contains a NUL character.")
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
     return Upload(filename, mime_type, size, file.open)

@@ -205,8 +205,8 @@ def test_upload_name_and_type(tmp_path):
         "file.bin",
         "application/octet-stream",
     )
-    upload = create_upload(WAV, filename="b.bin", mime_type="audio/wave")
-    assert (upload.filename, upload.mime_type) == ("b.bin", "audio/wave")
+    upload = create_upload(WAV, filename="b.bin")
+    assert (upload.filename, upload.mime_type) == ("b.bin", "audio/wav")
     assert create_upload(tmp_path / "data.txt").mime_type == "text/plain"
 
 
@@ -217,11 +217,9 @@ def test_upload_name_and_type(tmp_path):
         {"filename": 'a"; name="model'},
         {"filename": "a\0b"},
         {"filename": "a\udc80b"},
-        {"mime_type": "audio/wav\r\nX-Evil: 1"},
-        {"mime_type": "audio/wav\0"},
     ],
 )
-def test_name_and_type_cannot_inject_headers(options):
+def test_name_cannot_inject_headers(options):
     script = Script()
     try:
         call = create_call(
