@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.audio_samples import create_wav
 from support.scans import create_pdf
 
 from orq_router_integrations.media.metadata import AudioInfo
-from orq_router_integrations.testing.media.audio import create_tone, create_wav, read_audio_info
+from orq_router_integrations.testing.media.audio import read_audio_info
 from orq_router_integrations.testing.media.pdf import read_pdf_pages
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,7 @@ MP3 = b"\xff\xfb\x90\xc0" + bytes(15_996)  # MPEG-1 layer III, 128 kbit/s, 44.1 
 @pytest.mark.parametrize(
     ("data", "info"),
     [
-        (create_wav(create_tone(0.5)), AudioInfo(0.5, 8000, 1)),
+        (create_wav(bytes(8000), rate=8000), AudioInfo(0.5, 8000, 1)),
         (MP3, AudioInfo(1.0, 44100, 1)),
         (b"ID3\4\0\0\0\0\0\2xx" + MP3, AudioInfo(1.0, 44100, 1)),
         (b"RIFF\0\0\0\0WAVE", None),

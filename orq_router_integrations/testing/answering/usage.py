@@ -8,7 +8,7 @@ from typing import Any
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import Prompt, estimate_tokens
 from orq_router_integrations.testing.media.attachment import AUDIO_TOKENS
-from orq_router_integrations.testing.media.audio import SAMPLE_RATE
+from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE
 
 CHAT_NAMES = {
     "input_tokens": "prompt_tokens",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
     Prompt,
@@ -21,16 +22,13 @@ from orq_router_integrations.testing.answering.text_endpoint import (
 )
 from orq_router_integrations.testing.answering.usage import CHAT_NAMES
 from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
-from orq_router_integrations.testing.media.audio import create_tone, create_wav
+from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import validate_body
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
-
-SPEECH_SECONDS = 0.5
-"""Length of a spoken answer in seconds. It is a tone, whatever its transcript."""
 
 _AUDIO_LIFETIME_SECONDS = 3600
 _AUDIO_CHUNK_CHARS = 4000
@@ -101,13 +99,15 @@ def _check_combinations(request: ChatRequest, fields: Mapping[str, Any]) -> None
 
 
 def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
-    """Add a tone if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
+    """Add speech if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
     is_requested = "audio" in (request.modalities or ())
     if not is_requested or request.audio is None or answer.audio or answer.calls:
         return answer
-    samples = create_tone(SPEECH_SECONDS)
-    is_raw = request.audio.format == "pcm16"
-    return replace(answer, audio=samples if is_raw else create_wav(samples))
+    samples = encode_speech(answer.text)
+    if request.audio.format == "pcm16":
+        return replace(answer, audio=samples)
+    header = build_wav_header(build_pcm_format(SAMPLE_RATE), len(samples))
+    return replace(answer, audio=header + samples)
 
 
 def _build_message(answer: Answer, *, number: int, turn: int) -> dict[str, Any]:

@@ -1,8 +1,6 @@
-"""Decode, encode and describe audio. Formats other than WAV require PyAV."""
+"""Decode and encode audio. Formats other than WAV require PyAV."""
 
 import io
-import math
-import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain
@@ -10,10 +8,7 @@ from typing import Any
 
 from orq_router_integrations.media import metadata
 from orq_router_integrations.media.metadata import AudioInfo
-from orq_router_integrations.media.wav import build_pcm_format, build_wav_header, parse_wav_header
-
-SAMPLE_RATE = 8000
-"""Sample rate of ``create_tone``, in hertz."""
+from orq_router_integrations.media.wav import parse_wav_header
 
 DECODED_RATE = 16_000
 """Sample rate of decoded audio that is not WAV, in hertz."""
@@ -41,17 +36,6 @@ class Samples:
     @property
     def seconds(self) -> float:
         return len(self.pcm) / (self.rate * self.channels * self.width)
-
-
-def create_tone(seconds: float) -> bytes:
-    """Create a soft tone as 16-bit mono samples."""
-    steps = range(int(seconds * SAMPLE_RATE))
-    return b"".join(struct.pack("<h", int(3000 * math.sin(step * 0.3))) for step in steps)
-
-
-def create_wav(samples: bytes) -> bytes:
-    """Wrap samples of ``create_tone`` in a WAV file."""
-    return build_wav_header(build_pcm_format(SAMPLE_RATE), len(samples)) + samples
 
 
 def has_pyav() -> bool:
