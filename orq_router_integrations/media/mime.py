@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Collection
 from contextlib import closing
-from typing import Any, BinaryIO, Protocol, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 from typing_extensions import Generator
 
@@ -127,14 +127,6 @@ _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
-class Sliceable(Protocol):
-    """Bytes, or an object whose slices are bytes."""
-
-    def __getitem__(self, part: slice, /) -> bytes:
-        """Return some of the bytes."""
-        ...
-
-
 class Base64View:
     """A bytes-like view of base64 text. Slicing decodes only the slice."""
 
@@ -171,6 +163,10 @@ class FileView:
         start = part.start or 0
         self._stream.seek(start)
         return self._stream.read(part.stop - start)
+
+
+Sliceable = bytes | Base64View | FileView
+"""The content of a file, of which slices are read."""
 
 
 def detect_mime_type(data: Sliceable) -> str | None:
