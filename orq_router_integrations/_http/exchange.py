@@ -35,12 +35,8 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.error_body import MIN_BASE64_CHARS, redact
-from orq_router_integrations.wire.multipart import MultipartBody
-from orq_router_integrations.wire.request_encoding import (
-    EncodedRequest,
-    StreamedJsonBody,
-    encode_request,
-)
+from orq_router_integrations.wire.multipart import StreamedBody
+from orq_router_integrations.wire.request_encoding import EncodedRequest, encode_request
 from orq_router_integrations.wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
@@ -173,7 +169,7 @@ class Exchange(Generic[T]):
         return {}
 
     @property
-    def content(self) -> bytes | MultipartBody | StreamedJsonBody:
+    def content(self) -> bytes | StreamedBody:
         """The request body; one with files can be iterated again for each attempt."""
         return self.encoded.body
 

@@ -5,10 +5,10 @@ router does not document. Here a nested value is a single part that contains JSO
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload, UploadReadError
@@ -41,6 +41,43 @@ def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[
         )
 
 
+class StreamedContent(Protocol):
+    """A part of a body that is read while the body is sent."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """Read the content in chunks."""
+
+
+class StreamedBody:
+    """A body with contents that are read while it is sent. It can be iterated several times."""
+
+    def __init__(self, content_type: str, segments: Iterable[bytes | StreamedContent]) -> None:
+        self.content_type = content_type
+        self._segments = tuple(segments)
+
+    @property
+    def size(self) -> int:
+        return sum(len(item) if isinstance(item, bytes) else item.size for item in self._segments)
+
+    @property
+    def outline(self) -> bytes:
+        """The body with sizes instead of the contents that are read while it is sent."""
+        return b"".join(
+            item if isinstance(item, bytes) else b"%d" % item.size for item in self._segments
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        for item in self._segments:
+            if isinstance(item, bytes):
+                yield item
+            else:
+                yield from item.iter_chunks()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     name: str
@@ -60,15 +97,15 @@ class Part:
             headers += f"\r\nContent-Type: {content_type}"
         return f"{headers}\r\n\r\n".encode("utf-8", "replace")
 
-    def iter_content(self) -> Iterator[bytes]:
+    def iter_chunks(self) -> Iterator[bytes]:
         if isinstance(self.content, bytes):
             yield self.content
         else:
             yield from iter_upload(self.content, self.name, CHUNK_BYTES)
 
 
-class MultipartBody:
-    """A multipart body. It can be iterated several times, and reads its files each time.
+class MultipartBody(StreamedBody):
+    """A form. It reads its files each time it is iterated.
 
     The boundary between parts is a digest of the content, so that recorded requests match when
     they are replayed. For content above ``MAX_DIGEST_BYTES`` it is random. In both cases the
@@ -78,6 +115,13 @@ class MultipartBody:
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
         self.boundary = f"orq-{self._compute_digest()}"
+        delimiter = f"--{self.boundary}".encode()
+        segments: list[bytes | StreamedContent] = []
+        for part in self.parts:
+            content = part.content if isinstance(part.content, bytes) else part
+            segments += [delimiter + b"\r\n" + part.headers, content, b"\r\n"]
+        content_type = f"multipart/form-data; boundary={self.boundary}"
+        super().__init__(content_type, [*segments, delimiter + b"--\r\n"])
 
     def _compute_digest(self) -> str:
         digest = blake2b(digest_size=16)
@@ -86,36 +130,14 @@ class MultipartBody:
         else:
             for part in self.parts:
                 digest.update(part.headers)
-                for chunk in part.iter_content():
+                for chunk in part.iter_chunks():
                     digest.update(chunk)
         return digest.hexdigest()
 
     @property
-    def content_type(self) -> str:
-        return f"multipart/form-data; boundary={self.boundary}"
-
-    @property
-    def size(self) -> int:
-        # Each part has a delimiter ("--boundary\r\n") and a final "\r\n". The body ends with
-        # "--boundary--\r\n". All of these need the same number of bytes.
-        overhead = len(self.boundary) + 6
-        return sum(overhead + len(part.headers) + part.size for part in self.parts) + overhead
-
-    @property
     def outline(self) -> bytes:
-        """The body without the contents of files."""
-        return b"".join(
-            part.headers + (part.content if isinstance(part.content, bytes) else b"%d" % part.size)
-            for part in self.parts
-        )
-
-    def __iter__(self) -> Iterator[bytes]:
-        delimiter = f"--{self.boundary}".encode()
-        for part in self.parts:
-            yield delimiter + b"\r\n" + part.headers
-            yield from part.iter_content()
-            yield b"\r\n"
-        yield delimiter + b"--\r\n"
+        """The body without the contents of files and the boundary, which may be random."""
+        return super().outline.replace(self.boundary.encode(), b"")
 
 
 def build_multipart_body(

@@ -26,7 +26,7 @@ from orq_router_integrations.wire.endpoints import (
 )
 from orq_router_integrations.wire.multipart import (
     CHUNK_BYTES,
-    MultipartBody,
+    StreamedBody,
     build_multipart_body,
     iter_upload,
 )
@@ -53,7 +53,7 @@ class EncodedRequest:
     method: str
     path: str  # below the base URL
     headers: dict[str, str]  # those of the body and the controls; the client adds others
-    body: "bytes | MultipartBody | StreamedJsonBody"
+    body: bytes | StreamedBody
     controls: RouterControls  # including defaults
 
 
@@ -77,15 +77,11 @@ def encode_request(
             f"{duplicates[0]}: Set in the body and in the controls. Remove one of the two."
         )
     fields = {**request.body, **control_fields}
-    body: bytes | MultipartBody | StreamedJsonBody
-    if endpoint.multipart:
-        body = build_multipart_body(fields, request.files)
+    is_form = endpoint.multipart
+    body = build_multipart_body(fields, request.files) if is_form else build_json_body(fields)
+    headers = {"Content-Type": "application/json"}
+    if isinstance(body, StreamedBody):
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.size)}
-    else:
-        body = build_json_body(fields)
-        headers = {"Content-Type": "application/json"}
-        if isinstance(body, StreamedJsonBody):
-            headers["Content-Length"] = str(body.size)
     return EncodedRequest("POST", path, control_headers | headers, body, controls)
 
 
@@ -297,34 +293,7 @@ def _count_base64_chars(source: str | Upload) -> int:
     return len(source) if isinstance(source, str) else (source.size + 2) // 3 * 4
 
 
-class StreamedJsonBody:
-    """A JSON body with deferred strings. It can be iterated several times."""
-
-    def __init__(self, parts: list[bytes | DeferredBase64]) -> None:
-        self.parts = parts
-
-    @property
-    def size(self) -> int:
-        return sum(
-            part.size if isinstance(part, DeferredBase64) else len(part) for part in self.parts
-        )
-
-    @property
-    def outline(self) -> bytes:
-        """The body without the deferred strings."""
-        return b"".join(
-            b"%d" % part.size if isinstance(part, DeferredBase64) else part for part in self.parts
-        )
-
-    def __iter__(self) -> Iterator[bytes]:
-        for part in self.parts:
-            if isinstance(part, DeferredBase64):
-                yield from part.iter_chunks()
-            else:
-                yield part
-
-
-def build_json_body(value: Any) -> bytes | StreamedJsonBody:
+def build_json_body(value: Any) -> bytes | StreamedBody:
     """Serialize a value, which may contain ``DeferredBase64`` strings, as a JSON body."""
     data = json.dumps(value)
     if PLACEHOLDER_MARK.encode() not in data:
@@ -348,4 +317,4 @@ def build_json_body(value: Any) -> bytes | StreamedJsonBody:
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)
         parts += [before, item]
-    return StreamedJsonBody([*parts, tail])
+    return StreamedBody("application/json", [*parts, tail])

@@ -22,9 +22,9 @@ from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import create_error
 from orq_router_integrations.wire import json as wire_json
 from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.multipart import StreamedBody
 from orq_router_integrations.wire.request_encoding import (
     DeferredBase64,
-    StreamedJsonBody,
     build_json_body,
 )
 from orq_router_integrations.wire.transcriptions import parse_transcript
@@ -187,7 +187,7 @@ def test_replayed_output_item_keeps_large_integers() -> None:
 def test_body_with_large_integer_and_deferred_file() -> None:
     value = {"seed": BIG, "data": DeferredBase64("YWJj"), "limits": (1, -BIG)}
     body = build_json_body(value)
-    assert isinstance(body, StreamedJsonBody)
+    assert isinstance(body, StreamedBody)
     assert json.loads(b"".join(body)) == {"seed": BIG, "data": "YWJj", "limits": [1, -BIG]}
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from orq_router_integrations.wire.call import Upload, UploadReadError
 from orq_router_integrations.wire.json import dumps
+from orq_router_integrations.wire.multipart import StreamedBody
 from orq_router_integrations.wire.request_encoding import (
     CHUNK_BYTES,
     MIN_DEFERRED_CHARS,
     DeferredBase64,
-    StreamedJsonBody,
     build_json_body,
 )
 
@@ -36,7 +36,7 @@ class SlowFile(io.BytesIO):
 def encode(value: object) -> bytes:
     """Return the JSON text, and check that it is repeatable and has the declared size."""
     body = build_json_body(value)
-    assert isinstance(body, StreamedJsonBody)
+    assert isinstance(body, StreamedBody)
     data = b"".join(body)
     assert b"".join(body) == data
     assert body.size == len(data)

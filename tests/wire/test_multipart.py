@@ -172,7 +172,7 @@ def test_size(fields, files):
 
 
 def test_file_is_sent_in_chunks():
-    chunks = list(Part("f", create_upload(bytes(2 * CHUNK_BYTES + 1))).iter_content())
+    chunks = list(Part("f", create_upload(bytes(2 * CHUNK_BYTES + 1))).iter_chunks())
     assert [len(chunk) for chunk in chunks] == [CHUNK_BYTES, CHUNK_BYTES, 1]
 
 
@@ -220,7 +220,7 @@ def test_mime_type_cannot_inject_headers():
 def test_changed_file_size_raises(size, content):
     part, chunks = Part("file", create_upload(content, size=size)), []
     with pytest.raises(ValueError, match=r"file: a\.bin changed during the upload"):
-        chunks.extend(part.iter_content())
+        chunks.extend(part.iter_chunks())
     assert len(b"".join(chunks)) <= size
 
 
