@@ -14,7 +14,7 @@ from typing import Any
 from orq_router_integrations.wire.call import EmbeddedError
 from orq_router_integrations.wire.chat_completions import extract_text
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, dumps
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.responses_output import (
     PARAGRAPH_BREAK,
     JsonObject,
@@ -46,9 +46,9 @@ class _StreamedItem:
     id: str | None = None
     call_id: Any = None
     types: set[str] = field(default_factory=set)  # item types in its events
-    content: JsonObject = field(default_factory=dict)  # emitted fields of a chat delta
-    arguments: str = ""  # emitted arguments of a tool call
+    content: dict[str, list[Any]] = field(default_factory=dict)  # emitted values by delta field
     is_call: bool = False  # whether the start of a tool call has been emitted
+    has_arguments: bool = False  # whether arguments of a tool call have been emitted
     is_finished: bool = False  # whether the finished item was received
 
 
@@ -144,7 +144,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     ) -> JsonObject:
         """Record the content of a delta, and separate the reasoning of items and parts."""
         for name, value in delta.items():
-            item.content[name] = item.content.get(name, type(value)()) + value
+            item.content.setdefault(name, []).append(value)
         self.record_text(delta.get("content"))
         if "reasoning" not in delta:
             return delta
@@ -165,14 +165,15 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             case "function_call_arguments.delta" | "function_call_arguments.done":
                 item = self._get_item(event, "function_call")
                 text = event.get("delta" if event_type.endswith("delta") else "arguments")
-                is_repeated = item.arguments and event_type.endswith("done")
+                is_repeated = item.has_arguments and event_type.endswith("done")
                 return {} if is_repeated else self._emit_arguments(text, item)
             case "output_text.annotation.added":
                 self._has_annotations = True
                 return {"annotations": as_dicts([event.get("annotation")])}
             case "output_text.done" if text := extract_text(event.get("text")):
                 item = self._get_item(event, "message")
-                return {} if item.content.get("content") else self._emit({"content": text}, item)
+                is_repeated = any(item.content.get("content", ()))
+                return {} if is_repeated else self._emit({"content": text}, item)
         return {}
 
     def _start_item(self, event: JsonObject, payload: JsonObject) -> JsonObject:
@@ -189,26 +190,28 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def _emit_arguments(self, text: Any, item: _StreamedItem) -> JsonObject:
         if not text:
             return {}
-        item.arguments += text if isinstance(text, str) else dumps(text).decode()
+        item.has_arguments = True
         return {"tool_calls": [{"index": item.index, "function": {"arguments": text}}]}
 
     def _finish_item(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
         """Convert what a finished item contains beyond the content already emitted."""
         item.is_finished = True
         if item.is_call:
-            return {} if item.arguments else self._emit_arguments(payload.get("arguments"), item)
+            return (
+                {} if item.has_arguments else self._emit_arguments(payload.get("arguments"), item)
+            )
         delta = convert_item(payload)
         if calls := delta.get("tool_calls"):
-            item.call_id, item.is_call = payload.get("call_id"), True
-            item.arguments = as_str(calls[0]["function"]["arguments"])
+            item.call_id, item.is_call, item.has_arguments = payload.get("call_id"), True, True
             return {"tool_calls": [{"index": item.index, **calls[0]}]}
         if self._has_annotations:
             delta.pop("annotations", None)
-        emitted = {**item.content}
-        if text := emitted.get("content"):
-            emitted["content"] = text + self.pending_text  # which is emitted at the end
-        missing = {name: _get_missing(value, emitted.get(name)) for name, value in delta.items()}
-        if item.content.get("reasoning"):
+        if "content" in item.content:
+            item.content["content"].append(self.pending_text)  # which is emitted at the end
+        missing = {
+            name: _get_missing(value, item.content.get(name)) for name, value in delta.items()
+        }
+        if "reasoning" in item.content:
             missing.pop("reasoning", None)  # its parts may be in another order than the events
         return self._emit({name: value for name, value in missing.items() if value}, item)
 
@@ -241,7 +244,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         ]
         streamed_types = {item_type for item in streamed for item_type in item.types}
         states = {
-            str(item.call_id): bool(item.arguments or item.is_finished)
+            str(item.call_id): item.has_arguments or item.is_finished
             for item in streamed
             if item.call_id
         }
@@ -261,12 +264,14 @@ def _get_index(event: JsonObject, name: str = "output_index") -> int | None:
     return as_int(event.get(name))
 
 
-def _get_missing(value: Any, emitted: Any) -> Any:
-    """Return what a string or a list contains beyond what was emitted of it."""
+def _get_missing(value: Any, emitted: list[Any] | None) -> Any:
+    """Return what a string or a list contains beyond the values that were emitted of it."""
     if not emitted:
         return value
-    is_longer = isinstance(value, list) or value.startswith(emitted)
-    return value[len(emitted) :] if is_longer else None
+    if isinstance(value, list):
+        return value[sum(map(len, emitted)) :]
+    text = "".join(emitted)
+    return value[len(text) :] if value.startswith(text) else ""
 
 
 def _build_chunk(delta: JsonObject) -> JsonObject:
