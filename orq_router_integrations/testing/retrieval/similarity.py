@@ -7,7 +7,6 @@ of different models are not comparable, as with real models.
 import math
 import re
 from collections import Counter
-from functools import lru_cache
 from hashlib import blake2b
 
 _STEM_CHARS = 5
@@ -40,15 +39,10 @@ def create_vector(text: str, dimensions: int, space: str) -> list[float]:
     """Create the unit vector of a text in the space of a model."""
     vector = [0.0] * dimensions
     for name, weight in count_features(text).items():
-        position, sign = _hash_feature(name, dimensions, space)
-        vector[position] += sign * weight
+        digest = blake2b(f"{space}\0{name}".encode(), digest_size=8).digest()
+        number = int.from_bytes(digest)
+        vector[(number >> 1) % dimensions] += weight if number & 1 else -weight
     length = math.hypot(*vector)
     if not length:  # all features cancel out
         vector[0] = length = 1.0
     return [number / length for number in vector]
-
-
-@lru_cache(maxsize=65_536)
-def _hash_feature(name: str, dimensions: int, space: str) -> tuple[int, int]:
-    number = int.from_bytes(blake2b(f"{space}\0{name}".encode(), digest_size=8).digest())
-    return (number >> 1) % dimensions, 1 if number & 1 else -1

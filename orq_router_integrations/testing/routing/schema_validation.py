@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,7 +33,6 @@ def get_member(value: Any, name: str, default: str | None = None) -> Any:
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
     """Validate a body, or raise a 400 that names the most deeply nested invalid field."""
-    body = _convert_integral_floats(body)
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -42,11 +41,14 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
     unknown = [
         path for path, item in zip(paths, errors, strict=True) if item["type"] == "extra_forbidden"
     ]
-    if lenient and unknown:
-        for *parents, name in set(unknown):
-            parent: Any = reduce(getitem, parents, cast("Any", body))
-            del parent[name]
-        return validate_body(model, body, lenient=lenient)
+    has_integral_float = any(
+        isinstance(item["input"], float) and item["input"].is_integer() for item in errors
+    )
+    if has_integral_float or (lenient and unknown):
+        copy = _convert_integral_floats(body)
+        for *parents, name in set(unknown) if lenient else ():
+            del reduce(getitem, parents, copy)[name]
+        return validate_body(model, copy, lenient=lenient)
     path, details = max(zip(paths, errors, strict=True), key=lambda item: len(item[0]))
     message = _UNKNOWN_FIELD if path in unknown else details["msg"].removeprefix("Value error, ")
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
@@ -55,12 +57,12 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
 
 
 def _convert_integral_floats(value: Any) -> Any:
-    """Convert 2.0 to 2: JSON does not distinguish them, and the vendor's SDK writes the former."""
+    """Return a copy with 2 for 2.0: JSON does not distinguish them, and some clients send 2.0."""
     if isinstance(value, Mapping):
         return {name: _convert_integral_floats(member) for name, member in value.items()}
     if isinstance(value, list):
         return [_convert_integral_floats(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
