@@ -13,7 +13,12 @@ from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.base import OrqTool, map_input_errors, raise_tool_input_errors
-from orq_router_integrations.tools.image_call import ImageCall, ImageDownload, ImageRegistry
+from orq_router_integrations.tools.image_call import (
+    ImageCall,
+    ImageRegistry,
+    ImageSink,
+    attach_images,
+)
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
@@ -205,25 +210,32 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterInputError: A URL is not https, or its host is not public.
             RouterError: A URL cannot be fetched, or its data is not an image.
         """
-        images = ImageDownload(result, validate_directory(self.directory))
+        images, directory = list(result.images), validate_directory(self.directory)
         http_client = self.resolved_client.http_client
-        with images.handle_errors():
-            for url, sink in images.iter_sinks():
-                with closing(download(url, http_client=http_client)) as chunks:
-                    for chunk in chunks:
-                        sink.write(chunk)
-        return self._register(images.build_result())
+        with attach_images(images):
+            for index, image in enumerate(images):
+                if url := image.pending_url:
+                    chunks = download(url, http_client=http_client)
+                    with closing(ImageSink(directory)) as sink, closing(chunks):
+                        for chunk in chunks:
+                            sink.write(chunk)
+                        images[index] = sink.build_download(image)
+        return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs; see ``download``."""
-        images = ImageDownload(result, validate_directory(self.directory))
+        images, directory = list(result.images), validate_directory(self.directory)
         http_client = self.resolved_client.http_async_client
-        with images.handle_errors():
-            for url, sink in images.iter_sinks():
-                async with aclosing(adownload(url, http_client=http_client)) as chunks:
-                    async for chunk in chunks:
-                        sink.write(chunk)
-        return self._register(images.build_result())
+        with attach_images(images):
+            for index, image in enumerate(images):
+                if url := image.pending_url:
+                    chunks = adownload(url, http_client=http_client)
+                    with closing(ImageSink(directory)) as sink:
+                        async with aclosing(chunks):
+                            async for chunk in chunks:
+                                sink.write(chunk)
+                        images[index] = sink.build_download(image)
+        return self._register(result.model_copy(update={"images": tuple(images)}))
 
     def register_images(self, result: ImageResult) -> None:
         """Register images, such as those of another tool, so that the model can use their ids."""

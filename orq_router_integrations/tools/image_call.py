@@ -108,7 +108,15 @@ class ImageSink:
             revised_prompt=revised_prompt,
         )
 
-    def discard(self) -> None:
+    def build_download(self, image: GeneratedImage) -> GeneratedImage:
+        """Build the image from the data at its URL."""
+        try:
+            self.validate()
+        except MalformedResponseError as error:
+            raise InvalidResponseError(str(error)) from None
+        return self.build_image(url=image.url, revised_prompt=image.revised_prompt)
+
+    def close(self) -> None:
         """Delete the temporary file if the image was not completed."""
         if self._partial_file:
             self._partial_file.discard()
@@ -177,7 +185,7 @@ class ImageCall:
             raise
         finally:
             for sink in self._sinks:
-                sink.discard()
+                sink.close()
 
     def build_result(self) -> ImageResult:
         body = self._decoder.body if self._decoder else {}
@@ -197,51 +205,14 @@ class ImageCall:
         )
 
 
-class ImageDownload:
-    """The download of the images of a result that are only available at URLs."""
-
-    def __init__(self, result: ImageResult, directory: Path | None) -> None:
-        self._result = result
-        self._directory = directory
-        self._sink: ImageSink | None = None
-        self._images: list[GeneratedImage] = []
-
-    def iter_sinks(self) -> Iterator[tuple[str, ImageSink]]:
-        """Yield the URLs to fetch, each with a sink for its data."""
-        for image in self._result.images:
-            if image.data is None and image.path is None and image.url:
-                self._sink = ImageSink(self._directory)
-                yield image.url, self._sink
-                self._sink.validate()
-                self._images.append(
-                    self._sink.build_image(url=image.url, revised_prompt=image.revised_prompt)
-                )
-            else:
-                self._images.append(image)
-
-    @contextmanager
-    def handle_errors(self) -> Iterator[None]:
-        """Attach all images to errors, and delete temporary files."""
-        try:
-            yield
-        except MalformedResponseError as error:
-            invalid = InvalidResponseError(str(error))
-            invalid.partial_items = self._collect_images()
-            raise invalid from None
-        except RouterError as error:
-            error.partial_items = self._collect_images()
-            raise
-        finally:
-            if self._sink:
-                self._sink.discard()
-
-    def build_result(self) -> ImageResult:
-        """Build a copy of the result that contains the downloaded images."""
-        return self._result.model_copy(update={"images": self._collect_images()})
-
-    def _collect_images(self) -> tuple[GeneratedImage, ...]:
-        """Return the processed images, followed by the remaining ones as they were."""
-        return (*self._images, *self._result.images[len(self._images) :])
+@contextmanager
+def attach_images(images: Sequence[GeneratedImage]) -> Iterator[None]:
+    """Attach the images of a download, whether they have been fetched or not, to errors."""
+    try:
+        yield
+    except RouterError as error:
+        error.partial_items = tuple(images)
+        raise
 
 
 class ImageRegistry:

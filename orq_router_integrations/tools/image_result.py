@@ -69,6 +69,11 @@ class GeneratedImage(MediaData):
         return f"{self.id} ({self._describe(self.url)})"
 
     @property
+    def pending_url(self) -> str | None:
+        """The URL, unless the data is available."""
+        return self.url if self.data is None and self.path is None else None
+
+    @property
     def filename(self) -> str:
         """Default file name: the id and the suffix of the image type."""
         return build_image_filename(self.id, self.mime_type)
