@@ -63,11 +63,11 @@ class CacheControl(RequestModel):
     ttl: Literal["5m", "1h"] = "5m"
 
 
-class Cacheable(RequestModel):
+class CacheableContent(RequestModel):
     cache_control: CacheControl | None = None
 
 
-class TextPart(Cacheable):
+class TextPart(CacheableContent):
     type: Literal["text"]
     text: str
 
@@ -77,7 +77,7 @@ class ImageUrl(RequestModel):
     detail: Literal["low", "high", "auto"] = "auto"
 
 
-class ImagePart(Cacheable):
+class ImagePart(CacheableContent):
     type: Literal["image_url"]
     image_url: ImageUrl
 
@@ -92,7 +92,7 @@ class AudioPart(RequestModel):
     input_audio: InputAudio
 
 
-class WithOneSource(RequestModel):
+class SingleSource(RequestModel):
     """Base of images and files that have one of several sources, and a file name if a PDF."""
 
     source_fields: ClassVar[tuple[str, ...]]
@@ -108,7 +108,7 @@ class WithOneSource(RequestModel):
         return self
 
 
-class File(WithOneSource):
+class File(SingleSource):
     source_fields = ("file_data", "uri", "file_id")
 
     file_data: DataURI | None = None
@@ -118,7 +118,7 @@ class File(WithOneSource):
     mime_type: str | None = Field(default=None, alias="mimeType")
 
 
-class FilePart(Cacheable):
+class FilePart(CacheableContent):
     type: Literal["file"]
     file: File
 
@@ -184,7 +184,7 @@ class AssistantMessage(RequestModel):
     reasoning_content: str | None = None
 
 
-class ToolMessage(Cacheable):
+class ToolMessage(CacheableContent):
     role: Literal["tool"]
     content: str | list[TextPart]
     tool_call_id: str | None

@@ -11,11 +11,11 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from orq_router_integrations.testing.chat import schema as chat
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_member
 
-Object = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
-class InputPart(chat.Cacheable):
-    prompt_cache_breakpoint: Object | None = None
+class InputPart(chat.CacheableContent):
+    prompt_cache_breakpoint: JsonObject | None = None
 
 
 class InputText(InputPart):
@@ -23,7 +23,7 @@ class InputText(InputPart):
     text: str
 
 
-class InputImage(InputPart, chat.WithOneSource):
+class InputImage(InputPart, chat.SingleSource):
     source_fields = ("image_url", "file_id")
 
     type: Literal["input_image"]
@@ -32,7 +32,7 @@ class InputImage(InputPart, chat.WithOneSource):
     detail: Literal["auto", "low", "high"] = "auto"
 
 
-class InputFile(InputPart, chat.WithOneSource):
+class InputFile(InputPart, chat.SingleSource):
     source_fields = ("file_data", "file_url", "file_id")
 
     type: Literal["input_file"]
@@ -46,8 +46,8 @@ class InputFile(InputPart, chat.WithOneSource):
 class OutputText(RequestModel):
     type: Literal["output_text"]
     text: str
-    annotations: list[Object] | None = None
-    logprobs: list[Object] | None = None
+    annotations: list[JsonObject] | None = None
+    logprobs: list[JsonObject] | None = None
 
 
 UserContent = Annotated[InputText | InputImage | InputFile, Field(discriminator="type")]
@@ -155,11 +155,11 @@ InputItem = Annotated[
 ]
 
 
-class FunctionTool(chat.Cacheable):
+class FunctionTool(chat.CacheableContent):
     type: Literal["function"]
     name: chat.Name
     description: str | None = None
-    parameters: Object | None = None
+    parameters: JsonObject | None = None
     strict: bool | None = None
     async_: bool | None = Field(default=None, alias="async")
     defer_loading: bool | None = None
@@ -180,7 +180,7 @@ class McpTool(RequestModel):
     server_url: str | None = None
     server_description: str | None = None
     headers: dict[str, str] | None = None
-    allowed_tools: Object | None = None
+    allowed_tools: JsonObject | None = None
 
 
 _WebTool = Literal[
@@ -210,9 +210,9 @@ class ServerTool(RequestModel):
     temperature: float | None = None
     output_format: str | None = None
     system_prompt: str | None = None
-    files: list[Object] | None = None
+    files: list[JsonObject] | None = None
     max_results: int | None = None
-    network: Object | None = None
+    network: JsonObject | None = None
     timezone: str | None = None
     tool_id: str | None = None
 
@@ -222,7 +222,7 @@ Tool = Annotated[FunctionTool | CustomTool | McpTool | ServerTool, Field(discrim
 
 class SchemaFormat(chat.JsonSchema):
     type: Literal["json_schema"]
-    schema_: Object = Field(alias="schema")
+    schema_: JsonObject = Field(alias="schema")
 
 
 class TextSettings(RequestModel):
@@ -256,14 +256,14 @@ class RouterFields(RequestModel):
     """Fields that the router does not pass on to providers."""
 
     previous_response_id: str | None = None
-    conversation: Object | None = None
+    conversation: JsonObject | None = None
     store: bool | None = None
     background: bool | None = None
     template_engine: Literal["text", "jinja", "mustache"] | None = None
-    memory: Object | None = None
-    limits: Object | None = None
+    memory: JsonObject | None = None
+    limits: JsonObject | None = None
     integration_id: str | None = None
-    security: Object | None = None
+    security: JsonObject | None = None
     metadata: dict[str, str] | None = None  # a control, which the response repeats
 
 
@@ -276,7 +276,7 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
     input: str | list[InputItem] | None = None
     instructions: str | None = None
     include: list[str] | None = None
-    stream_options: Object | None = None
+    stream_options: JsonObject | None = None
     top_k: int | None = None
     max_output_tokens: int | None = Field(default=None, gt=0)
     stop_sequences: list[str] | None = None
@@ -291,8 +291,8 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
     ) = None
     speed: Literal["standard", "fast"] | None = None
     safety_identifier: str | None = None
-    prompt_cache_options: Object | None = None
-    context_management: list[Object] | None = None
+    prompt_cache_options: JsonObject | None = None
+    context_management: list[JsonObject] | None = None
 
     @property
     def is_stored(self) -> bool:
