@@ -153,6 +153,19 @@ def test_recursive_model_is_filled_once():
     assert create_value(schema, "") == expected
 
 
+def test_required_property_of_a_recursive_model_is_null():
+    schema = {
+        "$ref": "#/$defs/Folder",
+        "$defs": {
+            "Folder": {
+                "properties": {"parent": {"anyOf": [{"$ref": "#/$defs/Folder"}, {"type": "null"}]}},
+                "required": ["parent"],
+            }
+        },
+    }
+    assert create_value(schema, "") == {"parent": None}
+
+
 def test_query_is_complete_text():
     schema = {"properties": {"query": {"type": "string"}}, "required": ["query"]}
     assert create_value(schema, "Who won?") == {"query": "Who won?"}

@@ -109,8 +109,10 @@ class _ValueBuilder:
                 part = _merge(part, item_schema)
         elif options := resolved.pop("anyOf", None) or resolved.pop("oneOf", None):
             choices = [self._resolve(option, refs) for option in options]
+            is_minimal = _is_recursive(refs)  # then null is the best option, otherwise the last
             part, refs = min(
-                choices, key=lambda it: (_is_recursive(it[1]), _get_type(it[0]) == "null")
+                choices,
+                key=lambda it: (_is_recursive(it[1]), (_get_type(it[0]) == "null") != is_minimal),
             )
         else:
             return resolved, refs
