@@ -1,6 +1,5 @@
 """Estimate token usage: text by characters, audio by seconds, other files by a fixed number."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import Prompt, estimate_tokens
 from orq_router_integrations.testing.media.attachment import AUDIO_TOKENS
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE
+from orq_router_integrations.testing.serialization import encode_json
 
 CHAT_NAMES = {
     "input_tokens": "prompt_tokens",
@@ -71,7 +71,7 @@ class UsageCounter:
 
 def _count_prefix(prompt: Prompt, length: int) -> int:
     """Count the tokens of the tools and the first messages, without their audio."""
-    tools = sum(estimate_tokens(json.dumps(tool)) for tool in prompt.tools)
+    tools = sum(estimate_tokens(encode_json(tool).decode()) for tool in prompt.tools)
     return tools + sum(message.tokens for message in prompt.messages[:length])
 
 
