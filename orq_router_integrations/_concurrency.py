@@ -43,11 +43,7 @@ class WorkCancelledError(Exception):
 
 
 class CancelToken:
-    """Cancels work in other threads, between two calls or during a call.
-
-    Args:
-        parent: Token that cancels this work too.
-    """
+    """Cancels work in other threads, between two calls or during a call, as its parent does."""
 
     def __init__(self, parent: "CancelToken | None" = None) -> None:
         self._parent = parent
@@ -67,12 +63,7 @@ class CancelToken:
 
 
 class ConcurrencyLimiter(Generic[SemaphoreT, LockT]):
-    """Limits the number of concurrent calls, and allows one caller per key.
-
-    Args:
-        semaphore: Held during each call.
-        lock_factory: Creates the lock of a key.
-    """
+    """A semaphore to hold during each call, and a lock for each key."""
 
     def __init__(self, semaphore: SemaphoreT, lock_factory: Callable[[], LockT]) -> None:
         self.semaphore = semaphore
@@ -203,9 +194,8 @@ def send_all(
     The first error cancels the other calls and is raised without waiting for them.
     """
     cancel_token = CancelToken()
-    send = partial(_send, client, cancel_token=cancel_token)
-    workers = max(1, min(max_concurrency, len(calls)))
-    return list(map_ordered(send, iter(calls), workers, cancel_token))
+    tasks = [partial(_send, client, call, cancel_token) for call in calls]
+    return gather(tasks, cancel_token, max_concurrency)
 
 
 async def asend_all(
@@ -221,14 +211,18 @@ async def asend_all(
     return await agather([send(call) for call in calls])
 
 
-def gather(tasks: Sequence[Callable[[], ResultT]], cancel_token: CancelToken) -> list[ResultT]:
+def gather(
+    tasks: Sequence[Callable[[], ResultT]],
+    cancel_token: CancelToken,
+    max_concurrency: int | None = None,
+) -> list[ResultT]:
     """Run tasks concurrently and return their results in order.
 
     The first error cancels the other tasks and is raised without waiting for them.
     """
-    if len(tasks) == 1:
-        return [tasks[0]()]
-    pool = ThreadPoolExecutor(len(tasks))
+    if len(tasks) <= 1:
+        return [task() for task in tasks]
+    pool = ThreadPoolExecutor(max_concurrency or len(tasks))
     futures = [_submit(pool, task) for task in tasks]
     try:
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -238,7 +232,7 @@ def gather(tasks: Sequence[Callable[[], ResultT]], cancel_token: CancelToken) ->
         return [future.result() for future in futures]
     finally:
         cancel_token.cancel()
-        pool.shutdown(wait=False)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def agather(tasks: Sequence[Awaitable[ResultT]]) -> list[ResultT]:

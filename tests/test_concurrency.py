@@ -193,7 +193,7 @@ def test_gather_cancels_the_other_tasks_on_failure() -> None:
             cancelled.set()
 
     with pytest.raises(KeyError, match="first"):
-        gather([fail, wait_for_cancellation], cancel_token)
+        gather([wait_for_cancellation, fail], cancel_token)
     assert cancelled.wait(TIMEOUT_SECONDS)
 
 
