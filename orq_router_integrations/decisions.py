@@ -12,7 +12,7 @@ from orq_router_integrations._integration import (
     INTEGRATION_CONFIG,
     RouterIntegration,
 )
-from orq_router_integrations.errors import RefusalError, RouterInputError, to_input_error
+from orq_router_integrations.errors import RefusalError, RouterInputError, raise_input_errors
 from orq_router_integrations.wire.call import Call, MalformedResponseError, Response
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.decisions import REFUSAL, parse_decisions
@@ -150,10 +150,8 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
         candidates = ModelCandidates.from_controls(
             self.model, self.resolved_client.controls.merge(controls)
         )
-        try:
+        with raise_input_errors(DECISIONS.path):
             body = build_decision_body(state, questions, candidates)
-        except ValueError as error:
-            raise to_input_error(error, endpoint=DECISIONS.path) from None
         return Call(
             endpoint=DECISIONS,
             body={"model": self.model, **body},

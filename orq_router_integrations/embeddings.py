@@ -14,7 +14,7 @@ from orq_router_integrations._integration import (
     INTEGRATION_CONFIG,
     RouterIntegration,
 )
-from orq_router_integrations.errors import InvalidResponseError, to_input_error
+from orq_router_integrations.errors import InvalidResponseError, raise_input_errors
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import check_text, validate_texts
 from orq_router_integrations.wire.call import Call
@@ -230,21 +230,17 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         return _build_result(responses, candidates)
 
     def _validate_query(self, text: Any) -> list[str]:
-        try:
+        with raise_input_errors(EMBEDDINGS.path):
             check_text(text, "text")
-        except ValueError as error:
-            raise to_input_error(error, endpoint=EMBEDDINGS.path) from None
         return [text]
 
     def _build_calls(
         self, texts: Sequence[str], overrides: Any
     ) -> tuple[list[Call[EmbeddingsResponse]], ModelCandidates]:
-        try:
+        with raise_input_errors(EMBEDDINGS.path):
             controls = self.merge_controls(overrides)
             candidates = self._collect_candidates(controls)
             batches = split_batches(validate_texts(texts), self.chunk_size, self.max_batch_tokens)
-        except ValueError as error:
-            raise to_input_error(error, endpoint=EMBEDDINGS.path) from None
         params = {"model": self.model, "encoding_format": self.encoding_format}
         dimensions = {"dimensions": self.dimensions} if self.dimensions else {}
         calls = [

@@ -34,7 +34,8 @@ LangChain's ``OutputParserException``.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core
@@ -413,6 +414,15 @@ def to_input_error(
     if isinstance(error, ValidationError):
         message = format_validation_error(error, candidates)
     return RouterInputError(redact(message), endpoint=endpoint)
+
+
+@contextmanager
+def raise_input_errors(endpoint: str) -> Iterator[None]:
+    """Raise a ``ValueError`` in the block as a ``RouterInputError``."""
+    try:
+        yield
+    except ValueError as error:
+        raise to_input_error(error, endpoint=endpoint) from None
 
 
 def format_validation_error(

@@ -13,7 +13,7 @@ from orq_router_integrations._integration import (
     INTEGRATION_CONFIG,
     RouterIntegration,
 )
-from orq_router_integrations.errors import RouterInputError, to_input_error
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import validate_list
 from orq_router_integrations.wire.call import Call
@@ -139,11 +139,9 @@ class OrqModeration(
 
 
 def _validate_texts(texts: Any) -> list[str]:
-    try:
+    with raise_input_errors(MODERATIONS.path):
         values = validate_list([texts] if isinstance(texts, str) else texts, str, "input")
         for position, text in enumerate(values):
             if not text.strip():
                 raise ValueError(f"input[{position}]: The text is empty. Remove it.")
-    except ValueError as error:
-        raise to_input_error(error, endpoint=MODERATIONS.path) from None
     return values

@@ -16,7 +16,7 @@ from orq_router_integrations._integration import (
     INTEGRATION_CONFIG,
     RouterIntegration,
 )
-from orq_router_integrations.errors import to_input_error
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import check_text, validate_list
 from orq_router_integrations.wire.call import Call
@@ -160,22 +160,20 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         if top_n is None:
             return self.top_n
         if not isinstance(top_n, int) or isinstance(top_n, bool) or top_n < 1:
-            error = ValueError(f"top_n: Expected an int of at least 1, got {top_n!r:.40}.")
-            raise to_input_error(error, endpoint=RERANK.path)
+            message = f"top_n: Expected an int of at least 1, got {top_n!r:.40}."
+            raise RouterInputError(message, endpoint=RERANK.path)
         return top_n
 
     def _build_calls(
         self, query: str, documents: Sequence[str], top_n: int | None, overrides: Any
     ) -> list[Call[list[RerankScore]]]:
-        try:
+        with raise_input_errors(RERANK.path):
             check_text(query, "query")
             texts = validate_list(documents, str, "documents")
             controls = self.merge_controls(overrides)
             groups = split_documents(
                 texts, self.model, self.resolved_client.controls.merge(controls)
             )
-        except ValueError as error:
-            raise to_input_error(error, endpoint=RERANK.path) from None
         calls, offset = [], 0
         for group in groups:
             limit = {} if top_n is None else {"top_n": min(top_n, len(group))}
@@ -194,10 +192,8 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
 
 
 def _get_texts(documents: Any) -> list[str]:
-    try:
+    with raise_input_errors(RERANK.path):
         checked = validate_list(documents, Document, "documents")
-    except ValueError as error:
-        raise to_input_error(error, endpoint=RERANK.path) from None
     return [document.page_content for document in checked]
 
 

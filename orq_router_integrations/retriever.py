@@ -18,7 +18,7 @@ from orq_router_integrations._integration import (
     RouterIntegration,
     reject_unknown_kwargs,
 )
-from orq_router_integrations.errors import to_input_error
+from orq_router_integrations.errors import raise_input_errors, to_input_error
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import check_text
 from orq_router_integrations.wire.call import Call
@@ -148,14 +148,12 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
         return _create_documents(matches, call)
 
     def _build_call(self, query: Any, overrides: Mapping[str, Any]) -> Call[list[KnowledgeMatch]]:
-        try:
+        with raise_input_errors(KNOWLEDGE_SEARCH.path):
             check_text(query, "query")
             reject_unknown_kwargs(overrides, _OVERRIDES, self.argument_hints)
             options = {name: getattr(self, name) for name in _OVERRIDES}
             options |= {name: _validate(name, value) for name, value in overrides.items()}
             controls = self.merge_controls()
-        except ValueError as error:
-            raise to_input_error(error, endpoint=KNOWLEDGE_SEARCH.path) from None
         rerank = options["rerank"]
         body = {
             "query": query,
