@@ -355,11 +355,8 @@ def create_error(
 ) -> RouterError:
     """Create the exception for an error response from its error code and status.
 
-    Args:
-        response: The response. A status of 200 is possible if the body contains an error.
-        endpoint: Path of the endpoint.
-        content: The error, if it is only a part of the response, such as an event of a stream.
-        secret: The API key, which is redacted from the error.
+    ``content`` is the error if it is only a part of the response, such as an event of a stream.
+    The status may be 200 then. The API key (``secret``) is redacted from the error.
     """
     body, text = parse_error_body(response.content if content is None else content, secret)
     fields = get_error_fields(body)
