@@ -69,6 +69,7 @@ def merge(
     lost_at_end: int = 0,
     lost_at_start: int = 0,
     invented: str = "",
+    clock_error: float = 0.0,
 ) -> tuple[list[str], list[str]]:
     """Return the words that at least one chunk has heard, and those of the merged transcript."""
     heard: set[str] = set()
@@ -83,7 +84,8 @@ def merge(
         heard.update(word.text for word in mine)
         if invented and end < SECONDS:
             mine += [Span(word, mine[-1].end, mine[-1].end + 0.1) for word in invented.split()]
-        transcripts.append(create_transcript(mine, chunk.start_seconds, times, segment_words))
+        start = chunk.start_seconds + clock_error * (-1) ** chunk.index
+        transcripts.append(create_transcript(mine, start, times, segment_words))
     merged = merge_chunks(CHUNKS, transcripts)
     assert merged is not None
     if times != "none":
@@ -104,6 +106,13 @@ def test_words_that_one_chunk_heard_appear_once(
         heard, merged = merge(
             create_speech(seed), times, segment_words=segment_words, lost_at_end=lost_at_end
         )
+        assert merged == heard
+
+
+@pytest.mark.parametrize("clock_error", [0.05, 0.1, 0.14])
+def test_clocks_of_two_chunks_may_differ(clock_error: float) -> None:
+    for seed in range(8):
+        heard, merged = merge(create_speech(seed), "words", clock_error=clock_error)
         assert merged == heard
 
 
