@@ -45,10 +45,11 @@ class Pace:
     Args:
         limit: Maximum number of requests per period.
         per: Length of the period in seconds, or a ``timedelta``.
-        shared: ``redis://...``, or the path of a SQLite file that the processes of one machine can
-            write (extra ``scale``; Redis also needs ``pip install redis``). Or an object with an
-            ``acquire`` method; see ``PaceBackend``. If it cannot be reached during a run, that is
-            logged, and each process keeps to the limit.
+        shared: ``redis://...``, ``postgresql://...``, or the path of a SQLite file that the
+            processes of one machine can write (extra ``scale``; also ``pip install redis`` or
+            ``pip install 'psycopg[binary]'``). Or an object with an ``acquire`` method; see
+            ``PaceBackend``. If it cannot be reached during a run, that is logged, and each process
+            keeps to the limit.
         name: Name of the limit in a shared database.
 
     Raises:

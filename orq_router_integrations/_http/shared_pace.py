@@ -2,9 +2,10 @@
 
 import logging
 import os
+import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from weakref import finalize
@@ -58,15 +59,17 @@ class _Connection:
 
     Args:
         bucket: The bucket.
+        close: Closes the database.
         sqlite: The database of the bucket, if it needs transactions.
     """
 
-    def __init__(self, bucket: Any, sqlite: sqlite3.Connection | None = None) -> None:
+    def __init__(
+        self, bucket: Any, close: Callable[[], None], sqlite: sqlite3.Connection | None = None
+    ) -> None:
         self._bucket = bucket
         self._sqlite = sqlite
         self._permits = 0
-        if sqlite is not None:
-            finalize(self, sqlite.close)  # Python 3.13 warns about connections left open
+        finalize(self, close)  # Python 3.13 warns about connections left open
 
     def acquire(self) -> float:
         from pyrate_limiter import RateItem  # noqa: PLC0415
@@ -107,8 +110,14 @@ def connect(pace: Pace) -> _Connection:
             "shared: The package pyrate-limiter is not installed. Install the extra 'scale'."
         ) from None
     url = os.fspath(pace.shared)  # type: ignore[arg-type]
+    scheme = url.partition("://")[0] if "://" in url else "sqlite"
+    if scheme not in _CONNECT:
+        raise RouterInputError(
+            f"shared: {hide_password(url)} is not supported. Pass redis://..., postgresql://..., "
+            "the path of a SQLite file, or an object with an acquire method."
+        )
     try:
-        return _connect_redis(pace, url) if "://" in url else _connect_sqlite(pace, url)
+        return _CONNECT[scheme](pace, url)
     except RouterInputError:
         raise
     except Exception as error:  # noqa: BLE001 - databases raise errors of any type
@@ -124,19 +133,19 @@ def _create_rates(pace: Pace) -> list[Any]:
 def _connect_sqlite(pace: Pace, path: str) -> _Connection:
     from pyrate_limiter import SQLiteBucket  # noqa: PLC0415
 
-    table = f"pace_{pace.name}".replace("'", "").replace('"', "")
-    bucket = SQLiteBucket.init_from_file(_create_rates(pace), table=table, db_path=path)
+    bucket = SQLiteBucket.init_from_file(
+        _create_rates(pace), table=_create_table_name(pace), db_path=path
+    )
     bucket.conn.isolation_level = None  # transactions are explicit
     bucket.conn.execute(f"PRAGMA busy_timeout = {TIMEOUT_SECONDS * 1000:.0f}")
-    return _Connection(bucket, bucket.conn)
+    return _Connection(bucket, bucket.conn.close, bucket.conn)
+
+
+def _create_table_name(pace: Pace) -> str:
+    return re.sub(r"\W", "_", f"pace_{pace.name}")
 
 
 def _connect_redis(pace: Pace, url: str) -> _Connection:
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise RouterInputError(
-            f"shared: {hide_password(url)} is not supported. Pass redis://..., the path of a "
-            "SQLite file, or an object with an acquire method."
-        )
     try:
         import redis  # noqa: PLC0415
     except ImportError:
@@ -148,7 +157,48 @@ def _connect_redis(pace: Pace, url: str) -> _Connection:
     client = redis.Redis.from_url(
         url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
     )
-    return _Connection(RedisBucket.init(_create_rates(pace), client, f"pace:{pace.name}"))
+    bucket = RedisBucket.init(_create_rates(pace), client, f"pace:{pace.name}")
+    return _Connection(bucket, client.close)
+
+
+def _connect_postgres(pace: Pace, url: str) -> _Connection:
+    try:
+        import psycopg  # noqa: PLC0415
+    except ImportError:
+        raise RouterInputError(
+            "shared: psycopg is not installed. Run: pip install 'psycopg[binary]'"
+        ) from None
+    from pyrate_limiter import PostgresBucket  # noqa: PLC0415
+
+    connection = psycopg.connect(
+        url,
+        connect_timeout=round(TIMEOUT_SECONDS),
+        options=f"-c statement_timeout={TIMEOUT_SECONDS * 1000:.0f}",
+    )
+    pool = _PostgresPool(connection)
+    return _Connection(
+        PostgresBucket(pool, _create_table_name(pace), _create_rates(pace)), connection.close
+    )
+
+
+class _PostgresPool:
+    """The part of psycopg's pool that the bucket uses, without the threads of a pool."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def connection(self) -> Iterator[Any]:
+        with self._connection.transaction():
+            yield self._connection
+
+
+_CONNECT = {
+    "sqlite": _connect_sqlite,
+    **dict.fromkeys(("redis", "rediss", "unix"), _connect_redis),
+    **dict.fromkeys(("postgres", "postgresql"), _connect_postgres),
+}
+"""The functions that connect to a database, by scheme of the URL."""
 
 
 def hide_password(url: str) -> str:

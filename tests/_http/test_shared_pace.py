@@ -45,8 +45,9 @@ def test_concurrent_connections_do_not_exceed_the_limit(tmp_path: Path) -> None:
         ("missing/folder/pace.db", "Cannot reach missing/folder/pace.db"),
         ("ftp://user:secret@host/x", "ftp://host/x is not supported"),
         ("redis://user:secret@127.0.0.1:1/0", "redis"),
+        ("postgresql://user:secret@127.0.0.1:1/db", "postgresql|psycopg"),
     ],
-    ids=["path", "scheme", "redis"],
+    ids=["path", "scheme", "redis", "postgres"],
 )
 def test_unreachable_at_construction(tmp_path, monkeypatch, shared: str, problem: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -12,8 +12,8 @@ from support import batch_worker
 from support.faulty_router import FaultyRouter, serve_faulty_router
 
 pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="needs the extra 'ray'"),
+    pytest.mark.engines,
+    pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="needs the extra 'engines'"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks for listeners in /proc"),
 ]
 

@@ -7,7 +7,6 @@ job stops if anything new listens on another address than loopback.
 
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -18,33 +17,13 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 import ray
 from ray.cluster_utils import Cluster
+from support.loopback import find_public_listeners
 
 from orq_router_integrations import OrqAudioParser, RouterClient
 from orq_router_integrations.batch import AsyncRows, ResultStore, TranscriptRows
 
 COUNT = 60
 NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 80 * 1024**2}
-LISTENING = "0A"
-
-
-def find_public_listeners() -> set[str]:
-    """Return the addresses outside of loopback on which any process listens."""
-    addresses = set()
-    for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        for line in path.read_text().splitlines()[1:]:
-            fields = line.split()
-            address, port = fields[1].split(":")
-            if fields[3] == LISTENING and not is_loopback(address):
-                addresses.add(f"{address}:{int(port, 16)}")
-    return addresses
-
-
-def is_loopback(address: str) -> bool:
-    data = b"".join(bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8))
-    if len(data) == 4:
-        return data[0] == 127
-    mapped_loopback = b"\0" * 10 + b"\xff\xff\x7f"
-    return data.startswith(mapped_loopback) or data == socket.inet_pton(socket.AF_INET6, "::1")
 
 
 def create_rows(url: str, directory: Path) -> TranscriptRows:
