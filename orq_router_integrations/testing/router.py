@@ -10,12 +10,13 @@ the cache lookup; the cache is consulted before the load balancer picks a model;
 balancer that is not enabled returns the same 404 as the request's own model.
 """
 
+import json
 import os
 import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
@@ -23,6 +24,7 @@ from weakref import WeakSet
 
 import httpx
 
+from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
 from orq_router_integrations.testing.decisions import DecisionEndpoint
@@ -30,7 +32,6 @@ from orq_router_integrations.testing.images.endpoint import (
     IMAGE_HOST,
     IMAGE_SCHEMAS,
     ImageEndpoint,
-    ImageHost,
 )
 from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
@@ -45,6 +46,7 @@ from orq_router_integrations.testing.routing.endpoint import EndpointHandler, Ro
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
 from orq_router_integrations.testing.routing.model_registry import ModelRegistry
+from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_routing import (
     LoadBalancerState,
     RequestRouting,
@@ -141,8 +143,8 @@ class OfflineRouter:
         self._knowledge = KnowledgeBaseIndex(self.knowledge_bases, self._models)
         self._limit = platform.RateLimit(limit=self.requests_per_minute, clock=self.clock)
         self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
-        self._cache = platform.ResponseCache(clock=self.clock)
-        self._images = ImageHost(clock=self.clock)
+        self._cache = platform.ExpiringDict[RouterResponse](clock=self.clock)
+        self._images = platform.ExpiringDict[bytes](clock=self.clock)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
         self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
@@ -263,7 +265,7 @@ class OfflineRouter:
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
         if request.url.host == IMAGE_HOST and request.method == "GET":
-            return self._images.fetch(request.url.path)
+            return self._get_image(request.url.path)
         path = request.url.raw_path.decode().partition("?")[0]
         for method, pattern, respond in self._routes:
             match = re.search(rf"{pattern}\Z", path)
@@ -275,6 +277,12 @@ class OfflineRouter:
         gets = "GET /models, GET /models/{id}, GET /responses/{id}"
         message = f"{request.method} {path} is not an endpoint. Use v3/router with {posts}, {gets}."
         raise HTTPError(404, message)
+
+    def _get_image(self, path: str) -> RouterResponse:
+        data = self._images.get(path)
+        if data is None:
+            raise HTTPError(404, f"{path} is unknown or has expired", code="not_found")
+        return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
 
     def _list_catalog(self, request: httpx.Request) -> RouterResponse:
         query = parse_qs(request.url.query.decode(), keep_blank_values=True)
@@ -313,22 +321,16 @@ class OfflineRouter:
             self._models.check_enabled(model)
         if controls.guardrails and (text := request.guarded_text) is not None:
             platform.check_guardrails(controls.guardrails, text)
-
-        def respond() -> RouterResponse:
-            routing = RequestRouting(
-                handler=handler,
-                request=request,
-                controls=controls,
-                models=self._models,
-                faults=self._faults,
-                log=self.log,
-            )
-            return routing.run(self._balancer.pick(balancer) if balancer else request.model)
-
-        if controls.cache is None or not request.is_cacheable:
-            return handler.finalize(request, respond())
+        cache = controls.cache if request.is_cacheable else None
         path = http_request.url.path
-        response = self._cache.get_or_create(path, body, controls.cache, respond)
+        key = json.dumps([path, describe_files(body)], sort_keys=True) if cache else ""
+        if cached := self._cache.get(key):
+            headers = {**cached.headers, "x-orq-offline-cache": "hit"}
+            return handler.finalize(request, replace(cached, headers=headers))
+        routing = RequestRouting(handler, request, controls, self._models, self._faults, self.log)
+        response = routing.run(self._balancer.pick(balancer) if balancer else request.model)
+        if cache and response.status == 200:
+            self._cache.put(key, response, seconds=cache.ttl)
         return handler.finalize(request, response)
 
 

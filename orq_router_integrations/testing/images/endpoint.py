@@ -1,4 +1,4 @@
-"""The image endpoints, and the host of image URLs.
+"""The image endpoints.
 
 Choices where the documentation is silent: images have 16 to 4096 pixels per side, and 1024x1024
 without a ``size``. GPT Image always sends base64, DALL-E a URL by default, other models base64 by
@@ -8,7 +8,6 @@ default (variations: a URL).
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -24,8 +23,9 @@ from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
     split_bytes,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
+from orq_router_integrations.testing.routing.platform import ExpiringDict
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
@@ -34,6 +34,8 @@ from orq_router_integrations.wire.endpoints import (
 )
 
 IMAGE_HOST = "images.offline.invalid"
+"""Host of image URLs, which exist only within this process."""
+
 URL_LIFETIME_SECONDS = 3600.0  # documented for variations
 
 SIDE_RANGE = range(16, 4097)
@@ -159,34 +161,14 @@ IMAGE_SCHEMAS: dict[Endpoint, type[AnyRequest]] = {
 }
 
 
-class ImageHost:
-    """Stores images and serves them for an hour, at URLs that exist only within this process."""
-
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._images: dict[str, tuple[float, bytes]] = {}
-
-    def store(self, data: bytes) -> str:
-        now = self._clock()
-        self._images = {path: item for path, item in self._images.items() if now < item[0]}
-        suffix = get_suffixes(detect_mime_type(data[:16]) or "image/png")[0]
-        path = f"/{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
-        self._images[path] = (now + URL_LIFETIME_SECONDS, data)
-        return f"https://{IMAGE_HOST}{path}"
-
-    def fetch(self, path: str) -> RouterResponse:
-        expires_at, data = self._images.get(path, (0.0, b""))
-        if self._clock() >= expires_at:
-            raise HTTPError(404, f"{path} is unknown or has expired", code="not_found")
-        return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
-
-
 class ImageEndpoint(EndpointHandler[AnyRequest]):
     """Draws images. The response is sent in chunks, so that faults can truncate it."""
 
-    def __init__(self, endpoint: Endpoint, host: ImageHost, *, lenient: bool) -> None:
+    def __init__(
+        self, endpoint: Endpoint, hosted_images: ExpiringDict[bytes], *, lenient: bool
+    ) -> None:
         self.endpoint, self.schema = endpoint, IMAGE_SCHEMAS[endpoint]
-        self._host, self._lenient = host, lenient
+        self._hosted_images, self._lenient = hosted_images, lenient
 
     def respond(self, request: AnyRequest, model: str) -> RouterResponse:
         name = model.partition("/")[2]
@@ -212,7 +194,10 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
             request.response_format is None and (isinstance(request, Variation) or family != "")
         )
         if is_linked and family != "gpt-image":
-            item = {"url": self._host.store(image)}
+            suffix = get_suffixes(detect_mime_type(image[:16]) or "image/png")[0]
+            path = f"/{hashlib.sha256(image).hexdigest()[:32]}{suffix}"
+            self._hosted_images.put(path, image, seconds=URL_LIFETIME_SECONDS)
+            item = {"url": f"https://{IMAGE_HOST}{path}"}
         else:
             item = {"b64_json": base64.b64encode(image).decode()}
         if family == "dall-e-3" and isinstance(request, Generation):

@@ -2,21 +2,19 @@
 
 Where the documentation is silent, one behavior was chosen: an input guardrail blocks a request
 whose last user text contains the id of the guardrail; output guardrails never block; streams are
-not cached.
+not cached; files count by name, type and content.
 """
 
-import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Generic, TypeVar
 
 import httpx
 
-from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.multipart_parsing import describe_files
-from orq_router_integrations.wire.controls import Guardrail, RouterCache
+from orq_router_integrations.wire.controls import Guardrail
+
+V = TypeVar("V")
 
 WINDOW_SECONDS = 60.0
 
@@ -77,26 +75,18 @@ def check_guardrails(guardrails: Iterable[Guardrail], text: str) -> None:
         raise HTTPError(400, message, code="guardrail_error", failures=failures)
 
 
-class ResponseCache:
-    """Responses by path and body, with an expiry. Files count by name, type and content."""
+class ExpiringDict(Generic[V]):
+    """Values by key, such as cached responses, until they expire."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._entries: dict[str, tuple[float, RouterResponse]] = {}
+        self._entries: dict[str, tuple[float, V]] = {}
 
-    def get_or_create(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        settings: RouterCache,
-        create: Callable[[], RouterResponse],
-    ) -> RouterResponse:
-        """Return the cached response, or create one and keep it if it is successful."""
-        key = json.dumps([path, describe_files(body)], sort_keys=True)
-        expires_at, response = self._entries.get(key, (0.0, None))
-        if response and self._clock() < expires_at:
-            return replace(response, headers={**response.headers, "x-orq-offline-cache": "hit"})
-        response = create()
-        if response.status == 200:
-            self._entries[key] = (self._clock() + settings.ttl, response)
-        return response
+    def put(self, key: str, value: V, *, seconds: float) -> None:
+        now = self._clock()
+        self._entries = {key: entry for key, entry in self._entries.items() if now < entry[0]}
+        self._entries[key] = (now + seconds, value)
+
+    def get(self, key: str) -> V | None:
+        expires_at, value = self._entries.get(key, (0.0, None))
+        return value if self._clock() < expires_at else None

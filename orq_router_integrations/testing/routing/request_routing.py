@@ -42,7 +42,7 @@ RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RequestRouting:
     handler: EndpointHandler[Any]
     request: EndpointRequest
