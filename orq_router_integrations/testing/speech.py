@@ -6,7 +6,6 @@ other providers only wav and pcm. Sample rates, WAV headers without a size and c
 choices of the offline router too, and deliberately differ between providers.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -24,6 +23,9 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.endpoints import SPEECH
+
+
+OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
 
 
 class SpeechRequest(EndpointRequest):
@@ -59,35 +61,24 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
         if scripted and scripted.audio:
             content_type, audio = _detect_type(scripted.audio), scripted.audio
         else:
-            provider = _PROVIDERS.get(model.partition("/")[0], SpeechProvider())
-            content_type, audio = provider.synthesize(request)
+            content_type, audio = _synthesize(request, model.partition("/")[0])
         return RouterResponse(chunks=split_bytes(audio), headers={"content-type": content_type})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechProvider:
-    default_format: str = "wav"  # instead of unsupported ones
-    sample_rate: int = SAMPLE_RATE
-    has_open_header: bool = False  # whether WAV headers omit the size, because audio is streamed
-    can_encode: bool = False  # compressed formats, with PyAV
-
-    def synthesize(self, request: SpeechRequest) -> tuple[str, bytes]:
-        samples = encode_speech(request.input, rate=self.sample_rate, speed=request.speed)
-        audio_format: str = request.response_format
-        if audio_format not in {"wav", "pcm"}:
-            if self.can_encode and has_pyav():
-                audio = encode_audio(Samples(samples, self.sample_rate), audio_format)
-                return _detect_type(audio), audio
-            audio_format = self.default_format
-        if audio_format == "pcm":
-            return f"audio/pcm;rate={self.sample_rate};channels=1", samples
-        size = None if self.has_open_header else len(samples)
-        return "audio/wav", build_wav_header(build_pcm_format(self.sample_rate), size) + samples
-
-
-_OPENAI = SpeechProvider(sample_rate=24_000, has_open_header=True, can_encode=True)
-_GOOGLE = SpeechProvider(default_format="pcm", sample_rate=24_000)
-_PROVIDERS = {"openai": _OPENAI, "azure": _OPENAI, "google": _GOOGLE, "google-ai": _GOOGLE}
+def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
+    """Return the content type and the audio."""
+    rate = 24_000 if provider in OPENAI | GOOGLE else SAMPLE_RATE
+    samples = encode_speech(request.input, rate=rate, speed=request.speed)
+    audio_format: str = request.response_format
+    if audio_format not in {"wav", "pcm"}:
+        if provider in OPENAI and has_pyav():
+            audio = encode_audio(Samples(samples, rate), audio_format)
+            return _detect_type(audio), audio
+        audio_format = "pcm" if provider in GOOGLE else "wav"
+    if audio_format == "pcm":
+        return f"audio/pcm;rate={rate};channels=1", samples
+    size = None if provider in OPENAI else len(samples)  # None as in audio that is streamed
+    return "audio/wav", build_wav_header(build_pcm_format(rate), size) + samples
 
 
 def _detect_type(audio: bytes) -> str:
