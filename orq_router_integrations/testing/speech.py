@@ -13,7 +13,7 @@ from pydantic import Field
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.media.audio import Samples, encode_audio, has_pyav
+from orq_router_integrations.testing.media.audio import encode_audio, has_pyav
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -23,7 +23,6 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.endpoints import SPEECH
-
 
 OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
 
@@ -72,7 +71,7 @@ def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
     audio_format: str = request.response_format
     if audio_format not in {"wav", "pcm"}:
         if provider in OPENAI and has_pyav():
-            audio = encode_audio(Samples(samples, rate), audio_format)
+            audio = encode_audio(samples, rate, audio_format)
             return _detect_type(audio), audio
         audio_format = "pcm" if provider in GOOGLE else "wav"
     if audio_format == "pcm":

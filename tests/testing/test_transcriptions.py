@@ -14,7 +14,7 @@ from support.recordings import TEXT, create_recording, create_wav
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing import Fault, OfflineRouter, transcriptions
 from orq_router_integrations.testing.media import audio as audio_module
-from orq_router_integrations.testing.media.audio import Samples, encode_audio
+from orq_router_integrations.testing.media.audio import encode_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.subtitles import parse_subtitles
@@ -128,7 +128,7 @@ def test_other_audio_is_described(send: Send, data: bytes, name: str, text: str)
 def encode(audio_format: str) -> bytes:
     """Encode the spoken text; the AAC in an M4A file is copied."""
     source = "aac" if audio_format == "m4a" else audio_format
-    encoded = encode_audio(Samples(encode_speech(TEXT), 16_000), source)
+    encoded = encode_audio(encode_speech(TEXT), 16_000, source)
     return convert_to_m4a(encoded) if audio_format == "m4a" else encoded
 
 

@@ -82,14 +82,14 @@ def _decode(container: Any) -> bytes:
     return bytes(pcm)
 
 
-def encode_audio(samples: Samples, audio_format: str) -> bytes:
-    """Encode mono samples as ``mp3``, ``opus``, ``aac`` or ``flac``. Requires PyAV."""
+def encode_audio(pcm: bytes, rate: int, audio_format: str) -> bytes:
+    """Encode 16-bit mono samples as ``mp3``, ``opus``, ``aac`` or ``flac``. Requires PyAV."""
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
     container_format, codec, bit_rate = _ENCODERS[audio_format]
-    frame = av.AudioFrame("s16", "mono", len(samples.pcm) // 2)
-    frame.sample_rate = samples.rate
-    frame.planes[0].update(samples.pcm.ljust(frame.planes[0].buffer_size, b"\0"))
+    frame = av.AudioFrame("s16", "mono", len(pcm) // 2)
+    frame.sample_rate = rate
+    frame.planes[0].update(pcm.ljust(frame.planes[0].buffer_size, b"\0"))
     file = io.BytesIO()
     with av.open(file, "w", format=container_format) as container:
         stream: Any = container.add_stream(codec, rate=_ENCODED_RATE)
