@@ -13,22 +13,16 @@ from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.wire.endpoints import MODERATIONS
 
-OPENAI_WORDS = {
-    "hate": "hate|despise",
-    "harassment": "idiot|stupid",
-    "self-harm": "suicide|hurt myself",
-    "sexual": "sexual|porn",
-    "violence": "kill|hurt|attack|murder",
-    "illicit": "bomb|cocaine",
+CATEGORIES = {
+    "hate|despise": ("hate", "hate_and_discrimination"),
+    "idiot|stupid": ("harassment", None),
+    "suicide|hurt myself": ("self-harm", "selfharm"),
+    "sexual|porn": ("sexual", "sexual"),
+    "kill|hurt|attack|murder": ("violence", "violence_and_threats"),
+    "bomb|cocaine": ("illicit", "dangerous_and_criminal_content"),
+    r"\S+@\S+": (None, "pii"),
 }
-MISTRAL_WORDS = {
-    "hate_and_discrimination": OPENAI_WORDS["hate"],
-    "violence_and_threats": OPENAI_WORDS["violence"],
-    "selfharm": OPENAI_WORDS["self-harm"],
-    "sexual": OPENAI_WORDS["sexual"],
-    "dangerous_and_criminal_content": OPENAI_WORDS["illicit"],
-    "pii": r"\S+@\S+",
-}
+"""Names of categories at OpenAI and at Mistral, by the pattern of their words."""
 
 
 class ModerationRequest(EndpointRequest):
@@ -55,7 +49,9 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
         texts = [request.input] if isinstance(request.input, str) else request.input
         body = request.build_provider_body(model)
         is_mistral = model.startswith("mistral/")
-        words = MISTRAL_WORDS if is_mistral else OPENAI_WORDS
+        words = {
+            name: pattern for pattern, names in CATEGORIES.items() if (name := names[is_mistral])
+        }
         results = []
         for text in texts:
             scripted = self._script.take_answer(

@@ -4,6 +4,7 @@ import math
 import re
 from abc import abstractmethod
 from hashlib import blake2b
+from itertools import count
 from typing import Any, TypeVar
 
 from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
@@ -32,7 +33,7 @@ class TextEndpoint(EndpointHandler[R]):
     def __init__(self, script: AnswerScript) -> None:
         self._script = script
         self._usage_counter = UsageCounter()
-        self._response_count = 0
+        self._numbers = count(1)  # determine the ids and creation times of responses
 
     def respond(self, request: R, model: str) -> RouterResponse:
         """Return the scripted or the default answer, truncated to the request's limits."""
@@ -47,11 +48,6 @@ class TextEndpoint(EndpointHandler[R]):
         self, request: R, model: str, prompt: Prompt, answer: Answer
     ) -> RouterResponse:
         """Return the response with an answer."""
-
-    def _count_response(self) -> int:
-        """Return the number of the next response, which determines its id and creation time."""
-        self._response_count += 1
-        return self._response_count
 
 
 def split_words(text: str | None) -> list[str]:

@@ -56,7 +56,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         self, request: ChatRequest, model: str, prompt: Prompt, answer: Answer
     ) -> RouterResponse:
         answer = _add_audio(answer, request)
-        number, indexes = self._count_response(), range(request.n or 1)
+        number, indexes = next(self._numbers), range(request.n or 1)
         usage = self._usage_counter.count(prompt, [answer] * len(indexes), model)
         message = _build_message(answer, number=number, turn=len(prompt.messages))
         reason = answer.finish_reason or ("tool_calls" if answer.calls else "stop")

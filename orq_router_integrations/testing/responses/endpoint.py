@@ -94,7 +94,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         self, request: ResponsesRequest, model: str, prompt: Prompt, answer: Answer
     ) -> RouterResponse:
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
-        number = self._count_response()
+        number = next(self._numbers)
         output = list(build_output(answer, request, number=number, turn=len(prompt.messages)))
         reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
         if reason:
@@ -119,7 +119,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             event = create_error_event(0, response.body)
             error = {name: str(event.get(name) or "server_error") for name in ("code", "message")}
             response = self._create_response(
-                request, request.model, self._count_response(), status="failed", error=error
+                request, request.model, next(self._numbers), status="failed", error=error
             )
         if response.status != 200 or not response.is_complete:
             return response
@@ -137,7 +137,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         models.check_enabled(request.model)
         items = self._load_conversation(request.model_dump(exclude_unset=True, by_alias=True))
         users = [index for index, item in enumerate(items) if item.get("role") == "user"]
-        start, number = users[-1] if users else len(items), self._count_response()
+        start, number = users[-1] if users else len(items), next(self._numbers)
         summary = f"{start} items, compacted by the offline router"
         compaction = {
             "type": "compaction",
