@@ -1,5 +1,7 @@
 """``ChatOrq``, the chat model of the orq.ai AI Router."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from inspect import signature
@@ -111,11 +113,13 @@ class ChatOrq(ChatOrqFields):
 
         call = request_builder.build_call(self, messages, {"stop": stop, **kwargs})
         result = self.resolved_client.send(call)
-        if isinstance(result, ChatResult):
-            return result
-        from orq_router_integrations.chat_models import background_polling  # noqa: PLC0415
+        while not isinstance(result, ChatResult):
+            from orq_router_integrations.chat_models import background_polling  # noqa: PLC0415
 
-        return background_polling.wait_until_done(self.resolved_client, call, result)
+            poll, delay = background_polling.build_poll(call, result)
+            time.sleep(delay)
+            result = self.resolved_client.send(poll)
+        return result
 
     async def _agenerate(
         self,
@@ -128,11 +132,13 @@ class ChatOrq(ChatOrqFields):
 
         call = request_builder.build_call(self, messages, {"stop": stop, **kwargs})
         result = await self.resolved_client.asend(call)
-        if isinstance(result, ChatResult):
-            return result
-        from orq_router_integrations.chat_models import background_polling  # noqa: PLC0415
+        while not isinstance(result, ChatResult):
+            from orq_router_integrations.chat_models import background_polling  # noqa: PLC0415
 
-        return await background_polling.await_until_done(self.resolved_client, call, result)
+            poll, delay = background_polling.build_poll(call, result)
+            await asyncio.sleep(delay)
+            result = await self.resolved_client.asend(poll)
+        return result
 
     def _stream(
         self,

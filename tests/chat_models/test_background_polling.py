@@ -1,7 +1,6 @@
 """Background responses: ``invoke`` polls until the answer is done."""
 
 import time
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -67,8 +66,7 @@ async def test_attempts_and_latency_include_the_wait(router: OfflineRouter, awai
     provenance = Provenance.of(message)
     assert provenance.attempts == len(router.requests) > 2
     assert provenance.latency is not None
-    delays = islice(background_polling._iter_delays(), provenance.attempts - 1)
-    assert sum(delays) < provenance.latency <= elapsed
+    assert 0.001 * (provenance.attempts - 1) < provenance.latency <= elapsed
 
 
 def test_retried_polls_count_as_attempts() -> None:
