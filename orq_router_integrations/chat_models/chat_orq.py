@@ -187,7 +187,6 @@ class ChatOrq(ChatOrqFields):
         with closing(self._stream(messages, stop, run_manager, **kwargs)) as chunks:
             for chunk in chunks:
                 yield from builder.iter_events(chunk)
-        yield from builder.iter_final_events()
 
     async def _astream_chat_model_events(
         self,
@@ -205,8 +204,6 @@ class ChatOrq(ChatOrqFields):
             async for chunk in chunks:
                 for event in builder.iter_events(chunk):
                     yield event
-        for event in builder.iter_final_events():
-            yield event
 
     def compact(self, conversation: LanguageModelInput, **kwargs: Any) -> list[BaseMessage]:
         """Compact a conversation with the Responses API, and return the messages that replace it.

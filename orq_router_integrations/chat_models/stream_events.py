@@ -8,7 +8,7 @@ content, so that they produce the same message as ``invoke``.
 from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
@@ -52,15 +52,17 @@ class StreamEventBuilder:
             start = {"event": "message-start", "role": "ai", "id": self._message_id}
             yield {**start, "metadata": {"provider": PROVIDER}}
         self._chunks.append(chunk)
-        message = chunk.message
+        message: Any = chunk.message
         kwargs = message.additional_kwargs
         if not kwargs.keys().isdisjoint(_REASONING_KWARGS):
             yield from self._iter_text("reasoning", kwargs.get("reasoning_content"))
         if message.content:
             yield from self._iter_text("text", message.content)
-        if isinstance(message, AIMessageChunk) and message.chunk_position != "last":
-            for call in message.tool_call_chunks:
-                yield from self._iter_tool_call(call)
+        if message.chunk_position == "last":
+            yield from self._iter_final_events()
+            return
+        for call in message.tool_call_chunks:
+            yield from self._iter_tool_call(call)
 
     def _iter_text(self, block_type: str, text: Any) -> Iterator[StreamEvent]:
         delta = {"type": f"{block_type}-delta", block_type: text} if text else None
@@ -86,11 +88,9 @@ class StreamEventBuilder:
         if delta:
             yield {"event": "content-block-delta", "index": index, "delta": delta}
 
-    def iter_final_events(self) -> Iterator[StreamEvent]:
+    def _iter_final_events(self) -> Iterator[StreamEvent]:
         """Yield the events that end the stream: all complete blocks, then the message."""
-        merged = merge_chat_generation_chunks(self._chunks)
-        if merged is None:
-            return
+        merged: Any = merge_chat_generation_chunks(self._chunks)
         message = merged.message
         for number, block in number_by_type(self._create_blocks(message)):
             block_type = block["type"]
@@ -103,7 +103,7 @@ class StreamEventBuilder:
         metadata = {**(merged.generation_info or {}), **message.response_metadata}
         yield {
             "event": "message-finish",
-            "usage": getattr(message, "usage_metadata", None),
+            "usage": message.usage_metadata,
             **{name: metadata[name] for name in FINISH_FIELDS if name in metadata},
             "metadata": metadata,
             "additional_kwargs": message.additional_kwargs,
