@@ -311,13 +311,7 @@ class ChatOrq(ChatOrqFields):
 
         try:
             return structured_output.bind_structured_output(
-                self,
-                schema,
-                method,
-                include_raw=include_raw,
-                strict=strict,
-                api=self.api,
-                kwargs=kwargs,
+                self, schema, method, include_raw=include_raw, strict=strict, kwargs=kwargs
             )
         except ValueError as error:
             raise to_input_error(error) from None

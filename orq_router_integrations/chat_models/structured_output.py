@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import Annotated, Any
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
@@ -22,6 +21,7 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
+from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.request_builder import build_tool_params
 from orq_router_integrations.chat_models.response_metadata import get_refusal, is_filtered
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
@@ -40,13 +40,12 @@ _MAX_PREVIEW_CHARS = 200
 
 
 def bind_structured_output(
-    model: BaseChatModel,
+    model: ChatOrqFields,
     schema: OutputSchema | None,
     method: StructuredOutputMethod,
     *,
     include_raw: bool,
     strict: bool | None,
-    api: str,
     kwargs: dict[str, Any],
 ) -> Runnable[Any, Any]:
     """Return a runnable that outputs a dict, or an instance of a pydantic class.
@@ -54,7 +53,7 @@ def bind_structured_output(
     With ``include_raw``, it outputs a dict with ``raw``, ``parsed`` and ``parsing_error``.
     """
     json_schema, is_wrapped = _create_json_schema(schema, method)
-    method_args = _build_method_args(json_schema, method, strict, api)
+    method_args = _build_method_args(json_schema, method, strict, model.api)
     if duplicates := sorted(method_args.keys() & kwargs.keys()):
         raise ValueError(f"{duplicates[0]!r} is set by method={method!r}. Remove the argument.")
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
