@@ -87,17 +87,14 @@ def _estimate_json(value: Any) -> int:
 
 def _estimate_payload(payload: dict[str, Any]) -> int:
     content = payload.get("content") or ""
-    is_text = isinstance(content, str)
-    total = _TOKENS_PER_MESSAGE
-    total += estimate_text(content) if is_text else sum(map(_estimate_part, content))
-    if name := payload.get("name"):
-        total += _TOKENS_PER_NAME + estimate_text(name)
+    parts = [{"text": content}] if isinstance(content, str) else content
+    total = _TOKENS_PER_MESSAGE + sum(map(_estimate_part, parts))
+    total += _TOKENS_PER_NAME if payload.get("name") else 0
+    texts = [payload.get(field) or "" for field in ("name", "reasoning_content", "refusal")]
     for tool_call in payload.get("tool_calls") or ():
-        function = tool_call["function"]
         total += _TOKENS_PER_TOOL
-        total += estimate_text(function["name"]) + estimate_text(function["arguments"])
-    for field in ("reasoning_content", "refusal"):
-        total += estimate_text(payload.get(field) or "")
+        texts += [tool_call["function"]["name"], tool_call["function"]["arguments"]]
+    total += sum(map(estimate_text, texts))
     if payload.get("audio"):
         total += _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
     return total
