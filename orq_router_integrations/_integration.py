@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import (
     ConfigDict,
-    Field,
     PrivateAttr,
     ValidationError,
     field_validator,
@@ -29,6 +28,7 @@ from orq_router_integrations.settings import (
 from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.deferred_model import optional
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Call, StreamCall
@@ -154,26 +154,22 @@ class RouterIntegration(RouterSettings):
             RouterControls | RouterControlsDict | None, RouterControls | None
         ] = CoercedField()
     else:
-        controls: RouterControls | None = Field(
-            default=None,
-            description="Router controls for every call, such as fallbacks and retries: "
-            "`RouterControls` or a dict. Controls passed to a single call take precedence, "
-            "field by field",
+        controls: RouterControls | None = optional(
+            "Router controls for every call, such as fallbacks and retries: `RouterControls` or a "
+            "dict. Controls passed to a single call take precedence, field by field",
             examples=[{"fallbacks": ["anthropic/claude-sonnet-4-5"]}],
         )
-    client: RouterClient | None = Field(
-        default=None,
+    client: RouterClient | None = optional(
+        "A `RouterClient` to send the calls with. Its settings replace `api_key`, `base_url` and "
+        "the other connection settings",
         exclude=True,
         repr=False,
-        description="A `RouterClient` to send the calls with. Its settings replace `api_key`, "
-        "`base_url` and the other connection settings",
     )
 
-    rate_limiter: BaseRateLimiter | None = Field(
-        default=None,
+    rate_limiter: BaseRateLimiter | None = optional(
+        "A rate limiter of LangChain that every request of this object waits for",
         exclude=True,
         repr=False,
-        description="A rate limiter of LangChain that every request of this object waits for",
     )
 
     _own_client: RouterClient | None = PrivateAttr(default=None)

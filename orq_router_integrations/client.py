@@ -21,6 +21,7 @@ from orq_router_integrations._http.retry import RetryBudget, is_throttled
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
@@ -68,20 +69,17 @@ class RouterClient(RouterSettings):
             description="Router controls (such as retries and fallbacks) for every call. A "
             "control that an endpoint does not support is omitted there.",
         )
-    http_client: SyncHttpClient = Field(
-        default=None,
+    http_client: SyncHttpClient = optional(
+        "Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, TLS or a "
+        "transport. You have to close it. Default: shared connections of the package.",
         repr=False,
         exclude=True,
-        description="Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, "
-        "TLS or a transport. You have to close it. Default: shared connections of the package.",
     )
-    http_async_client: AsyncHttpClient = Field(
-        default=None,
+    http_async_client: AsyncHttpClient = optional(
+        "Your own `httpx.AsyncClient` or `httpx2.AsyncClient` for the async calls of one event "
+        "loop. If only one of the two clients is given, calls of the other kind raise an error.",
         repr=False,
         exclude=True,
-        description="Your own `httpx.AsyncClient` or `httpx2.AsyncClient` for the async calls of "
-        "one event loop. If only one of the two clients is given, calls of the other kind raise "
-        "an error.",
     )
     trace_calls: bool = Field(
         default=False,
@@ -89,11 +87,10 @@ class RouterClient(RouterSettings):
         "answers. Requires the extra `otel`",
     )
 
-    pace: InstanceOf[Pace] | None = Field(
-        default=None,
+    pace: InstanceOf[Pace] | None = optional(
+        "Limit on the requests per time, such as `Pace(600, per=60)`. Without it, calls only wait "
+        "after a response that says when to retry",
         exclude=True,
-        description="Limit on the requests per time, such as `Pace(600, per=60)`. Without it, "
-        "calls only wait after a response that says when to retry",
     )
 
     _pacer: PacerReference = PrivateAttr(default_factory=PacerReference)

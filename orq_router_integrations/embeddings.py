@@ -19,6 +19,7 @@ from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import check_text, validate_texts
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.embeddings import (
     MAX_DIMENSIONS,
     EmbeddingsResponse,
@@ -130,9 +131,8 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         description="The embedding model, as `provider/model`",
         examples=["openai/text-embedding-3-small"],
     )
-    dimensions: Annotated[int, Field(strict=True, ge=1, le=MAX_DIMENSIONS)] | None = Field(
-        default=None,
-        description="Length of the vectors. Only some models support it, such as "
+    dimensions: Annotated[int, Field(strict=True, ge=1, le=MAX_DIMENSIONS)] | None = optional(
+        "Length of the vectors. Only some models support it, such as "
         "`openai/text-embedding-3-small`. By default the model's own",
         examples=[256],
     )

@@ -21,6 +21,7 @@ from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import check_text, validate_list
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import RERANK
 from orq_router_integrations.wire.model_kinds import check_model_kind
 from orq_router_integrations.wire.rerank import (
@@ -69,9 +70,8 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         description="The rerank model, as `provider/model`",
         examples=["cohere/rerank-v3.5"],
     )
-    top_n: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None,
-        description="How many documents to return. By default all of them",
+    top_n: Annotated[int, Field(strict=True, ge=1)] | None = optional(
+        "How many documents to return. By default all of them",
         examples=[3],
     )
     max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(

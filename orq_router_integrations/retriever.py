@@ -23,6 +23,7 @@ from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.arguments import check_text
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import Share
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import KNOWLEDGE_SEARCH
 from orq_router_integrations.wire.knowledge import (
     Filter,
@@ -92,25 +93,19 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
     ] = Field(
         kw_only=False, description="Id or key of the knowledge base", examples=["product-manuals"]
     )
-    k: ResultCount | None = Field(
-        default=None,
-        description="How many Documents to return, 1 to 100. By default as set on the knowledge "
-        "base",
+    k: ResultCount | None = optional(
+        "How many Documents to return, 1 to 100. By default as set on the knowledge base",
         examples=[5],
     )
-    search_type: SearchType | None = Field(
-        default=None,
-        description="`vector_search`, `keyword_search` or `hybrid_search`. By default hybrid",
+    search_type: SearchType | None = optional(
+        "`vector_search`, `keyword_search` or `hybrid_search`. By default hybrid"
     )
-    threshold: Share | None = Field(
-        default=None,
-        description="Minimum score from 0 to 1. By default as set on the knowledge base",
+    threshold: Share | None = optional(
+        "Minimum score from 0 to 1. By default as set on the knowledge base"
     )
-    filter: Filter | None = Field(
-        default=None,
-        description="Conditions on the metadata: `{field: {operator: value}}` with the operators "
-        "`eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in`, `nin` and `exists`, combined by `and` and "
-        "`or`",
+    filter: Filter | None = optional(
+        "Conditions on the metadata: `{field: {operator: value}}` with the operators `eq`, `ne`, "
+        "`gt`, `gte`, `lt`, `lte`, `in`, `nin` and `exists`, combined by `and` and `or`",
         examples=[{"year": {"gte": 2025}}],
     )
     if TYPE_CHECKING:
@@ -118,10 +113,9 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
             CoercedField()
         )
     else:
-        rerank: KnowledgeRerank | None = Field(
-            default=None,
-            description="Rerank the results: a dict with `model`, and optionally `threshold` and "
-            "`top_k`. By default as set on the knowledge base",
+        rerank: KnowledgeRerank | None = optional(
+            "Rerank the results: a dict with `model`, and optionally `threshold` and `top_k`. By "
+            "default as set on the knowledge base",
             examples=[{"model": "cohere/rerank-v3.5"}],
         )
 

@@ -25,7 +25,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.arguments import reject_unknown_fields, warn_caller
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.deferred_model import DeferredModel, bind_positional_args
+from orq_router_integrations.wire.deferred_model import (
+    DeferredModel,
+    bind_positional_args,
+    optional,
+)
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.html_table import format_table
 
@@ -255,16 +259,13 @@ class RouterSettings(DeferredModel):
             f"key and is called for every request. Read from `{API_KEY_ENV}` by default",
             examples=["..."],
         )
-        timeout: Seconds | None = Field(
-            default=None,
-            description="Seconds to wait for the next byte, as a number or a `timedelta`. By "
-            "default as long as the controls allow the router to take, or 600",
+        timeout: Seconds | None = optional(
+            "Seconds to wait for the next byte, as a number or a `timedelta`. By default as long "
+            "as the controls allow the router to take, or 600"
         )
-        deadline: Seconds | None = Field(
-            default=None,
-            description="Seconds for a whole call including its retries, as a number or a "
-            "`timedelta`; for a stream, until the first chunk. By default 600, or `timeout` if "
-            "that is longer",
+        deadline: Seconds | None = optional(
+            "Seconds for a whole call including its retries, as a number or a `timedelta`; for a "
+            "stream, until the first chunk. By default 600, or `timeout` if that is longer"
         )
         stream_chunk_timeout: Seconds = Field(
             default=120.0,

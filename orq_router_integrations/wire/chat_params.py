@@ -15,7 +15,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField
@@ -55,8 +55,8 @@ class ThinkingEnabled(WireModel):
     budget_tokens: StrictInt = Field(
         ge=1024, description="Maximum number of tokens to think with, 1024 or more."
     )
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = Field(
-        default=None, description="How much Gemini 3 models think; overrides `budget_tokens`."
+    thinking_level: Literal["minimal", "low", "medium", "high"] | None = optional(
+        "How much Gemini 3 models think; overrides `budget_tokens`."
     )
 
 
@@ -78,8 +78,8 @@ class CacheControl(WireModel):
     """Uses the prompt cache of the provider (Anthropic only)."""
 
     type: Literal["ephemeral"] = Field(default="ephemeral", description="Kind of cache.")
-    ttl: Literal["5m", "1h"] | None = Field(
-        default=None, description="How long the provider keeps the prompt: 5 minutes or an hour."
+    ttl: Literal["5m", "1h"] | None = optional(
+        "How long the provider keeps the prompt: 5 minutes or an hour."
     )
 
 
@@ -89,76 +89,61 @@ class ChatParams(DeferredModel):
     Parameters that are ``None`` are not sent, so the provider's defaults apply.
     """
 
-    temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = Field(
-        default=None,
-        description="Sampling temperature, 0 to 2. The router ignores it, and `top_p`, if "
-        "`reasoning_effort` is set.",
+    temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = optional(
+        "Sampling temperature, 0 to 2. The router ignores it, and `top_p`, if `reasoning_effort` "
+        "is set."
     )
-    top_p: Annotated[StrictNumber, Field(ge=0, le=1)] | None = Field(
-        default=None,
-        description="Nucleus sampling: consider only the most likely tokens whose probabilities "
-        "add up to this value, 0 to 1.",
+    top_p: Annotated[StrictNumber, Field(ge=0, le=1)] | None = optional(
+        "Nucleus sampling: consider only the most likely tokens whose probabilities add up to this "
+        "value, 0 to 1."
     )
-    top_k: Annotated[StrictInt | StrictNumber, Field(ge=0)] | None = Field(
-        default=None, description="Consider only this many of the most likely tokens."
+    top_k: Annotated[StrictInt | StrictNumber, Field(ge=0)] | None = optional(
+        "Consider only this many of the most likely tokens."
     )
-    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None,
-        description="Maximum number of tokens to generate, including reasoning. Sent as "
-        "`max_completion_tokens`, which replaces `max_tokens` in the API.",
+    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = optional(
+        "Maximum number of tokens to generate, including reasoning. Sent as "
+        "`max_completion_tokens`, which replaces `max_tokens` in the API."
     )
-    frequency_penalty: Penalty | None = Field(
-        default=None,
-        description="Penalize tokens by how often they have been used, -2 to 2.",
+    frequency_penalty: Penalty | None = optional(
+        "Penalize tokens by how often they have been used, -2 to 2."
     )
-    presence_penalty: Penalty | None = Field(
-        default=None, description="Penalize tokens that have been used at all, -2 to 2."
+    presence_penalty: Penalty | None = optional(
+        "Penalize tokens that have been used at all, -2 to 2."
     )
-    n: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Number of answers to generate. Streams support only 1."
+    n: Annotated[StrictInt, Field(ge=1)] | None = optional(
+        "Number of answers to generate. Streams support only 1."
     )
-    logprobs: StrictBool | None = Field(
-        default=None, description="Return the log probabilities of the generated tokens."
+    logprobs: StrictBool | None = optional("Return the log probabilities of the generated tokens.")
+    top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = optional(
+        "Number of alternatives per token to return log probabilities for, 0 to 20. Requires "
+        "`logprobs=True`."
     )
-    top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = Field(
-        default=None,
-        description="Number of alternatives per token to return log probabilities for, 0 to 20. "
-        "Requires `logprobs=True`.",
+    seed: StrictInt | None = optional(
+        "Seed for reproducible sampling, as far as the provider supports it."
     )
-    seed: StrictInt | None = Field(
-        default=None,
-        description="Seed for reproducible sampling, as far as the provider supports it.",
+    stop: StopSequences | None = optional(
+        "Up to 4 strings; generation stops before the first one that occurs."
     )
-    stop: StopSequences | None = Field(
-        default=None,
-        description="Up to 4 strings; generation stops before the first one that occurs.",
+    modalities: list[Literal["text", "audio"]] | None = optional(
+        "Output types: `text`, `audio` or both. Spoken output requires `audio`."
     )
-    modalities: list[Literal["text", "audio"]] | None = Field(
-        default=None,
-        description="Output types: `text`, `audio` or both. Spoken output requires `audio`.",
+    audio: AudioOutput | None = optional(
+        "Voice and format of spoken output, such as `{'voice': 'alloy', 'format': 'wav'}`. "
+        "Required if `modalities` contains `audio`."
     )
-    audio: AudioOutput | None = Field(
-        default=None,
-        description="Voice and format of spoken output, such as "
-        "`{'voice': 'alloy', 'format': 'wav'}`. Required if `modalities` contains `audio`.",
+    reasoning_effort: ReasoningEffort | None = optional(
+        "How much a reasoning model thinks before it answers."
     )
-    reasoning_effort: ReasoningEffort | None = Field(
-        default=None, description="How much a reasoning model thinks before it answers."
+    thinking: Thinking | None = optional(
+        "Extended thinking of Anthropic and Google models, such as `{'type': 'enabled', "
+        "'budget_tokens': 2048}`."
     )
-    thinking: Thinking | None = Field(
-        default=None,
-        description="Extended thinking of Anthropic and Google models, such as "
-        "`{'type': 'enabled', 'budget_tokens': 2048}`.",
+    verbosity: str | None = optional("How detailed the answer is, such as `low` or `high`.")
+    cache_control: CacheControl | None = optional(
+        "Prompt caching of Anthropic, such as `{'type': 'ephemeral'}`."
     )
-    verbosity: str | None = Field(
-        default=None, description="How detailed the answer is, such as `low` or `high`."
-    )
-    cache_control: CacheControl | None = Field(
-        default=None, description="Prompt caching of Anthropic, such as `{'type': 'ephemeral'}`."
-    )
-    prompt_cache_key: str | None = Field(
-        default=None,
-        description="Prompt caching of OpenAI: requests with the same key share a cache.",
+    prompt_cache_key: str | None = optional(
+        "Prompt caching of OpenAI: requests with the same key share a cache."
     )
 
     @model_validator(mode="after")
@@ -196,12 +181,10 @@ WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 class ReasoningOptions(WireModel):
     """How much a model reasons, and how much of its reasoning it returns."""
 
-    effort: ReasoningEffort | None = Field(
-        default=None, description="How much the model thinks before it answers."
-    )
-    context: str | None = Field(default=None, description="Passed on to the provider.")
-    summary: Literal["concise", "detailed", "auto"] | None = Field(
-        default=None, description="Kind of reasoning summary to return; none by default."
+    effort: ReasoningEffort | None = optional("How much the model thinks before it answers.")
+    context: str | None = optional("Passed on to the provider.")
+    summary: Literal["concise", "detailed", "auto"] | None = optional(
+        "Kind of reasoning summary to return; none by default."
     )
 
 
@@ -220,54 +203,43 @@ class ResponsesParams(DeferredModel):
     Parameters that are ``None`` are not sent, so the router's defaults apply.
     """
 
-    instructions: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None,
-        description="System prompt of this response. Unlike a system message, it is not part of "
-        "the stored conversation that `previous_response_id` continues. Responses API only.",
+    instructions: Annotated[str, Field(min_length=1)] | None = optional(
+        "System prompt of this response. Unlike a system message, it is not part of the stored "
+        "conversation that `previous_response_id` continues. Responses API only."
     )
-    previous_response_id: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None,
-        description="Continue a stored response: the `id` in its `response_metadata`. Send only "
-        "the messages that are new since then. Responses API only.",
+    previous_response_id: Annotated[str, Field(min_length=1)] | None = optional(
+        "Continue a stored response: the `id` in its `response_metadata`. Send only the messages "
+        "that are new since then. Responses API only."
     )
-    store: StrictBool | None = Field(
-        default=None,
-        description="Whether the router stores the response; it does by default. Responses API "
-        "only.",
+    store: StrictBool | None = optional(
+        "Whether the router stores the response; it does by default. Responses API only."
     )
-    background: StrictBool | None = Field(
-        default=None,
-        description="Let the router work in the background; `invoke` polls until the response is "
-        "ready. Requires `store`, and does not stream. Responses API only.",
+    background: StrictBool | None = optional(
+        "Let the router work in the background; `invoke` polls until the response is ready. "
+        "Requires `store`, and does not stream. Responses API only."
     )
     if TYPE_CHECKING:
         reasoning: CoercedField[
             ReasoningOptions | Mapping[str, str] | None, ReasoningOptions | None
         ] = CoercedField()
     else:
-        reasoning: ReasoningOptions | None = Field(
-            default=None,
-            description="Reasoning effort, and the kind of summary to return, such as "
-            "`{'effort': 'low', 'summary': 'auto'}`. Responses API only.",
+        reasoning: ReasoningOptions | None = optional(
+            "Reasoning effort, and the kind of summary to return, such as `{'effort': 'low', "
+            "'summary': 'auto'}`. Responses API only."
         )
-    include: list[str] | None = Field(
-        default=None,
-        description="Additional output to return, such as `reasoning.encrypted_content`. "
-        "Responses API only.",
+    include: list[str] | None = optional(
+        "Additional output to return, such as `reasoning.encrypted_content`. Responses API only."
     )
-    context_management: Annotated[list[ContextManagement], Field(min_length=1)] | None = Field(
-        default=None,
-        description="Compact long conversations, such as `[{'type': 'compaction', "
-        "'compact_threshold': 200_000}]` in tokens. Answers then contain compaction items, which "
-        "are sent back with the conversation. Responses API only.",
+    context_management: Annotated[list[ContextManagement], Field(min_length=1)] | None = optional(
+        "Compact long conversations, such as `[{'type': 'compaction', 'compact_threshold': "
+        "200_000}]` in tokens. Answers then contain compaction items, which are sent back with the "
+        "conversation. Responses API only."
     )
-    max_tool_calls: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None,
-        description="Maximum number of calls of server-side tools. Responses API only.",
+    max_tool_calls: Annotated[StrictInt, Field(ge=1)] | None = optional(
+        "Maximum number of calls of server-side tools. Responses API only."
     )
-    service_tier: str | None = Field(
-        default=None,
-        description="Service tier of the provider, such as `flex`. Responses API only.",
+    service_tier: str | None = optional(
+        "Service tier of the provider, such as `flex`. Responses API only."
     )
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import reject_unknown_nested_fields, warn_caller
-from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
 """HTTP statuses that are retried, by the client and by the router's own retries and fallbacks."""
@@ -205,15 +205,11 @@ class Identity(Control):
     id: NonEmptyStr = Field(
         description="Your id of the user. The router creates unknown identities"
     )
-    display_name: str | None = Field(default=None, description="Name shown in the dashboard")
-    email: str | None = Field(default=None, description="Email address")
-    metadata: tuple[JsonObject, ...] | None = Field(
-        default=None, description="Additional data: a dict or a list of dicts"
-    )
-    logo_url: str | None = Field(
-        default=None, description="URL of an image. Not supported by /responses"
-    )
-    tags: tuple[str, ...] | None = Field(default=None, description="Tags for filtering")
+    display_name: str | None = optional("Name shown in the dashboard")
+    email: str | None = optional("Email address")
+    metadata: tuple[JsonObject, ...] | None = optional("Additional data: a dict or a list of dicts")
+    logo_url: str | None = optional("URL of an image. Not supported by /responses")
+    tags: tuple[str, ...] | None = optional("Tags for filtering")
 
     @field_validator("metadata", mode="before")
     @classmethod
@@ -225,7 +221,7 @@ class Thread(Control):
     """A conversation whose traces are grouped. The router does not store its messages."""
 
     id: NonEmptyStr = Field(description="Your id of the conversation")
-    tags: tuple[str, ...] | None = Field(default=None, description="Tags for filtering")
+    tags: tuple[str, ...] | None = optional("Tags for filtering")
 
 
 class Guardrail(Control):
@@ -239,19 +235,15 @@ class Guardrail(Control):
     execute_on: Literal["input", "output", "both"] = Field(
         description="What to check. Only /responses supports 'both'"
     )
-    is_guardrail: Annotated[bool, Field(strict=True)] | None = Field(
-        default=None,
-        description="Whether a failed check blocks the request. Supported by /responses only",
+    is_guardrail: Annotated[bool, Field(strict=True)] | None = optional(
+        "Whether a failed check blocks the request. Supported by /responses only"
     )
-    options: JsonObject | None = Field(
-        default=None, description="Options of the guardrail. Supported by /responses only"
+    options: JsonObject | None = optional("Options of the guardrail. Supported by /responses only")
+    sample_rate: Share | None = optional(
+        "Share of requests to check, 0 to 1. Supported by /responses only"
     )
-    sample_rate: Share | None = Field(
-        default=None, description="Share of requests to check, 0 to 1. Supported by /responses only"
-    )
-    timeout: Annotated[int, Field(strict=True, ge=1000, le=600_000)] | None = Field(
-        default=None,
-        description="Milliseconds for the check, 1,000 to 600,000. Supported by /responses only",
+    timeout: Annotated[int, Field(strict=True, ge=1000, le=600_000)] | None = optional(
+        "Milliseconds for the check, 1,000 to 600,000. Supported by /responses only"
     )
 
 
@@ -262,19 +254,17 @@ class PiiRedaction(Control):
     """
 
     id: Literal["pii_redaction"] = "pii_redaction"
-    language: str | None = Field(default=None, description="Language of the text")
-    regions: tuple[str, ...] | None = Field(
-        default=None, description="Regions whose kinds of personal data are replaced"
+    language: str | None = optional("Language of the text")
+    regions: tuple[str, ...] | None = optional("Regions whose kinds of personal data are replaced")
+    entities: tuple[str, ...] | None = optional(
+        "Kinds of personal data to replace, such as 'EMAIL'"
     )
-    entities: tuple[str, ...] | None = Field(
-        default=None, description="Kinds of personal data to replace, such as 'EMAIL'"
+    entity_thresholds: dict[str, Share] | None = optional(
+        "Minimum confidence by kind of personal data, 0 to 1"
     )
-    entity_thresholds: dict[str, Share] | None = Field(
-        default=None, description="Minimum confidence by kind of personal data, 0 to 1"
-    )
-    threshold: Share | None = Field(default=None, description="Minimum confidence, 0 to 1")
-    on_failure: Literal["block", "passthrough"] | None = Field(
-        default=None, description="What to do with the request if the redaction fails"
+    threshold: Share | None = optional("Minimum confidence, 0 to 1")
+    on_failure: Literal["block", "passthrough"] | None = optional(
+        "What to do with the request if the redaction fails"
     )
 
 
@@ -314,66 +304,53 @@ class RouterControls(Control):
             tuple[Annotated[Fallback, _accept_str_as("model")], ...], BeforeValidator(_reject_str)
         ]
         | None
-    ) = Field(
-        default=None,
-        description="Ids of models to try in turn if the requested model fails after its retries",
+    ) = optional(
+        "Ids of models to try in turn if the requested model fails after its retries",
         examples=[["anthropic/claude-sonnet-4-5"]],
     )
     fallback_on_codes: (
         Annotated[tuple[FallbackStatus, ...], AfterValidator(_check_unique), Field(max_length=20)]
         | None
-    ) = Field(
-        default=None,
-        description="HTTP status codes (400 to 599) of a provider that lead to a fallback. "
-        "By default, and if empty: 408, 429, 500, 502, 503, 504 and 529",
+    ) = optional(
+        "HTTP status codes (400 to 599) of a provider that lead to a fallback. By default, and if "
+        "empty: 408, 429, 500, 502, 503, 504 and 529"
     )
-    retry: RouterRetry | None = Field(
-        default=None,
-        description="Retries by the router per model: {'count': 2, 'on_codes': [429, 503]}. "
-        "The router's own default is two or three retries, depending on the endpoint",
+    retry: RouterRetry | None = optional(
+        "Retries by the router per model: {'count': 2, 'on_codes': [429, 503]}. The router's own "
+        "default is two or three retries, depending on the endpoint"
     )
-    load_balancer: LoadBalancer | None = Field(
-        default=None,
-        description="Models to distribute the requests over: {'models': ['openai/gpt-4o', ...]}. "
-        "They replace the requested model",
+    load_balancer: LoadBalancer | None = optional(
+        "Models to distribute the requests over: {'models': ['openai/gpt-4o', ...]}. They replace "
+        "the requested model"
     )
-    cache: RouterCache | None = Field(
-        default=None,
-        description="Cache of identical requests in the router: {'ttl': seconds}, up to three days",
+    cache: RouterCache | None = optional(
+        "Cache of identical requests in the router: {'ttl': seconds}, up to three days"
     )
-    timeout: RouterTimeout | None = Field(
-        default=None,
-        description="Maximum duration of one call from the router to a provider: "
-        "{'call_timeout': milliseconds or timedelta}",
+    timeout: RouterTimeout | None = optional(
+        "Maximum duration of one call from the router to a provider: {'call_timeout': milliseconds "
+        "or timedelta}"
     )
-    name: NonEmptyStr | None = Field(default=None, description="Name of the trace in the dashboard")
-    identity: Annotated[Identity, _accept_str_as("id")] | None = Field(
-        default=None,
-        description="The user on whose behalf the call is made: an id, or a dict such as "
-        "{'id': 'user-17', 'email': ...}. Endpoints without this field receive the id as a header",
+    name: NonEmptyStr | None = optional("Name of the trace in the dashboard")
+    identity: Annotated[Identity, _accept_str_as("id")] | None = optional(
+        "The user on whose behalf the call is made: an id, or a dict such as {'id': 'user-17', "
+        "'email': ...}. Endpoints without this field receive the id as a header"
     )
-    thread: Annotated[Thread, _accept_str_as("id")] | None = Field(
-        default=None,
-        description="The conversation by which traces are grouped: an id, or a dict such as "
-        "{'id': 'conversation-4', 'tags': [...]}",
+    thread: Annotated[Thread, _accept_str_as("id")] | None = optional(
+        "The conversation by which traces are grouped: an id, or a dict such as {'id': "
+        "'conversation-4', 'tags': [...]}"
     )
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = Field(
-        default=None,
-        description="Up to 16 pairs of str for the trace. Keys have up to 64, values up to 512 "
-        "characters. Endpoints without this field receive them as headers",
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = optional(
+        "Up to 16 pairs of str for the trace. Keys have up to 64, values up to 512 characters. "
+        "Endpoints without this field receive them as headers"
     )
-    guardrails: tuple[Guardrail, ...] | None = Field(
-        default=None,
-        description="Checks of input or output: [{'id': 'my-guardrail', 'execute_on': 'input'}]",
+    guardrails: tuple[Guardrail, ...] | None = optional(
+        "Checks of input or output: [{'id': 'my-guardrail', 'execute_on': 'input'}]"
     )
-    plugins: tuple[Annotated[Plugin, _accept_str_as("id")], ...] | None = Field(
-        default=None,
-        description="Transformations of the text: 'pii_redaction', 'response_healing', "
-        "'trace_scrubbing', or dicts with such an id and options",
+    plugins: tuple[Annotated[Plugin, _accept_str_as("id")], ...] | None = optional(
+        "Transformations of the text: 'pii_redaction', 'response_healing', 'trace_scrubbing', or "
+        "dicts with such an id and options"
     )
-    variables: JsonObject | None = Field(
-        default=None, description="Values of {{name}} placeholders in messages"
-    )
+    variables: JsonObject | None = optional("Values of {{name}} placeholders in messages")
 
     if TYPE_CHECKING:  # the validators accept more types than the fields store
 

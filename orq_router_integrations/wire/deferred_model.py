@@ -5,7 +5,7 @@ from inspect import Parameter, Signature, cleandoc
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
@@ -20,6 +20,11 @@ _WRAPPER = TextWrapper(
     break_long_words=False,
     break_on_hyphens=False,
 )
+
+
+def optional(description: str, **options: Any) -> Any:
+    """Create a field that is ``None`` by default; see pydantic's ``Field``."""
+    return Field(default=None, description=description, **options)
 
 
 class DeferredModel(BaseModel):

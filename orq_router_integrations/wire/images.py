@@ -18,6 +18,7 @@ from pydantic import (
 
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
@@ -44,40 +45,36 @@ class ImageParams(BaseModel):
     Parameters that are ``None`` are not sent, so the provider's defaults apply.
     """
 
-    n: Annotated[StrictInt, Field(ge=1, le=10)] | None = Field(
-        default=None, description="Number of images, 1 to 10; dall-e-3 supports only 1."
+    n: Annotated[StrictInt, Field(ge=1, le=10)] | None = optional(
+        "Number of images, 1 to 10; dall-e-3 supports only 1."
     )
-    size: ImageSize | None = Field(
-        default=None,
-        description="Width x height in pixels such as 1024x1024, or auto. Models support "
-        "different sizes.",
+    size: ImageSize | None = optional(
+        "Width x height in pixels such as 1024x1024, or auto. Models support different sizes."
     )
-    quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = Field(
-        default=None, description="Rendering quality. Models support different values."
+    quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = optional(
+        "Rendering quality. Models support different values."
     )
-    style: Literal["vivid", "natural"] | None = Field(
-        default=None, description="Dramatic (vivid) or true to life (natural); dall-e-3 only."
+    style: Literal["vivid", "natural"] | None = optional(
+        "Dramatic (vivid) or true to life (natural); dall-e-3 only."
     )
-    background: Literal["transparent", "opaque", "auto"] | None = Field(
-        default=None, description="Background of the image; GPT Image models only."
+    background: Literal["transparent", "opaque", "auto"] | None = optional(
+        "Background of the image; GPT Image models only."
     )
-    output_format: Literal["png", "jpeg", "webp"] | None = Field(
-        default=None, description="File format of the image; GPT Image models only."
+    output_format: Literal["png", "jpeg", "webp"] | None = optional(
+        "File format of the image; GPT Image models only."
     )
-    output_compression: Annotated[StrictInt, Field(ge=0, le=100)] | None = Field(
-        default=None,
-        description="Quality of a jpeg or webp image in percent, 0 to 100; GPT Image models only.",
+    output_compression: Annotated[StrictInt, Field(ge=0, le=100)] | None = optional(
+        "Quality of a jpeg or webp image in percent, 0 to 100; GPT Image models only."
     )
-    moderation: Literal["auto", "low"] | None = Field(
-        default=None, description="Strictness of content moderation; GPT Image models only."
+    moderation: Literal["auto", "low"] | None = optional(
+        "Strictness of content moderation; GPT Image models only."
     )
-    return_format: Literal["url", "b64_json"] | None = Field(
-        default=None,
-        description="Return the image as a URL or as base64; DALL-E models only (GPT Image always "
-        "returns base64). Sent as `response_format`.",
+    return_format: Literal["url", "b64_json"] | None = optional(
+        "Return the image as a URL or as base64; DALL-E models only (GPT Image always returns "
+        "base64). Sent as `response_format`."
     )
-    user: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="Your id of the end user; edits and variations only."
+    user: Annotated[str, Field(min_length=1)] | None = optional(
+        "Your id of the end user; edits and variations only."
     )
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import Control, JsonObject, ModelId, Share
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.json import as_dict, as_float, as_str
 
 SearchType = Literal["vector_search", "keyword_search", "hybrid_search"]
@@ -64,12 +65,8 @@ class KnowledgeRerank(Control):
     """Rerank the results of a search with another model."""
 
     model: ModelId = Field(description="The rerank model, as `provider/model`")
-    threshold: Share | None = Field(
-        default=None, description="Minimum score from 0 to 1. By default 0"
-    )
-    top_k: ResultCount | None = Field(
-        default=None, description="How many results to keep, 1 to 100. By default 10"
-    )
+    threshold: Share | None = optional("Minimum score from 0 to 1. By default 0")
+    top_k: ResultCount | None = optional("How many results to keep, 1 to 100. By default 10")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

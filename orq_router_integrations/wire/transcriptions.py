@@ -25,6 +25,7 @@ from pydantic import (
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
 from orq_router_integrations.wire.chat_params import StrictNumber
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.json import (
     as_dicts,
     as_float,
@@ -61,34 +62,26 @@ class TranslationParams(BaseModel):
     Parameters that are ``None`` are not sent, so the provider's defaults apply.
     """
 
-    prompt: str | None = Field(
-        default=None,
-        description="Text that shows the expected style or spelling, or precedes the recording.",
+    prompt: str | None = optional(
+        "Text that shows the expected style or spelling, or precedes the recording."
     )
-    response_format: TranscriptFormat | None = Field(
-        default=None,
-        description="Format of the response: `json`, `text`, `srt`, `verbose_json` or `vtt`.",
+    response_format: TranscriptFormat | None = optional(
+        "Format of the response: `json`, `text`, `srt`, `verbose_json` or `vtt`."
     )
-    temperature: Annotated[StrictNumber, Field(ge=0, le=1)] | None = Field(
-        default=None,
-        description="Sampling temperature, 0 to 1. At 0 the provider may raise it when the model "
-        "is uncertain.",
+    temperature: Annotated[StrictNumber, Field(ge=0, le=1)] | None = optional(
+        "Sampling temperature, 0 to 1. At 0 the provider may raise it when the model is uncertain."
     )
-    timestamps_granularity: Literal["none", "word", "character"] | None = Field(
-        default=None,
-        description="Timestamps to return: `none`, `word` or `character`. Not to be confused with "
-        "`timestamp_granularities`.",
+    timestamps_granularity: Literal["none", "word", "character"] | None = optional(
+        "Timestamps to return: `none`, `word` or `character`. Not to be confused with "
+        "`timestamp_granularities`."
     )
-    diarize: StrictBool | None = Field(default=None, description="Label the speakers (ElevenLabs).")
-    num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = Field(
-        default=None, description="Maximum number of speakers, 1 to 32 (ElevenLabs)."
+    diarize: StrictBool | None = optional("Label the speakers (ElevenLabs).")
+    num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = optional(
+        "Maximum number of speakers, 1 to 32 (ElevenLabs)."
     )
-    tag_audio_events: StrictBool | None = Field(
-        default=None, description="Include events such as laughter (ElevenLabs)."
-    )
-    enable_logging: StrictBool | None = Field(
-        default=None,
-        description="`False` requests zero retention (ElevenLabs, enterprise plans).",
+    tag_audio_events: StrictBool | None = optional("Include events such as laughter (ElevenLabs).")
+    enable_logging: StrictBool | None = optional(
+        "`False` requests zero retention (ElevenLabs, enterprise plans)."
     )
 
     def build_audio_params(self) -> dict[str, Any]:
@@ -99,17 +92,15 @@ class TranslationParams(BaseModel):
 class TranscriptionParams(TranslationParams):
     """Parameters of a transcription: those of a translation, and two more."""
 
-    language: Language | None = Field(
-        default=None,
-        description="Language spoken, as an ISO 639-1 code such as `en`, or an ISO 639-3 code "
-        "such as `yue` for languages without one.",
+    language: Language | None = optional(
+        "Language spoken, as an ISO 639-1 code such as `en`, or an ISO 639-3 code such as `yue` "
+        "for languages without one."
     )
     timestamp_granularities: (
         Annotated[list[Literal["word", "segment"]], Field(min_length=1)] | None
-    ) = Field(
-        default=None,
-        description="Timestamps to return: `word`, `segment` or both. Requires "
-        "`response_format='verbose_json'`, and not all models support it.",
+    ) = optional(
+        "Timestamps to return: `word`, `segment` or both. Requires "
+        "`response_format='verbose_json'`, and not all models support it."
     )
 
     @model_validator(mode="after")
