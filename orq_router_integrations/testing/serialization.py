@@ -1,4 +1,4 @@
-"""Encode JSON and text that may contain lone surrogates, as JavaScript servers do."""
+"""Encode JSON that may contain lone surrogates, as JavaScript servers do."""
 
 import json
 from typing import Any
@@ -16,8 +16,3 @@ def encode_json(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError:
         return json.dumps(value, separators=(",", ":")).encode()
-
-
-def encode_text(text: str) -> bytes:
-    """Encode text as UTF-8, replacing lone surrogates with U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -38,7 +38,7 @@ async def test_client_replaces_lone_surrogates(api):
 
 def test_logprobs_bytes(create_chat):
     (choice,) = create_chat(answers={GPT: HALF}).complete(logprobs=True)["choices"]
-    assert bytes(choice["logprobs"]["content"][1]["bytes"]).decode() == "\ufffd"
+    assert bytes(choice["logprobs"]["content"][1]["bytes"]).decode() == "?"
 
 
 @pytest.mark.parametrize("body", [None, {"message": HALF}])
@@ -49,4 +49,4 @@ def test_faults_are_escaped(create_chat, body):
 
 def test_plain_text_replaces_lone_surrogates(create_chat):
     chat = create_chat(faults={GPT: Fault(status=400, body=HALF)})
-    assert chat.post().text == "half \ufffd"
+    assert chat.post().text == "half ?"

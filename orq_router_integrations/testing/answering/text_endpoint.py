@@ -17,7 +17,6 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointRequest,
     RouterResponse,
 )
-from orq_router_integrations.testing.serialization import encode_text
 
 EPOCH = 1_767_225_600
 """Creation time of the first response: the start of 2026, in seconds since 1970."""
@@ -66,7 +65,7 @@ def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
     """Return the scripted id, or a digest that differs between turns and calls of an answer."""
     if call.id is not None:
         return call.id
-    seed = encode_text(f"{turn} {index} {call.name} {call.arguments_json}")
+    seed = f"{turn} {index} {call.name} {call.arguments_json}".encode("utf-8", "replace")
     return f"call_{blake2b(seed, digest_size=12).hexdigest()}"
 
 
@@ -75,7 +74,7 @@ def create_logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
     if answer.logprobs is not None:
         return [dict(item) for item in answer.logprobs]
     items = [
-        {"token": word, "logprob": -0.1, "bytes": list(encode_text(word))}
+        {"token": word, "logprob": -0.1, "bytes": list(word.encode("utf-8", "replace"))}
         for word in split_words(answer.text)
     ]
     return [{**item, "top_logprobs": [item] * alternatives} for item in items]

@@ -13,7 +13,7 @@ from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files, parse_form
 from orq_router_integrations.testing.routing.request_log import RecordedRequest
-from orq_router_integrations.testing.serialization import encode_json, encode_text
+from orq_router_integrations.testing.serialization import encode_json
 
 DONE = b"data: [DONE]\n\n"
 
@@ -131,7 +131,7 @@ def create_response(
         events = [*map(_format_event, chunks), *([DONE] if response.is_complete else [])]
         arguments = {"stream": ChunkedBody(tuple(events), chunk_delay)}
     elif isinstance(body, str | bytes):
-        arguments = {"content": encode_text(body) if isinstance(body, str) else body}
+        arguments = {"content": body.encode("utf-8", "replace") if isinstance(body, str) else body}
     else:
         content_type = "application/json"
         arguments = {"content": encode_json(body)}
