@@ -1,14 +1,12 @@
 """API keys: resolve a fixed key or a key function for every attempt of a call."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Coroutine
-from concurrent.futures import Future
-from contextvars import copy_context
 from inspect import isawaitable, iscoroutinefunction
 from typing import TypeVar
 from uuid import uuid4
 
+from orq_router_integrations._http.daemon_threads import run_in_thread
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations.errors import RouterInputError, to_input_error
@@ -19,8 +17,6 @@ T = TypeVar("T")
 
 def get_api_key(source: ApiKey | None) -> str:
     """Return the API key for one attempt of a sync call.
-
-    The key is also registered to be redacted from logs.
 
     Raises:
         RouterInputError: The key is missing or invalid, or comes from an async function.
@@ -44,7 +40,9 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
         DeadlineExceededError: The function does not return before the deadline.
     """
     if callable(source) and not iscoroutinefunction(source):
-        key: object = await _wait_until(deadline, _call_in_thread(source))
+        key: object = await _wait_until(
+            deadline, asyncio.wrap_future(run_in_thread(_read_source, source))
+        )
     else:
         key = _read_source(source)
     return _validate(await _wait_until(deadline, key) if isawaitable(key) else key)
@@ -57,22 +55,6 @@ def get_account_id(source: ApiKey | None) -> str:
     random id, so that its calls never share a cache entry.
     """
     return _resolve_now(source) or uuid4().hex
-
-
-def _call_in_thread(function: ApiKey) -> Awaitable[object]:
-    """Call a key function in a daemon thread, so that it cannot block the program's exit."""
-    result: Future[object] = Future()
-    result.set_running_or_notify_cancel()  # so that a cancelled caller cannot cancel the future
-
-    def call() -> None:
-        try:
-            result.set_result(_read_source(function))
-        except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
-            result.set_exception(error)
-
-    context = copy_context()
-    threading.Thread(target=context.run, args=(call,), name="orq-key", daemon=True).start()
-    return asyncio.wrap_future(result)
 
 
 async def _wait_until(deadline: Deadline, awaitable: Awaitable[T]) -> T:

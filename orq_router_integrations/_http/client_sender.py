@@ -23,10 +23,10 @@ from orq_router_integrations._http.deadline import (
     Deadline,
     DeadlineExceededError,
 )
-from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.call import StreamCall
 
 WATCHDOG_INTERVAL_SECONDS = 0.1
 """Seconds between two checks of the watchdogs; sync calls may overrun by that much."""
@@ -48,14 +48,13 @@ def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: A
     return client.send(built, stream=True, follow_redirects=False)
 
 
-def _start_response(exchange: Exchange[Any], response: Any) -> tuple[BoundedDecompressor, Any]:
-    """Read the head of a response; returns the decoder of its body, and the body."""
-    decompressor = exchange.start_response(response.status_code, response.headers)
-    if exchange.decoder:  # a stream may outlast the deadline
+def _get_parts(response: Any, exchange: Exchange[Any]) -> tuple[int, Any, Any]:
+    """Return the status, headers and body of a response."""
+    if isinstance(exchange.call, StreamCall):  # a stream may outlast the deadline
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
-    if response.is_stream_consumed:
-        return decompressor, httpx.ByteStream(response.content)
-    return decompressor, response.stream
+    is_read = response.is_stream_consumed
+    body = httpx.ByteStream(response.content) if is_read else response.stream
+    return response.status_code, response.headers, body
 
 
 class ClientSender:
@@ -73,8 +72,7 @@ class ClientSender:
             # The watchdog ends before the response, because another request may use its socket.
             with opened as response, closing(watchdog):
                 watchdog.stream = response.extensions.get("network_stream")
-                decompressor, body = _start_response(exchange, response)
-                chunks = decompressor.decompress(body)
+                chunks = exchange.iter_response(*_get_parts(response, exchange))
                 yield watchdog.iter_checked(chunks)
                 if exchange.done and watchdog.stream:  # read the end, to reuse the connection
                     exchange.deadline.resume(DRAIN_SECONDS)
@@ -230,8 +228,7 @@ class BackgroundReader:
         request = {"headers": await exchange.astart_attempt(), "content": exchange.async_content}
         sending = _send_request(self._client, exchange, self._trace, **request)
         async with aclosing(await sending) as response:
-            decompressor, body = _start_response(exchange, response)
-            async for chunk in decompressor.adecompress(body):
+            async for chunk in exchange.aiter_response(*_get_parts(response, exchange)):
                 self._chunks.append(chunk)
                 self._size += len(chunk)
                 self._has_news.set()

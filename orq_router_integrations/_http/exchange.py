@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from secrets import token_hex
@@ -162,7 +162,8 @@ class Exchange(Generic[T]):
     def _get_trace_headers(self) -> dict[str, str]:
         if self.span:
             return self.span.start_attempt(self.attempts)
-        if "opentelemetry.trace" in sys.modules:  # without it, no span can be active
+        trace = sys.modules.get("opentelemetry.trace")  # without it, no span can be active
+        if trace and trace.get_current_span().get_span_context().is_valid:
             from orq_router_integrations._http.telemetry import get_trace_headers  # noqa: PLC0415
 
             return get_trace_headers()
@@ -179,11 +180,23 @@ class Exchange(Generic[T]):
         content = self.content
         return content if isinstance(content, bytes) else _ThreadedBody(content)
 
-    def start_response(self, status: int, headers: Any) -> BoundedDecompressor:
-        """Choose the reader of a response, and return the decoder of its body.
+    def iter_response(self, status: int, headers: Any, body: Iterable[bytes]) -> Iterator[bytes]:
+        """Start to read a response; returns an iterator over its decompressed body.
 
         The headers are those of httpx or httpx2.
         """
+        encoding = self._start_response(status, headers)
+        return BoundedDecompressor(encoding).decompress(body) if encoding else iter(body)
+
+    def aiter_response(
+        self, status: int, headers: Any, body: AsyncIterable[bytes]
+    ) -> AsyncIterator[bytes]:
+        """Start to read a response; see ``iter_response``."""
+        encoding = self._start_response(status, headers)
+        return BoundedDecompressor(encoding).adecompress(body) if encoding else aiter(body)
+
+    def _start_response(self, status: int, headers: Any) -> str:
+        """Choose the reader of a response; returns the encoding of its body."""
         response = self.response = Response(
             status=status,
             headers=self._redact_headers(dict(headers.items())),
@@ -202,7 +215,7 @@ class Exchange(Generic[T]):
         else:
             max_bytes = self.call.endpoint.max_response_bytes
             self._reader = BufferedBody(self._parse, max_bytes=max_bytes)
-        return BoundedDecompressor(response.headers.get("content-encoding", ""))
+        return response.headers.get("content-encoding", "")
 
     def _report_limit(self, response: Response) -> None:
         seconds = parse_retry_after(response.headers) or 0.0

@@ -26,7 +26,6 @@ from orq_router_integrations._http.async_generators import scoped_asynccontextma
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
 from orq_router_integrations._http.backend import DeadlineBackend, Route
 from orq_router_integrations._http.deadline import DRAIN_SECONDS, KEEPALIVE_SECONDS
-from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.environment_proxies import create_proxy, format_proxy
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import create_tls_context
@@ -165,10 +164,6 @@ class _Attempt:
             raise httpcore.ProxyError("407 Proxy Authentication Required")
         return response
 
-    def start_response(self, response: Any) -> BoundedDecompressor:
-        """Choose the reader of a response, and return the decoder of its body."""
-        return self._exchange.start_response(response.status, httpx.Headers(response.headers))
-
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._pool.push(self._connection)
         scheme, host, _, proxy = self._route
@@ -224,7 +219,8 @@ class ConnectionPool(_Pool):
                     if not attempt.replace_connection():
                         raise
             with closing(response):
-                chunks = attempt.start_response(response).decompress(response.stream)
+                head = response.status, httpx.Headers(response.headers)
+                chunks = exchange.iter_response(*head, response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)
@@ -251,7 +247,8 @@ class AsyncConnectionPool(_Pool):
                     if not attempt.replace_connection():
                         raise
             async with aclosing(response):
-                chunks = attempt.start_response(response).adecompress(response.stream)
+                head = response.status, httpx.Headers(response.headers)
+                chunks = exchange.aiter_response(*head, response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)

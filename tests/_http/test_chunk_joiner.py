@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orq_router_integrations._http.chunked_encoding import ChunkJoiner
+from orq_router_integrations._http.backend import ChunkJoiner
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BODY = b"3\r\nabc\r\n00b\r\nhello world\r\n1\r\n!\r\n0\r\n\r\n"
