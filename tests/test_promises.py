@@ -149,8 +149,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P24 loops, threads and forks": (
         STORMS,
-        "_http/test_sender.py::test_client_works_in_several_event_loops",
-        "_http/test_sender.py::test_forked_child_opens_its_own_connections",
+        "_http/test_shared_pools.py::test_client_works_in_several_event_loops",
+        "_http/test_shared_pools.py::test_forked_child_opens_its_own_connections",
         "_http/test_fork_safety.py::test_lock_held_by_another_thread_does_not_block_child",
         "faults/test_integrations.py::test_one_request_per_event_loop",
         "_http/test_pool.py::test_bytes_after_response_are_not_the_next_response",
@@ -177,7 +177,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P28 no redirects, no cookies": (
         MATRIX,
         "test_client.py::test_redirect_raises_error_with_target",
-        "_http/test_sender.py::test_cookies_are_not_stored",
+        "_http/test_shared_pools.py::test_cookies_are_not_stored",
     ),
     "P29 encrypted, unless asked otherwise": (
         "test_settings.py::test_http_to_another_host_requires_allow_insecure",
