@@ -91,11 +91,7 @@ def create_recording(item: SourceItem) -> Recording:
     Raises ``RouterInputError`` if it cannot be read, or is not audio in a supported format.
     """
     try:
-        if not isinstance(item, (str, os.PathLike, bytes, Blob)):
-            raise ValueError(f"A BlobLoader must yield Blob objects, got {type(item).__name__}.")
         label, blob = get_label(item), item if isinstance(item, Blob) else None
-        if blob and isinstance(blob.data, str):
-            raise ValueError(f"The Blob {label!r} contains text. Pass the audio as bytes.")
         file = resolve_source(item)
         if not file.size:
             raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
@@ -137,35 +133,29 @@ def get_label(item: SourceItem) -> str:
     return "bytes" if isinstance(item, bytes) else to_printable(str(item))
 
 
-def validate_source(source: Any) -> Source:
-    """Check the type of a source without opening paths. File objects and data URLs are read."""
-    if isinstance(source, (BlobLoader, Blob)):
+def validate_source(source: Any, *, is_item: bool = False) -> Any:
+    """Check the type of a source without opening paths. File objects and data URLs are read.
+
+    Items of a list must be single files, directories or patterns.
+    """
+    if isinstance(source, Blob) or (isinstance(source, BlobLoader) and not is_item):
         return source
     if isinstance(source, (bytes, bytearray, memoryview)) or is_data_url(source):
-        return cast("bytes", resolve_source(source).content)
+        return resolve_source(source).content
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
             raise ValueError(f"{str(source)!r} is not a valid path.")
         return os.path.expanduser(source) if str(source).startswith("~") else source
     if hasattr(source, "read"):
         data, name, _ = resolve_source(source)
-        return Blob.from_data(cast("bytes", data), path=name) if name else cast("bytes", data)
-    if isinstance(source, (list, tuple)) and source:
-        return [_validate_item(item) for item in source]
+        return Blob.from_data(cast("bytes", data), path=name) if name else data
+    if isinstance(source, (list, tuple)) and source and not is_item:
+        return [validate_source(item, is_item=True) for item in source]
+    lists = "" if is_item else ", a BlobLoader or a non-empty list"
     raise ValueError(
-        "Expected a path, directory, glob pattern, bytes, binary file object, Blob, BlobLoader or "
-        f"non-empty list, got {source!r:.80}."
+        "Expected a path, directory, glob pattern, bytes, binary file object or Blob"
+        f"{lists}, got {source!r:.80}."
     )
-
-
-def _validate_item(item: Any) -> SourceItem:
-    valid = validate_source(item)
-    if isinstance(valid, (BlobLoader, list, tuple)):
-        raise ValueError(
-            f"A list of sources cannot contain a {type(item).__name__}. "
-            "Use paths, bytes, file objects and Blob objects only."
-        )
-    return cast("SourceItem", valid)
 
 
 class FileKind(NamedTuple):
