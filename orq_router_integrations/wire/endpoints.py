@@ -61,10 +61,10 @@ Locations = dict[Dialect, ControlLocation]
 
 _LEGACY = (Dialect.V2_GATEWAY, Dialect.V2_PROXY)  # the base URLs of 2025
 _TOP = dict.fromkeys((Dialect.V3_ROUTER, Dialect.V2_ROUTER), ControlLocation.TOP)
-_TOP_OR_NESTED = _TOP | dict.fromkeys(_LEGACY, ControlLocation.NESTED)
+_NESTED_IN_LEGACY = _TOP | dict.fromkeys(_LEGACY, ControlLocation.NESTED)
 _ALWAYS_TOP = dict.fromkeys(Dialect, ControlLocation.TOP)
 _NESTED = dict.fromkeys((Dialect.V2_ROUTER, *_LEGACY), ControlLocation.NESTED)
-_NESTED_OR_TOP = _NESTED | {Dialect.V3_ROUTER: ControlLocation.TOP}
+_TOP_ON_V3 = _NESTED | {Dialect.V3_ROUTER: ControlLocation.TOP}
 
 MB = 1024 * 1024
 
@@ -92,20 +92,21 @@ class Endpoint:
 
 
 _COMMON_CONTROLS = dict.fromkeys(
-    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"), _TOP_OR_NESTED
+    ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
+    _NESTED_IN_LEGACY,
 )
 
 CHAT_COMPLETIONS = Endpoint(
     "/chat/completions",
     _COMMON_CONTROLS
     | {
-        "cache": _TOP_OR_NESTED,
-        "identity": _NESTED_OR_TOP,
-        "thread": _NESTED_OR_TOP,
+        "cache": _NESTED_IN_LEGACY,
+        "identity": _TOP_ON_V3,
+        "thread": _TOP_ON_V3,
         "metadata": _ALWAYS_TOP,
         "guardrails": _TOP,
         "plugins": _TOP,
-        "variables": _TOP_OR_NESTED,
+        "variables": _NESTED_IN_LEGACY,
     },
 )
 RESPONSES = Endpoint(
@@ -121,7 +122,7 @@ IMAGE_GENERATIONS = Endpoint(
     "/images/generations",
     _COMMON_CONTROLS
     | {
-        "cache": _TOP_OR_NESTED,
+        "cache": _NESTED_IN_LEGACY,
         "identity": _NESTED,
         "metadata": _ALWAYS_TOP,
         "plugins": _TOP,
@@ -130,7 +131,7 @@ IMAGE_GENERATIONS = Endpoint(
 )
 IMAGE_EDITS = Endpoint(
     "/images/edits",
-    _COMMON_CONTROLS | {"cache": _TOP_OR_NESTED, "identity": _NESTED},
+    _COMMON_CONTROLS | {"cache": _NESTED_IN_LEGACY, "identity": _NESTED},
     multipart=True,
     max_response_bytes=256 * MB,
 )
@@ -147,13 +148,13 @@ TRANSCRIPTIONS = Endpoint(
 TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations, multipart=True)
 EMBEDDINGS = Endpoint(
     "/embeddings",
-    _COMMON_CONTROLS | {"fallback_on_codes": _TOP, "cache": _TOP_OR_NESTED, "identity": _NESTED},
+    _COMMON_CONTROLS | {"fallback_on_codes": _TOP, "cache": _NESTED_IN_LEGACY, "identity": _NESTED},
     retry_count_range=(0, 5),
     max_response_bytes=256 * MB,
 )
 RERANK = Endpoint(
     "/rerank",
-    _COMMON_CONTROLS | {"cache": _TOP_OR_NESTED, "identity": _NESTED, "plugins": _TOP},
+    _COMMON_CONTROLS | {"cache": _NESTED_IN_LEGACY, "identity": _NESTED, "plugins": _TOP},
 )
 OCR = Endpoint("/v2/router/ocr", {}, below_root=True, max_response_bytes=256 * MB)
 MODELS = Endpoint("/models", {}, method="GET", dialects=frozenset(_TOP))
