@@ -20,15 +20,14 @@ def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) 
     not positive and finite are ignored.
     """
     milliseconds = _parse_number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
     retry_after = headers.get("retry-after")
-    seconds = _parse_number(retry_after)
-    if seconds is None:
-        seconds = _parse_date(retry_after, headers.get("date"))
-    if seconds is None and rate_limited:
-        seconds = _parse_duration(headers.get("x-ratelimit-reset"))
-    return seconds
+    candidates = (
+        milliseconds and milliseconds / 1000,
+        _parse_number(retry_after),
+        _parse_date(retry_after, headers.get("date")),
+        _parse_duration(headers.get("x-ratelimit-reset")) if rate_limited else None,
+    )
+    return next((seconds for seconds in candidates if seconds is not None), None)
 
 
 def _parse_number(text: str | None) -> float | None:
