@@ -320,7 +320,7 @@ def _convert_file(source: MediaSource) -> Part:
         name = {"filename": mime.validate_filename(source.filename)} if source.filename else {}
         return {"type": "file", "file": {**file, **name}}
     family = (source.mime_type or "").partition("/")[0]
-    if family in ("image", "audio", "text"):
+    if source.data is not None and family in ("image", "audio", "text"):
         return _CONVERTERS[family](source)
     data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.require_data()))
     file = {"file_data": data, "filename": mime.get_pdf_filename(source.filename)}

@@ -24,10 +24,10 @@ from langchain_core.utils.json import parse_partial_json
 from orq_router_integrations.wire.json import as_dict, as_int, as_str, dumps, loads_arguments
 
 _TRUNCATION_MARKS = ('"] (truncated) "]', '"} (truncated) "}')
-"""Suffixes of truncated arguments, in which langchain-core finds a bracket that does not match.
+"""Suffixes that make truncated arguments invalid.
 
-Either is such a suffix whether the arguments end in a string or outside of one. The second is for
-arguments that end in a list.
+langchain-core does not complete arguments with a bracket that does not match. Each suffix adds one,
+whether the arguments end inside a string or not; the second is for those that end inside a list.
 """
 _TRUNCATION_MARK = re.compile(r'"([]}]) \(truncated\) "\1\Z')
 
