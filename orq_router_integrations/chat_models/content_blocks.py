@@ -7,9 +7,9 @@ audio, refusal, tool calls.
 """
 
 import base64
-import binascii
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, content
@@ -146,7 +146,7 @@ def _create_image(image: Any) -> Block:
     source = image.get("image_url", image) if isinstance(image, dict) else image
     data = source.get("b64_json") if isinstance(source, dict) else None
     if isinstance(data, str) and not is_data_url(data):
-        mime_type = _detect_mime_type(data) or "image/png"
+        mime_type = detect_base64_type(data, "image/png")
         return {"type": "image", "base64": data, "mime_type": mime_type}
     url = str(data or (source.get("url") if isinstance(source, dict) else source))
     try:
@@ -157,21 +157,15 @@ def _create_image(image: Any) -> Block:
 
 
 def _create_audio(audio: Block) -> Block:
-    data = audio.get("data")
-    block: Block = {"type": "audio", "base64": data if isinstance(data, str) else ""}
+    block: Block = {"type": "audio", "base64": as_str(audio.get("data"))}
     if "mime_type" in audio:
         block["mime_type"] = audio["mime_type"]
     names = ("id", "transcript", "expires_at")
     return {**block, "extras": {name: audio[name] for name in names if name in audio}}
 
 
-def detect_audio_mime_type(data: str) -> str:
-    """Detect the MIME type of base64 audio; data without a known header is ``audio/pcm``."""
-    return _detect_mime_type(data) or "audio/pcm"
-
-
-def _detect_mime_type(data: str) -> str | None:
-    try:
-        return detect_mime_type(base64.b64decode(data[:64]))
-    except (binascii.Error, ValueError):
-        return None
+def detect_base64_type(data: str, default: str) -> str:
+    """Detect the MIME type of base64 data by its first bytes."""
+    with suppress(ValueError):  # it is not base64
+        return detect_mime_type(base64.b64decode(data[:64])) or default
+    return default

@@ -8,7 +8,7 @@ from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.chat_models.content_blocks import detect_audio_mime_type
+from orq_router_integrations.chat_models.content_blocks import detect_base64_type
 from orq_router_integrations.chat_models.response_metadata import (
     create_finish_metadata,
     create_response_metadata,
@@ -110,7 +110,8 @@ def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
     }
     if (audio := kwargs.get("audio")) and isinstance(audio.get("data"), str) and audio["data"]:
         data = strip_data_prefix(audio["data"])
-        kwargs["audio"] = {**audio, "data": data, "mime_type": detect_audio_mime_type(data)}
+        mime_type = detect_base64_type(data, "audio/pcm")
+        kwargs["audio"] = {**audio, "data": data, "mime_type": mime_type}
     return kwargs
 
 
