@@ -34,8 +34,8 @@ from orq_router_integrations.wire.responses_output import REPLAYED_ITEMS
 
 _IGNORED_TYPES = REPLAYED_ITEMS | {
     # These repeat the ``tool_calls`` of the message.
-    *("tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta"),
-    *("function_call", "function_call_signature", "custom_tool_call"),
+    *("tool_call_chunk", "input_json_delta", "function_call", "function_call_signature"),
+    "custom_tool_call",
     # Only the provider's own API accepts these, such as calls of server-side tools.
     *("server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use"),
     *("mcp_tool_use", "file_search_call", "code_interpreter_call", "executable_code"),
@@ -47,7 +47,7 @@ _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have n
 
 _MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _IMAGE_GENERATION = "image_generation_call"
-_SPECIAL_TYPES = {"tool_use", "refusal", "non_standard"}
+_SPECIAL_TYPES = {"tool_use", "tool_call", "invalid_tool_call", "refusal", "non_standard"}
 _UNWRAPPED_TYPES = {
     *(*REASONING_BLOCK_TYPES, *_SPECIAL_TYPES, *_MEDIA_TYPES),
     *(_IMAGE_GENERATION, "text", "output_text"),
@@ -73,7 +73,7 @@ def convert_assistant_message(
     content = _AssistantContent(message, provider, api)
     kwargs = content.kwargs
     convert_blocks(content.get_blocks(), content.add_block)
-    tool_calls = _convert_tool_calls(message, kwargs) or content.tool_calls
+    tool_calls = _convert_tool_calls(message, content)
     if tool_calls or kwargs.get("item_ids"):
         content.add_stored_reasoning()
     payload: dict[str, Any] = {"role": "assistant"}
@@ -111,7 +111,8 @@ class _AssistantContent:
         self.kwargs = {name: value for name, value in kwargs.items() if name not in dropped}
         self.parts: list[Part] = []  # starting with signed reasoning
         self.reasoning: list[str] = []  # texts without a signature
-        self.tool_calls: list[dict[str, Any]] = []  # from ``tool_use`` blocks
+        self.tool_calls: list[dict[str, Any]] = []  # of blocks, which usually repeat the message's
+        self.invalid_tool_calls: list[Mapping[str, Any]] = []
         self.omitted = {"image"} if kwargs.get("images") else set()  # types of media
         self._signed_count = 0
 
@@ -146,10 +147,12 @@ class _AssistantContent:
 
     def _add_special_block(self, block: Mapping[str, Any]) -> None:
         match block["type"]:
-            case "tool_use":
-                arguments = block.get("input") or {}
+            case "tool_use" | "tool_call":
+                arguments = block.get("input") or block.get("args") or {}
                 call = _create_tool_call(block.get("id"), block.get("name"), arguments)
                 self.tool_calls.append(call)
+            case "invalid_tool_call":
+                self.invalid_tool_calls.append(block)
             case "refusal":
                 if refusal := as_str(block.get("refusal")):  # no API accepts an empty one
                     self.parts.append({"type": "refusal", "refusal": refusal})
@@ -273,35 +276,23 @@ def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[
 # Tool calls
 
 
-def _convert_tool_calls(message: AIMessage, kwargs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    valid: list[Any] = message.tool_calls
-    invalid: list[Any] = message.invalid_tool_calls
-    if not isinstance(message.content, str):
-        # langchain-core fills ``tool_calls`` from ``AIMessage(content_blocks=[...])``, but not from
-        # ``content=[...]``, and it never fills ``invalid_tool_calls``.
-        valid = valid or _find_calls("tool_call", message.content)
-        ids = {call["id"] for call in valid}
-        blocks = _find_calls("invalid_tool_call", message.content)
-        invalid = invalid or [call for call in blocks if call["id"] not in ids]
-    calls = [_create_tool_call(call["id"], call["name"], call["args"]) for call in valid]
-    for call in invalid:
-        if call["name"]:  # no API accepts a call without a name, even if a provider sent it
-            args = call["args"] or ""
+def _convert_tool_calls(message: AIMessage, content: _AssistantContent) -> list[dict[str, Any]]:
+    calls = [
+        _create_tool_call(call["id"], call["name"], call["args"]) for call in message.tool_calls
+    ]
+    calls = calls or content.tool_calls
+    ids = {call["id"] for call in calls}
+    blocks = [block for block in content.invalid_tool_calls if block.get("id") not in ids]
+    for call in message.invalid_tool_calls or blocks:
+        if call.get("name"):  # no API accepts a call without a name, even if a provider sent it
+            args = call.get("args") or ""
             arguments = strip_truncation_mark(args) if isinstance(args, str) else args
-            calls.append(_create_tool_call(call["id"], call["name"], arguments))
-    signatures = as_dict(kwargs.get(THOUGHT_SIGNATURES_KWARG))
+            calls.append(_create_tool_call(call.get("id"), call["name"], arguments))
+    signatures = as_dict(content.kwargs.get(THOUGHT_SIGNATURES_KWARG))
     for converted in calls:
         if signature := signatures.get(converted["id"]):
             converted["extra_content"] = {"google": {"thought_signature": signature}}
     return calls
-
-
-def _find_calls(block_type: str, content: list[Any]) -> list[dict[str, Any]]:
-    return [
-        {"id": block.get("id"), "name": block.get("name"), "args": block.get("args") or {}}
-        for block in content
-        if isinstance(block, Mapping) and block.get("type") == block_type
-    ]
 
 
 def _create_tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
