@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from errno import ETIMEDOUT
 from ssl import SSLContext
 from time import monotonic
 from typing import Any
@@ -227,12 +226,7 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
             if self._is_writing:  # the start of a request fits into the buffer of the socket
                 self._wait_until_writable(timeout)
             self._is_writing = True
-            try:
-                self._stream.write(bytes(chunk), self.deadline.cap(timeout))
-            except httpcore.WriteTimeout as error:
-                if getattr(error.__cause__, "errno", None) != ETIMEDOUT:
-                    raise
-                raise httpcore.WriteError("unacknowledged data has ended the connection") from error
+            self._stream.write(bytes(chunk), self.deadline.cap(timeout))
 
     def _get_write_size(self) -> int:
         """Return how many bytes the socket accepts without blocking if it is writable.
@@ -249,10 +243,8 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         """Wait until data can be written; raises if the router has already responded."""
         end, writable = monotonic() + self.deadline.cap(timeout), False
         while not writable:
-            seconds = self.deadline.cap(POLL_INTERVAL_SECONDS)
-            readable, writable = poll_socket(
-                self._stream.get_extra_info("socket"), seconds, writing=True
-            )
+            sock, seconds = self.get_extra_info("socket"), self.deadline.cap(POLL_INTERVAL_SECONDS)
+            readable, writable = poll_socket(sock, seconds, writing=True)
             if readable:
                 self._check_early_response()
             if not writable and monotonic() >= end:
