@@ -25,19 +25,20 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
-        if target.parent.is_dir():
-            return target
-        problem = f"The directory {target.parent} does not exist. Create it."
+        if not target.parent.is_dir():
+            raise RouterInputError(
+                f"path: The directory {target.parent} does not exist. Create it."
+            ) from None
+        return target
     except OSError as error:
-        problem = f"Cannot write to {str(target)[:200]!r}: {error.strerror}."
-    else:
-        if stat.S_ISREG(mode) and overwrite:
-            return target
-        problem = f"{target} exists. Pass overwrite=True to replace it."
-        if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-            problem = f"{target} is {kind}. Pass the path of a file."
-    raise RouterInputError(f"path: {problem}")
+        name = str(target)[:200]
+        raise RouterInputError(f"path: Cannot write to {name!r}: {error.strerror}.") from None
+    if not stat.S_ISREG(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+        raise RouterInputError(f"path: {target} is {kind}. Pass the path of a file.")
+    if not overwrite:
+        raise RouterInputError(f"path: {target} exists. Pass overwrite=True to replace it.")
+    return target
 
 
 def parse_path(path: str | os.PathLike[str]) -> Path:
