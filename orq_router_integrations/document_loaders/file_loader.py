@@ -113,7 +113,7 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
 
     @abstractmethod
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        """Apply the error policy to an item that could not be opened."""
+        """Apply the error policy to an item that could not be loaded."""
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item before the first request, unless its errors are to be skipped or marked."""
@@ -123,7 +123,8 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
     def handle_error(self, error: RouterError, label: str) -> str:
         """Raise the error of a file, or log it and return its text if other files may continue."""
         if self.on_error == "raise" or isinstance(error, FATAL_ERRORS):
-            if not isinstance(error, RouterInputError):  # its message contains the label already
+            has_label = isinstance(error, RouterInputError) or error.message.startswith(label)
+            if not has_label:
                 error.args = (f"{label}: {error.message}",)
             raise error
         description = f"{type(error).__name__}: {error}"
@@ -192,29 +193,30 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
         with ExitStack() as stack:
             try:
                 prepared = stack.enter_context(self.prepare(item))
+                cancel_token = CancelToken(self.cancel_token)
+                tasks = [
+                    partial(concurrency.run_steps, self.client, steps, limiter, cancel_token)
+                    for steps in self.create_steps(prepared)
+                ]
+                groups = concurrency.gather(tasks, cancel_token)
             except RouterError as error:
                 return self.build_failure(error, get_label(item))
-            cancel_token = CancelToken(self.cancel_token)
-            tasks = [
-                partial(concurrency.run_steps, self.client, steps, limiter, cancel_token)
-                for steps in self.create_steps(prepared)
-            ]
-            return self.build_result(prepared, concurrency.gather(tasks, cancel_token))
+            return self.build_result(prepared, groups)
 
     async def _aload(self, item: SourceItem, limiter: concurrency.AsyncLimiter) -> LoadedFile:
-        context = self.prepare(item)
-        try:
-            prepared = await asyncio.to_thread(context.__enter__)  # reads files
-        except RouterError as error:
-            return self.build_failure(error, get_label(item))
-        try:
-            tasks = [
-                concurrency.arun_steps(self.client, steps, limiter)
-                for steps in self.create_steps(prepared)
-            ]
-            return self.build_result(prepared, await concurrency.agather(tasks))
-        finally:
-            context.__exit__(None, None, None)
+        with ExitStack() as stack:
+            try:
+                context = self.prepare(item)
+                prepared = await asyncio.to_thread(context.__enter__)  # reads files
+                stack.push(context.__exit__)
+                tasks = [
+                    concurrency.arun_steps(self.client, steps, limiter)
+                    for steps in self.create_steps(prepared)
+                ]
+                groups = await concurrency.agather(tasks)
+            except RouterError as error:
+                return self.build_failure(error, get_label(item))
+            return self.build_result(prepared, groups)
 
 
 class FileIntegration(RouterIntegration, ABC):

@@ -75,7 +75,7 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OCRReader(FileRun[OCRInput, OCRResult | str]):
+class OCRReader(FileRun[OCRInput, OCRResult]):
     """Reads files with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)
@@ -86,11 +86,10 @@ class OCRReader(FileRun[OCRInput, OCRResult | str]):
     def prepare(self, item: SourceItem) -> Iterator[OCRInput]:
         yield create_ocr_input(item)
 
-    def create_steps(self, prepared: OCRInput) -> list[Steps[OCRResult | str]]:
+    def create_steps(self, prepared: OCRInput) -> list[Steps[OCRResult]]:
         return [self._read(prepared)]
 
-    def _read(self, file: OCRInput) -> Steps[OCRResult | str]:
-        """Read a file. The result is the text of the error if it cannot be read."""
+    def _read(self, file: OCRInput) -> Steps[OCRResult]:
         call = Call(
             endpoint=OCR,
             body={**self.body, "document": file.document},
@@ -98,19 +97,14 @@ class OCRReader(FileRun[OCRInput, OCRResult | str]):
             parse=partial(parse_ocr, requested=self.body.get("pages")),
         )
         result: OCRResult
-        try:
-            if file.upload is None:  # the file at a URL may change
-                result = yield call
-            else:
-                result = yield from self.send_once(call, file.upload)
-        except RouterError as error:
-            return self.handle_error(error, file.label)
+        if file.upload is None:  # the file at a URL may change
+            result = yield call
+        else:
+            result = yield from self.send_once(call, file.upload)
         return result
 
-    def build_result(self, prepared: OCRInput, groups: Sequence[OCRResult | str]) -> LoadedFile:
+    def build_result(self, prepared: OCRInput, groups: Sequence[OCRResult]) -> LoadedFile:
         [result] = groups
-        if isinstance(result, str):
-            return self._create_failure(result, prepared.label)
         shared = {
             **prepared.metadata,
             "source": prepared.label,
@@ -127,9 +121,7 @@ class OCRReader(FileRun[OCRInput, OCRResult | str]):
         return LoadedFile([_create_document(page, shared) for page in pages])
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        return self._create_failure(self.handle_error(error, label), label)
-
-    def _create_failure(self, description: str, label: str) -> LoadedFile:
+        description = self.handle_error(error, label)
         metadata = {"source": label, "model": self.body["model"], "error": description}
         documents = [Document("", metadata=metadata)] if self.on_error == "mark" else []
         return LoadedFile(documents, error_count=1)

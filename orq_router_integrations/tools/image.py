@@ -219,7 +219,7 @@ class OrqImageTool(OrqTool, ImageParams):
                     with closing(ImageSink(directory)) as sink, closing(chunks):
                         for chunk in chunks:
                             sink.write(chunk)
-                        images[index] = sink.build_download(image)
+                        images[index] = sink.build_downloaded_image(image)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:
@@ -234,7 +234,7 @@ class OrqImageTool(OrqTool, ImageParams):
                         async with aclosing(chunks):
                             async for chunk in chunks:
                                 sink.write(chunk)
-                        images[index] = sink.build_download(image)
+                        images[index] = sink.build_downloaded_image(image)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     def register_images(self, result: ImageResult) -> None:

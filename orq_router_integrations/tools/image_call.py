@@ -108,7 +108,7 @@ class ImageSink:
             revised_prompt=revised_prompt,
         )
 
-    def build_download(self, image: GeneratedImage) -> GeneratedImage:
+    def build_downloaded_image(self, image: GeneratedImage) -> GeneratedImage:
         """Build the image from the data at its URL."""
         try:
             self.validate()
