@@ -40,7 +40,11 @@ def split_controls(
                 reject_field(names[path], "sent at top level and in orq. Send it once.")
             fields[names[path]] = _convert_value(path, value, dialect)
         elif not lenient and (dialect is Dialect.V3_ROUTER or path not in _WITHOUT_EFFECT):
-            reject_field(path, _describe_misplaced(path, names, endpoint, dialect))
+            supported = f"{', '.join(names)}, and headers for identity and metadata"
+            message = (
+                f"not supported here by {endpoint.path} under {dialect.value}. The real router"
+            )
+            reject_field(path, f"{message} would ignore it silently. Supported are {supported}.")
     try:
         return _validate_controls(fields, endpoint, dialect, lenient=lenient), endpoint_fields
     except HTTPError as error:
@@ -63,24 +67,6 @@ def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
     if dialect is Dialect.V2_GATEWAY:
         paths.pop("orq.identity", None)
     return paths
-
-
-def _describe_misplaced(
-    path: str, names: Mapping[str, str], endpoint: Endpoint, dialect: Dialect
-) -> str:
-    name = path.removeprefix("orq.")
-    if places := [place for place in names if name in {place, names[place]}]:
-        hint = f"Send it as {places[0]}."
-    elif name not in RouterControls.model_fields:
-        hint = "Unknown control."
-    elif endpoint.locate_control(name, dialect) is ControlLocation.HEADER:
-        hint = "Send it in a header."
-    else:
-        hint = "This endpoint does not support it."
-    return (
-        f"not supported here by {endpoint.path} under {dialect.value}. {hint} "
-        "The real router would ignore it silently."
-    )
 
 
 def _convert_value(path: str, value: Any, dialect: Dialect) -> Any:
