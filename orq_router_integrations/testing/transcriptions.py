@@ -12,9 +12,9 @@ Choices where the documentation is silent:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orq_router_integrations.media.mime import (
     RECORDING_SUFFIXES,
@@ -34,7 +34,7 @@ from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, F
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
-from orq_router_integrations.wire.transcriptions import LanguageCode, check_translation_model
+from orq_router_integrations.wire.transcriptions import LanguageCode
 
 MAX_BYTES = 25 * 1024 * 1024
 MAX_PAUSE_SECONDS = 1.0
@@ -50,7 +50,13 @@ def _check_file(file: FormFile) -> FormFile:
     return file
 
 
-class TranslationForm(EndpointRequest, strict=False):
+def _check_model(model: str) -> str:
+    if model.partition("/")[2].startswith("gpt-4o"):
+        raise ValueError("does not support translation. Use openai/whisper-1.")
+    return model
+
+
+class _AudioForm(EndpointRequest, strict=False):
     file: Annotated[AnyFile, AfterValidator(_check_file)]
     prompt: str | None = None
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
@@ -62,7 +68,11 @@ class TranslationForm(EndpointRequest, strict=False):
     enable_logging: bool | None = None
 
 
-class TranscriptionForm(TranslationForm):
+class TranslationForm(_AudioForm):
+    model: Annotated[str, AfterValidator(_check_model)]
+
+
+class TranscriptionForm(_AudioForm):
     language: LanguageCode | None = None
     timestamp_granularities: (
         Annotated[
@@ -72,19 +82,25 @@ class TranscriptionForm(TranslationForm):
         | None
     ) = None
 
+    @model_validator(mode="after")
+    def _check_granularities(self) -> Self:
+        if self.timestamp_granularities and self.response_format != "verbose_json":
+            reject_field("timestamp_granularities", "requires response_format=verbose_json")
+        return self
 
-class TranscriptionEndpoint(EndpointHandler[TranslationForm]):
+
+AnyForm = TranslationForm | TranscriptionForm
+
+
+class TranscriptionEndpoint(EndpointHandler[AnyForm]):
     """Handler of transcriptions or of translations, depending on ``endpoint``."""
 
     def __init__(self, endpoint: Endpoint, script: AnswerScript) -> None:
         self.endpoint = endpoint
         self._script = script
-        self._translates = endpoint is TRANSLATIONS
-        self.schema = TranslationForm if self._translates else TranscriptionForm
+        self.schema = TranslationForm if endpoint is TRANSLATIONS else TranscriptionForm
 
-    def parse(
-        self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> TranslationForm:
+    def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> AnyForm:
         """Validate a form without its controls.
 
         Raises:
@@ -92,7 +108,6 @@ class TranscriptionEndpoint(EndpointHandler[TranslationForm]):
         """
         try:
             form = super().parse(body, controls, lenient=lenient)
-            _check_form(form, translates=self._translates)
         except HTTPError as error:
             error.status, error.code = 422, "invalid_request_body"
             raise
@@ -101,7 +116,7 @@ class TranscriptionEndpoint(EndpointHandler[TranslationForm]):
             raise HTTPError(413, message, code="file_too_large", param="file")
         return form
 
-    def respond(self, request: TranslationForm, model: str) -> RouterResponse:
+    def respond(self, request: AnyForm, model: str) -> RouterResponse:
         """Return the scripted answer for the file name or model, or else the recognized words."""
         file = request.file
         body = {**request.build_provider_body(model), "file": file.summary}
@@ -117,18 +132,6 @@ class TranscriptionEndpoint(EndpointHandler[TranslationForm]):
             case "vtt":
                 return RouterResponse(format_vtt(transcript.segments))
         return RouterResponse(_build_verbose(request, transcript))
-
-
-def _check_form(form: TranslationForm, *, translates: bool) -> None:
-    """Check rules that involve several fields."""
-    granularities = getattr(form, "timestamp_granularities", None)
-    if granularities and form.response_format != "verbose_json":
-        reject_field("timestamp_granularities", "requires response_format=verbose_json")
-    try:
-        if translates:
-            check_translation_model(form.model)
-    except ValueError as error:
-        reject_field("model", str(error).removeprefix("model: "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ def align_text(text: str, data: bytes) -> Transcript:
     return Transcript(spans, seconds)
 
 
-def _build_verbose(form: TranslationForm, transcript: Transcript) -> dict[str, Any]:
+def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
     granularities: Sequence[str] = ["segment"]
     task, language = "translate", "english"
     if isinstance(form, TranscriptionForm):
