@@ -121,11 +121,6 @@ class ChatStreamDecoder(EventStreamDecoder):
     """
 
     _has_messages = _has_deltas = False  # which of the two the choices have had so far
-    _answer_seen = False
-
-    @property
-    def has_answer(self) -> bool:
-        return self._answer_seen
 
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
         choice = get_first_choice(event)
@@ -145,7 +140,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
         _copy_parts(delta)
-        self._answer_seen = self._answer_seen or _has_answer(delta)
+        self.has_answer = self.has_answer or _has_answer(delta)
         if not (self._has_deltas or self._has_messages):
             self._has_deltas = _has_answer(delta)
         if choice.get("finish_reason"):

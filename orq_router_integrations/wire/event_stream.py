@@ -18,7 +18,8 @@ from orq_router_integrations.wire.sse import SSEDecoder
 class EventStreamDecoder(ABC):
     """Decodes an event stream into JSON chunks.
 
-    Subclasses convert events (``decode_event``) and set ``finish_seen`` or ``done``.
+    Subclasses convert events (``decode_event``), and set ``has_answer`` and ``finish_seen`` or
+    ``done``.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class EventStreamDecoder(ABC):
         self._unread: bytearray | None = bytearray()  # everything received before the first event
         self._text: list[str] = []
         self._pending_surrogate = ""  # first half of a surrogate pair that was split between events
+        self.has_answer = False  # whether any part of an answer was received, also without text
         self.finish_seen = False  # whether the stream may end without the ``[DONE]`` marker
         self.done = False  # whether the stream is complete; nothing is decoded afterwards
 
@@ -88,11 +90,6 @@ class EventStreamDecoder(ABC):
             self._pending_surrogate = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
             owner[key] = text.removesuffix(self._pending_surrogate)
         return event
-
-    @property
-    @abstractmethod
-    def has_answer(self) -> bool:
-        """Whether any part of an answer was received, which need not be text."""
 
     @abstractmethod
     def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -62,10 +62,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
         self._has_annotations = False  # whether annotations have events of their own
 
-    @property
-    def has_answer(self) -> bool:
-        return any(item.content or item.is_call or item.is_finished for item in self._items)
-
     def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
 
@@ -143,6 +139,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self, delta: JsonObject, item: _StreamedItem, part: tuple[Any, ...] = ()
     ) -> JsonObject:
         """Record the content of a delta, and separate the reasoning of items and parts."""
+        self.has_answer = True
         for name, value in delta.items():
             item.content.setdefault(name, []).append(value)
         self.record_text(delta.get("content"))
@@ -183,19 +180,19 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         item = self._get_item(event, item_type)
         if item_type != "function_call":
             return {}
-        item.call_id, item.is_call = payload.get("call_id"), True
+        item.call_id, item.is_call, self.has_answer = payload.get("call_id"), True, True
         function = {"name": payload.get("name"), "arguments": ""}
         return {"tool_calls": [{"index": item.index, "id": item.call_id, "function": function}]}
 
     def _emit_arguments(self, text: Any, item: _StreamedItem) -> JsonObject:
         if not text:
             return {}
-        item.has_arguments = True
+        item.has_arguments = self.has_answer = True
         return {"tool_calls": [{"index": item.index, "function": {"arguments": text}}]}
 
     def _finish_item(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
         """Convert what a finished item contains beyond the content already emitted."""
-        item.is_finished = True
+        item.is_finished = self.has_answer = True
         if item.is_call:
             return (
                 {} if item.has_arguments else self._emit_arguments(payload.get("arguments"), item)
