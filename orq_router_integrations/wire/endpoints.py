@@ -127,20 +127,13 @@ IMAGE_GENERATIONS = Endpoint(
         "metadata": _ALWAYS_TOP,
         "plugins": _TOP,
     },
-    max_response_bytes=256 * MB,
 )
 IMAGE_EDITS = Endpoint(
     "/images/edits",
     _COMMON_CONTROLS | {"cache": _NESTED_IN_LEGACY, "identity": _NESTED},
     multipart=True,
-    max_response_bytes=256 * MB,
 )
-IMAGE_VARIATIONS = Endpoint(
-    "/images/variations",
-    IMAGE_EDITS.control_locations,
-    multipart=True,
-    max_response_bytes=256 * MB,
-)
+IMAGE_VARIATIONS = Endpoint("/images/variations", IMAGE_EDITS.control_locations, multipart=True)
 SPEECH = Endpoint("/audio/speech", _COMMON_CONTROLS | {"identity": _NESTED, "thread": _NESTED})
 TRANSCRIPTIONS = Endpoint(
     "/audio/transcriptions", _COMMON_CONTROLS | {"identity": _NESTED}, multipart=True

@@ -124,16 +124,14 @@ def _parse_page(item: Any) -> Page:
     return Page(
         index,
         markdown,
-        tuple(map(_parse_image, filter(_has_id, as_dicts(fields.get("images"))))),
+        tuple(
+            _parse_image(item) for item in as_dicts(fields.get("images")) if as_str(item.get("id"))
+        ),
         as_int(dimensions.get("width")),
         as_int(dimensions.get("height")),
         as_int(dimensions.get("dpi")),
         _get_extra(fields),
     )
-
-
-def _has_id(image: Mapping[str, Any]) -> bool:
-    return bool(as_str(image.get("id")))
 
 
 def _parse_image(fields: dict[str, Any]) -> PageImage:
