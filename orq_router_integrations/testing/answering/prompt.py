@@ -112,10 +112,10 @@ def list_items(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}] if isinstance(content, str) else content
 
 
-def find_orphan_result(items: Iterable[Mapping[str, Any]]) -> int | None:
+def find_orphan_result(messages: Iterable[Message]) -> int | None:
     """Return the index of the first tool result without a tool call before it."""
     call_ids: set[str | None] = {None}
-    for index, message in enumerate(map(read_message, items)):
+    for index, message in enumerate(messages):
         call_ids.update(call.id for call in message.calls)
         if message.call_id not in call_ids:
             return index

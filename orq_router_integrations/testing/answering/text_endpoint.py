@@ -9,21 +9,17 @@ from typing import Any, TypeVar
 
 from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
-from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.usage import UsageCounter
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-)
+from orq_router_integrations.testing.chat.schema import TextRequest
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 
 EPOCH = 1_767_225_600
 """Creation time of the first response: the start of 2026, in seconds since 1970."""
 
 _WORD = re.compile(r"\S+\s*|\s+")
 
-R = TypeVar("R", bound=EndpointRequest)
+R = TypeVar("R", bound=TextRequest)
 
 
 class TextEndpoint(EndpointHandler[R]):
@@ -37,15 +33,13 @@ class TextEndpoint(EndpointHandler[R]):
     def respond(self, request: R, model: str) -> RouterResponse:
         """Return the scripted or the default answer, truncated to the request's limits."""
         body = request.build_provider_body(model)
-        prompt = Prompt(body)
+        prompt = request.prompt
         scripted = self._script.take_answer(body, model, prompt.last_user_text, prompt)
         answer = prompt.truncate(scripted or create_default_answer(prompt, model))
-        return self.build_response(request, model, prompt, answer)
+        return self.build_response(request, model, answer)
 
     @abstractmethod
-    def build_response(
-        self, request: R, model: str, prompt: Prompt, answer: Answer
-    ) -> RouterResponse:
+    def build_response(self, request: R, model: str, answer: Answer) -> RouterResponse:
         """Return the response with an answer."""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
-    Prompt,
     find_orphan_result,
     substitute_variables,
 )
@@ -44,18 +43,16 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
     ) -> ChatRequest:
         request = validate_body(ChatRequest, body, lenient=lenient)
-        fields = request.model_dump(exclude_unset=True, by_alias=True)
         if controls.variables:
-            fields["messages"] = substitute_variables(fields["messages"], controls.variables)
-            request = validate_body(ChatRequest, fields, lenient=lenient)
-        Prompt(fields).check_tool_choice()
-        _check_combinations(request, fields)
+            messages = substitute_variables(request.prompt.body["messages"], controls.variables)
+            body = {**request.prompt.body, "messages": messages}
+            request = validate_body(ChatRequest, body, lenient=lenient)
+        request.prompt.check_tool_choice()
+        _check_combinations(request)
         return request
 
-    def build_response(
-        self, request: ChatRequest, model: str, prompt: Prompt, answer: Answer
-    ) -> RouterResponse:
-        answer = _add_audio(answer, request)
+    def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
+        prompt, answer = request.prompt, _add_audio(answer, request)
         number, indexes = next(self._numbers), range(request.n or 1)
         usage = self._usage_counter.count(prompt, [answer] * len(indexes), model)
         message = _build_message(answer, number=number, turn=len(prompt.messages))
@@ -84,9 +81,9 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         return RouterResponse(chunks=(*chunks, *end))
 
 
-def _check_combinations(request: ChatRequest, fields: Mapping[str, Any]) -> None:
+def _check_combinations(request: ChatRequest) -> None:
     """Check rules that involve several fields."""
-    index = find_orphan_result(fields["messages"])
+    index = find_orphan_result(request.prompt.messages)
     if index is not None:
         param = f"messages[{index}].tool_call_id"
         reject_field(param, "does not match any tool call in an earlier assistant message")

@@ -4,6 +4,7 @@ It follows the documentation, independently of the limits in ``wire.chat_params`
 notice if the two differ.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -277,6 +278,10 @@ class TextRequest(EndpointRequest):
     def is_streamed(self) -> bool:
         return bool(self.stream)
 
+    @cached_property
+    def prompt(self) -> Prompt:
+        return Prompt(self.model_dump(exclude_unset=True, by_alias=True))
+
 
 class ChatRequest(TextRequest):
     """The body of a request, with every documented field and limit."""
@@ -303,7 +308,7 @@ class ChatRequest(TextRequest):
 
     @property
     def guarded_text(self) -> str:
-        return Prompt(self.model_dump(exclude_unset=True)).last_user_text
+        return self.prompt.last_user_text
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)

@@ -17,10 +17,10 @@ from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
-    Prompt,
     estimate_tokens,
     find_orphan_result,
     list_items,
+    read_message,
     substitute_variables,
 )
 from orq_router_integrations.testing.answering.script import AnswerScript
@@ -76,8 +76,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         if request.model.startswith("agent/") and controls.load_balancer is None:
             message = f"the offline router has no agents, got {request.model!r}. Send a model id"
             raise HTTPError(404, message, param="model")
-        fields = request.model_dump(exclude_unset=True, by_alias=True)
-        Prompt(fields).check_tool_choice()
+        request.prompt.check_tool_choice()
+        fields = dict(request.prompt.body)
         if request.instructions is not None and controls.variables:
             variables = {
                 name: value
@@ -91,8 +91,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         return ResponsesRequest.model_validate({**fields, "metadata": controls.metadata or {}})
 
     def build_response(
-        self, request: ResponsesRequest, model: str, prompt: Prompt, answer: Answer
+        self, request: ResponsesRequest, model: str, answer: Answer
     ) -> RouterResponse:
+        prompt = request.prompt
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
         number = next(self._numbers)
         output = list(build_output(answer, request, number=number, turn=len(prompt.messages)))
@@ -173,7 +174,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             else item
             for index, item in enumerate(list_items(fields))
         ]
-        orphan = find_orphan_result([*earlier, *items])
+        orphan = find_orphan_result(map(read_message, [*earlier, *items]))
         if orphan is not None:
             param = f"input[{orphan - len(earlier)}].call_id"
             reject_field(param, "does not match any call in an earlier item")
