@@ -71,11 +71,8 @@ class ImageSink:
             self._header += data[: HEADER_BYTES - len(self._header)]
         self._digest.update(data)
         self._size += len(data)
-        if self._directory is None:
+        with map_write_errors(self._directory):
             self._file.write(data)
-        else:
-            with map_write_errors(self._directory):
-                self._file.write(data)
 
     def validate(self) -> None:
         """Raise ``MalformedResponseError`` if the bytes are not an image."""
