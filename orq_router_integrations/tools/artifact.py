@@ -3,6 +3,7 @@
 import base64
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -71,7 +72,7 @@ class Artifact(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class MediaData(BaseModel):
+class MediaData(BaseModel, ABC):
     """An image or a recording, held in memory or in a file."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -93,6 +94,11 @@ class MediaData(BaseModel):
     )
     path: str | None = None
 
+    @property
+    @abstractmethod
+    def filename(self) -> str:
+        """Default file name, with the suffix of the format."""
+
     def read(self) -> bytes:
         """Return the bytes, from memory or from the file.
 
@@ -109,7 +115,8 @@ class MediaData(BaseModel):
         different format.
 
         Args:
-            path: Path of the new file.
+            path: Path of the new file, or an existing directory, in which the file gets its default
+                name.
             overwrite: Whether an existing file may be replaced.
 
         Returns:
@@ -120,6 +127,8 @@ class MediaData(BaseModel):
             SavingError: The file could not be written completely.
         """
         target = parse_path(path)
+        if os.path.isdir(target):
+            target /= self.filename
         warn_if_wrong_suffix(target, getattr(self, self.format_field), self.known_suffixes)
         with self._open() as source, open_atomic(target, overwrite=overwrite) as file:
             shutil.copyfileobj(source, file)

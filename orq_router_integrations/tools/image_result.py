@@ -78,22 +78,6 @@ class GeneratedImage(MediaData):
         """Default file name: the id and the suffix of the image type."""
         return build_image_filename(self.id, self.mime_type)
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-        """Write the image to a file, which appears only once it is complete.
-
-        The data is not converted. A warning is issued if the suffix of ``path`` belongs to a
-        different format.
-
-        Args:
-            path: Path of the new file, or an existing directory, in which the file is named after
-                the id of the image.
-            overwrite: Whether an existing file may be replaced.
-        """
-        target = parse_path(path)
-        if os.path.isdir(target):
-            target /= self.filename
-        return super().save(target, overwrite=overwrite)
-
     def _describe(self, url: str | None) -> str:
         image_type = (self.mime_type or "").removeprefix("image/").upper()
         pixels = f"{self.width}x{self.height}" if self.width and self.height else ""

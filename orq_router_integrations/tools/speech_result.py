@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from langchain_core.documents.base import Blob
@@ -88,13 +89,19 @@ class Speech(Artifact, MediaData):
         location = f"saved as {self.path}" if self.path else "attached"
         return f"The text was spoken: {duration}{audio}, {location}."
 
+    @property
+    def filename(self) -> str:
+        """Default file name: a digest of the audio and the suffix of the format."""
+        suffix = AUDIO_SUFFIXES.get(self.format or "", ("",))[0]
+        return Path(f"speech-{self.sha256[:12]}{suffix}").name
+
     def blob(self) -> Blob:
         """Convert the speech to a LangChain ``Blob`` for loaders and parsers. PCM becomes WAV.
 
         Raises:
             RouterInputError: The audio is not available, or its file cannot be read.
         """
-        blob_id = f"speech-{self.sha256[:12]}"
+        blob_id = Path(self.filename).stem
         if self.data is None and self.path and self.format != "pcm":
             return Blob(id=blob_id, path=self.path, mimetype=self.mime_type)
         data, mime_type = self._read_playable()

@@ -43,6 +43,9 @@ def test_message_without_speech_raises(artifact):
 
 def test_save(speech, tmp_path):
     assert speech.save(tmp_path / "a.wav") == tmp_path / "a.wav"
+    assert speech.save(tmp_path) == tmp_path / f"speech-{speech.sha256[:12]}.wav"
+    untrusted = speech.model_copy(update={"sha256": "../../../up"})
+    assert untrusted.save(tmp_path).parent == tmp_path
     assert (tmp_path / "a.wav").read_bytes() == speech.data
     with pytest.raises(RouterInputError, match="Pass overwrite=True"):
         speech.save(tmp_path / "a.wav", overwrite=False)
