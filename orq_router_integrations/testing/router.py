@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 from weakref import WeakSet
 
 import httpx
@@ -285,8 +285,7 @@ class OfflineRouter:
         return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
 
     def _list_catalog(self, request: httpx.Request) -> RouterResponse:
-        query = parse_qs(request.url.query.decode(), keep_blank_values=True)
-        return RouterResponse(list_catalog(self._models.listed, query))
+        return RouterResponse(list_catalog(self._models.listed, request.url.params))
 
     def _search(self, request: httpx.Request, id_: str) -> RouterResponse:
         body = http_adapter.parse_request_body(request)

@@ -7,6 +7,8 @@ every token costs the same.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import httpx
+
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.wire.model_kinds import ModelKind, get_model_kind
 
@@ -36,13 +38,13 @@ _FILTERS = {
 """Path to the field of an entry that a query parameter filters."""
 
 
-def list_catalog(models: Iterable[str], query: Mapping[str, list[str]]) -> dict[str, Any]:
+def list_catalog(models: Iterable[str], query: httpx.QueryParams) -> dict[str, Any]:
     """Return the body of a response. A query parameter may have several values.
 
     Raises:
         HTTPError: 400, a parameter is unknown or invalid.
     """
-    filters = {name: values for name, values in query.items() if values}
+    filters = {name: query.get_list(name) for name in query}
     limit = filters.pop("limit", [str(MAX_LIMIT)])[-1]
     if not limit.isdecimal() or not 0 < int(limit) <= MAX_LIMIT:
         reject_field("limit", f"must be from 1 to {MAX_LIMIT}")

@@ -29,7 +29,7 @@ _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 
 class _DocumentUrl(RequestModel):
     type: Literal["document_url"]
-    document_url: str
+    url: str = Field(alias="document_url")
     document_name: str | None = None
 
 
@@ -40,7 +40,7 @@ class _Image(RequestModel):
 
 class _ImageUrl(RequestModel):
     type: Literal["image_url"]
-    image_url: str | _Image
+    url: str | _Image = Field(alias="image_url")
 
 
 class _Settings(RequestModel):
@@ -54,13 +54,6 @@ class OCRRequest(EndpointRequest):
     pages: list[int] | None = None
     ocr_settings: _Settings = _Settings()
 
-    @property
-    def url(self) -> str:
-        if isinstance(self.document, _DocumentUrl):
-            return self.document.document_url
-        image = self.document.image_url
-        return image if isinstance(image, str) else image.url
-
 
 class OCREndpoint(EndpointHandler[OCRRequest]):
     endpoint = Endpoint("/ocr", {}, dialects=frozenset({Dialect.V2_ROUTER}))
@@ -69,7 +62,8 @@ class OCREndpoint(EndpointHandler[OCRRequest]):
     def respond(self, request: OCRRequest, model: str) -> RouterResponse:
         if get_model_kind(model) not in {"ocr", None}:
             reject_field("model", f"{model} does not support OCR")
-        pages = _read_pages(request.url)
+        url = request.document.url
+        pages = _read_pages(url if isinstance(url, str) else url.url)
         indices = range(len(pages)) if request.pages is None else request.pages
         if missing := [index for index in indices if not 0 <= index < len(pages)]:
             reject_field("pages", f"page {missing[0]} does not exist: there are {len(pages)}")
