@@ -176,24 +176,18 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         if not self._lenient:
             _check_support(request, family, model)
         spec = request.create_spec()
-        images = [
-            draw_image(replace(spec, number=number)) for number in range(1, (request.n or 1) + 1)
-        ]
-        body = {
-            "created": 0,
-            "data": [self._build_item(image, request, family) for image in images],
-            **(
-                _build_gpt_image_fields(request, spec, len(images)) if family == "gpt-image" else {}
-            ),
-        }
+        numbers = range(1, (request.n or 1) + 1)
+        images = [draw_image(replace(spec, number=number)) for number in numbers]
+        items = [self._build_item(image, request, family) for image in images]
+        body: dict[str, Any] = {"created": 0, "data": items}
+        if family == "gpt-image":
+            body |= _build_gpt_image_fields(request, spec, len(images))
         headers = {"content-type": "application/json"}
         return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
 
     def _build_item(self, image: bytes, request: AnyRequest, family: str) -> dict[str, str]:
-        is_linked = request.response_format == "url" or (
-            request.response_format is None and (isinstance(request, Variation) or family != "")
-        )
-        if is_linked and family != "gpt-image":
+        default = "url" if isinstance(request, Variation) or family else "b64_json"
+        if (request.response_format or default) == "url" and family != "gpt-image":
             suffix = get_suffixes(detect_mime_type(image[:16]) or "image/png")[0]
             path = f"/{hashlib.sha256(image).hexdigest()[:32]}{suffix}"
             self._hosted_images.put(path, image, seconds=URL_LIFETIME_SECONDS)
