@@ -7,6 +7,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 from weakref import finalize
 
@@ -146,12 +148,7 @@ def _create_table_name(pace: Pace) -> str:
 
 
 def _connect_redis(pace: Pace, url: str) -> _Connection:
-    try:
-        import redis  # noqa: PLC0415
-    except ImportError:
-        raise RouterInputError(
-            "shared: The package redis is not installed. Run: pip install redis"
-        ) from None
+    redis = _import("redis", "redis")
     from pyrate_limiter import RedisBucket  # noqa: PLC0415
 
     client = redis.Redis.from_url(
@@ -162,35 +159,29 @@ def _connect_redis(pace: Pace, url: str) -> _Connection:
 
 
 def _connect_postgres(pace: Pace, url: str) -> _Connection:
-    try:
-        import psycopg  # noqa: PLC0415
-    except ImportError:
-        raise RouterInputError(
-            "shared: psycopg is not installed. Run: pip install 'psycopg[binary]'"
-        ) from None
+    psycopg = _import("psycopg", "'psycopg[binary]'")
     from pyrate_limiter import PostgresBucket  # noqa: PLC0415
 
-    connection = psycopg.connect(
-        url,
-        connect_timeout=round(TIMEOUT_SECONDS),
-        options=f"-c statement_timeout={TIMEOUT_SECONDS * 1000:.0f}",
-    )
-    pool = _PostgresPool(connection)
-    return _Connection(
-        PostgresBucket(pool, _create_table_name(pace), _create_rates(pace)), connection.close
-    )
-
-
-class _PostgresPool:
-    """The part of psycopg's pool that the bucket uses, without the threads of a pool."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    timeout = f"-c statement_timeout={TIMEOUT_SECONDS * 1000:.0f}"
+    connection = psycopg.connect(url, connect_timeout=round(TIMEOUT_SECONDS), options=timeout)
 
     @contextmanager
-    def connection(self) -> Iterator[Any]:
-        with self._connection.transaction():
-            yield self._connection
+    def begin() -> Iterator[Any]:
+        with connection.transaction():
+            yield connection
+
+    pool = SimpleNamespace(connection=begin)  # psycopg's own pool would start threads
+    bucket = PostgresBucket(pool, _create_table_name(pace), _create_rates(pace))
+    return _Connection(bucket, connection.close)
+
+
+def _import(package: str, requirement: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError:
+        raise RouterInputError(
+            f"shared: {package} is not installed. Run: pip install {requirement}"
+        ) from None
 
 
 _CONNECT = {

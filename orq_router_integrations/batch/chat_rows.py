@@ -9,7 +9,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from orq_router_integrations._integration import RouterIntegration
-from orq_router_integrations.batch.rows import Row, Rows
+from orq_router_integrations.batch.rows import Row, Rows, check_type
 from orq_router_integrations.batch.store import ResultStore
 from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.errors import RouterInputError
@@ -56,8 +56,7 @@ class ChatRows(Rows):
             metadata_prefix=metadata_prefix,
             max_concurrency=max_concurrency,
         )
-        if not isinstance(model, Runnable):
-            raise RouterInputError(f"model: Expected a chat model, got {type(model).__name__}.")
+        check_type("model", model, Runnable)
         self.model = model
         if store is not None:
             self._describe_settings()  # raises if that is impossible

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from langchain_core.load import dumps
-
 from orq_router_integrations._concurrency import Steps
-from orq_router_integrations.batch.rows import Item, Row, Rows, get_pool, load_row
+from orq_router_integrations.batch.rows import Row, Rows, check_type, get_pool, load_row
 from orq_router_integrations.batch.store import ResultStore, iter_pauses
 from orq_router_integrations.embeddings import EmbeddingsResult, OrqEmbeddings
 from orq_router_integrations.errors import RouterInputError
@@ -50,11 +48,8 @@ class EmbeddingRows(Rows):
             store=store,
             metadata_prefix=metadata_prefix,
         )
-        if not isinstance(embeddings, OrqEmbeddings):
-            raise RouterInputError(
-                f"embeddings: Expected OrqEmbeddings, got {type(embeddings).__name__}."
-            )
-        self.embeddings = embeddings
+        check_type("embeddings", embeddings, OrqEmbeddings)
+        self.embeddings = self._subject = embeddings
 
     def _run_batch(self, inputs: Sequence[Any]) -> list[Row]:
         return self._run(self._process_batch(inputs))
@@ -64,7 +59,12 @@ class EmbeddingRows(Rows):
 
     def _process_batch(self, inputs: Sequence[Any]) -> Steps[list[Row]]:
         """Process a batch. Yields the texts to embed, which share requests."""
-        items = [self._prepare_item(value) for value in inputs]
+        items: list[str | Row] = []
+        for value in inputs:
+            try:
+                items.append(self._prepare(value))
+            except RouterInputError as error:
+                items.append(self._create_error_row(error))
         texts = dict.fromkeys(item for item in items if isinstance(item, str))
         keys = {text: self._compute_key(text) if self.store else "" for text in texts}
         rows: dict[str, Row] = {}
@@ -77,14 +77,6 @@ class EmbeddingRows(Rows):
             elif not stored:  # other workers are computing the rest; no claim is held meanwhile
                 yield next(pauses)
         return [rows[item] if isinstance(item, str) else item for item in items]
-
-    def _prepare_item(self, value: Any) -> str | Row:
-        """Return the text to embed, or an error row."""
-        try:
-            text: str = self._prepare(value)
-        except RouterInputError as error:
-            return self._create_error_row(error, None)
-        return text
 
     def _claim(self, keys: Mapping[str, str]) -> tuple[dict[str, Row], dict[str, str]]:
         """Return the stored rows by text, and the keys of the texts to embed."""
@@ -99,7 +91,7 @@ class EmbeddingRows(Rows):
     def _embed(self, keys: Mapping[str, str]) -> Steps[dict[str, Row]]:
         try:
             self._raise_fatal_error()
-            result = yield Item(list(keys), "".join(keys.values()) or None)
+            result = yield list(keys), "".join(keys.values()) or None
             metadata = {
                 "answering_model": next(iter(result.answering_models), None),
                 "attempts": result.attempts,
@@ -118,8 +110,3 @@ class EmbeddingRows(Rows):
 
     async def _acall(self, value: list[str]) -> EmbeddingsResult:
         return await self.embeddings.aembed(value)
-
-    def _describe_settings(self) -> str:
-        return (
-            dumps(self.embeddings, sort_keys=True) + self.embeddings.resolved_client.fingerprint()
-        )

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.documents.base import Blob
-from langchain_core.load import dumps
 
-from orq_router_integrations.batch.rows import Row, Rows
+from orq_router_integrations.batch.rows import Row, Rows, check_type
 from orq_router_integrations.batch.store import ResultStore
 from orq_router_integrations.document_loaders.audio import OrqAudioParser
 from orq_router_integrations.errors import RouterInputError
@@ -50,11 +49,8 @@ class TranscriptRows(Rows):
             metadata_prefix=metadata_prefix,
             max_concurrency=max_concurrency,
         )
-        if not isinstance(parser, OrqAudioParser):
-            raise RouterInputError(
-                f"parser: Expected an OrqAudioParser, got {type(parser).__name__}."
-            )
-        self.parser = parser
+        check_type("parser", parser, OrqAudioParser)
+        self.parser = self._subject = parser
 
     def _prepare(self, value: Any) -> Any:
         return value if isinstance(value, bytes) and value else super()._prepare(value)
@@ -76,9 +72,6 @@ class TranscriptRows(Rows):
         if isinstance(value, str):
             return super()._compute_key(Path(value).read_bytes())
         return super()._compute_key(value)
-
-    def _describe_settings(self) -> str:
-        return dumps(self.parser, sort_keys=True) + self.parser.resolved_client.fingerprint()
 
 
 def _create_blob(value: bytes | str) -> Blob:
@@ -119,14 +112,13 @@ class ImageRows(Rows):
             metadata_prefix=metadata_prefix,
             max_concurrency=max_concurrency,
         )
-        if not isinstance(tool, OrqImageTool):
-            raise RouterInputError(f"tool: Expected an OrqImageTool, got {type(tool).__name__}.")
+        check_type("tool", tool, OrqImageTool)
         if store is not None and tool.directory is not None:
             raise RouterInputError(
                 "store: Cannot be combined with directory= of the tool, because other nodes may "
                 "not have its files. Leave out directory=, so that the store contains the images."
             )
-        self.tool = tool
+        self.tool = self._subject = tool
 
     def _call(self, value: str) -> Row:
         return self._create_row(self.tool.generate(value))
@@ -142,6 +134,3 @@ class ImageRows(Rows):
             "attempts": result.attempts,
             "trace_id": result.trace_id,
         }
-
-    def _describe_settings(self) -> str:
-        return dumps(self.tool, sort_keys=True) + self.tool.resolved_client.fingerprint()

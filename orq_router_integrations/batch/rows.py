@@ -15,9 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
+
+from langchain_core.load import dumps
 
 from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
 from orq_router_integrations.batch.store import ResultStore
@@ -38,20 +40,12 @@ METADATA_COLUMNS = (
 """Columns that are added in addition to the output. They are ``None`` if they do not apply."""
 
 
-class Item(NamedTuple):
-    """What to compute: a prepared input, and the key of the result if there is a store."""
-
-    value: Any
-    key: str | None
-
-
 class Rows(ABC):
     """Base of functions that add the results of calls as columns.
 
     A batch is a dict of columns (lists or arrays), a pandas ``DataFrame`` or an Arrow ``Table``,
     and the result has the same type, order and number of rows. ``rows(batch)`` runs in threads and
-    ``await rows.acall(batch)`` in the event loop. ``rows.as_async()`` is for engines that await
-    functions.
+    ``await rows.acall(batch)`` in the event loop. Engines that await functions need ``AsyncRows``.
 
     The columns ``error_type``, ``error``, ``status`` and ``retryable`` describe a failed item.
     After an error that would affect every row, such as an invalid key or an exhausted quota, this
@@ -74,8 +68,8 @@ class Rows(ABC):
             raise RouterInputError(
                 f"max_concurrency: Expected a positive int, got {max_concurrency!r:.40}."
             )
-        if store is not None and not isinstance(store, ResultStore):
-            raise RouterInputError(f"store: Expected a ResultStore, got {type(store).__name__}.")
+        if store is not None:
+            check_type("store", store, ResultStore)
         self._metadata_columns = {name: f"{metadata_prefix}{name}" for name in METADATA_COLUMNS}
         if output_column in {input_column, *self._metadata_columns.values()}:
             raise RouterInputError(
@@ -87,6 +81,7 @@ class Rows(ABC):
         self.store = store
         self.max_concurrency = max_concurrency
         self.id = uuid4().hex
+        self._subject: Any = None
         self._settings: str | None = None
         self._fatal_error: Exception | None = None
 
@@ -101,10 +96,6 @@ class Rows(ABC):
         columns = read_columns(batch)
         rows = await self._arun_batch(self._get_inputs(columns))
         return self._add_columns(batch, columns, rows)
-
-    def as_async(self) -> "AsyncRows":
-        """Return a function that processes batches asynchronously."""
-        return AsyncRows(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_fatal_error": None, "_settings": None}  # another account, perhaps
@@ -145,23 +136,23 @@ class Rows(ABC):
         return await asyncio.gather(*map(run, inputs))
 
     def _run(self, steps: Steps[T]) -> T:
-        def call(item: Item) -> Any:
-            with _derive_idempotency_key(item.key):
-                return self._call(item.value)
+        def call(item: tuple[Any, str | None]) -> Any:
+            with _derive_idempotency_key(item[1]):
+                return self._call(item[0])
 
         return perform_steps(steps, call)
 
     async def _arun(self, steps: Steps[T]) -> T:
-        async def call(item: Item) -> Any:
-            with _derive_idempotency_key(item.key):
-                return await self._acall(item.value)
+        async def call(item: tuple[Any, str | None]) -> Any:
+            with _derive_idempotency_key(item[1]):
+                return await self._acall(item[0])
 
         return await aperform_steps(steps, call)
 
     # Rows
 
     def _process(self, value: Any) -> Steps[Row]:
-        """Process one input. Yields the item to compute if the store lacks it."""
+        """Process one input. Yields it with its key if the store lacks its result."""
         claimed_key = None
         try:
             value = self._prepare(value)
@@ -172,7 +163,7 @@ class Rows(ABC):
                     return stored
                 claimed_key = key
             self._raise_fatal_error()
-            row = yield Item(value, claimed_key)
+            row = yield value, claimed_key
         except Exception as error:  # noqa: BLE001 - a failed item is a row
             return self._create_error_row(error, claimed_key)
         except BaseException:  # such as the end of a cancelled generator
@@ -198,9 +189,10 @@ class Rows(ABC):
     async def _acall(self, value: Any) -> Any:
         """Send the calls of one item; see ``_call``."""
 
-    @abstractmethod
     def _describe_settings(self) -> str:
         """Return everything that affects an answer, except for the input."""
+        account = self._subject.resolved_client.fingerprint()
+        return f"{dumps(self._subject, sort_keys=True)}{account}"
 
     def _compute_key(self, value: Any) -> str:
         """Hash an input and the settings, account included."""
@@ -242,6 +234,13 @@ class Rows(ABC):
         return {**row, "from_store": False}
 
 
+def check_type(name: str, value: Any, expected: Any) -> None:
+    """Check the type of an argument."""
+    if not isinstance(value, expected):
+        type_name = getattr(expected, "__name__", expected)
+        raise RouterInputError(f"{name}: Expected {type_name}, got {type(value).__name__}.")
+
+
 class AsyncRows:
     """An async function from batches to batches, which shares the limit of its ``Rows``.
 
@@ -249,8 +248,8 @@ class AsyncRows:
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> from orq_router_integrations.batch import ChatRows
-    >>> rows = ChatRows(ChatOrq("openai/gpt-4o", client=OfflineRouter().client())).as_async()
-    >>> len(asyncio.run(rows({"prompt": ["Hi"]}))["answer"])
+    >>> rows = ChatRows(ChatOrq("openai/gpt-4o", client=OfflineRouter().client()))
+    >>> len(asyncio.run(AsyncRows(rows)({"prompt": ["Hi"]}))["answer"])
     1
     """
 

@@ -1,10 +1,9 @@
 """``ResultStore``: results of paid calls in a directory or an object store."""
 
-import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -79,7 +78,8 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         return f"{type(self).__name__}({self.url!r})"
 
     def __reduce__(self) -> Any:
-        return _restore, (self.url, self.claim_seconds, self._storage_options)
+        arguments = {"claim_seconds": self.claim_seconds, **self._storage_options}
+        return partial(ResultStore, self.url, **arguments), ()
 
     # LangChain's store
 
@@ -108,11 +108,6 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
             key = unquote(path.rpartition("/")[2])
             if ".claim." not in key and key.startswith(prefix or ""):
                 yield key
-
-    async def ayield_keys(self, *, prefix: str | None = None) -> AsyncIterator[str]:
-        """Yield the keys that start with a prefix; see ``yield_keys``."""
-        for key in await asyncio.to_thread(list, self.yield_keys(prefix=prefix)):
-            yield key
 
     # LangChain's cache
 
@@ -237,10 +232,6 @@ def _open_file_system(url: str, options: dict[str, Any]) -> tuple[Any, str]:
     except ValueError as error:
         raise RouterInputError(f"url: {url!r} is not supported: {error}") from None
     return files, root
-
-
-def _restore(url: str, claim_seconds: float, options: dict[str, Any]) -> ResultStore:
-    return ResultStore(url, claim_seconds=claim_seconds, **options)
 
 
 def iter_pauses() -> Iterator[float]:

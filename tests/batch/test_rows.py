@@ -22,6 +22,7 @@ from orq_router_integrations import (
     OrqImageTool,
 )
 from orq_router_integrations.batch import (
+    AsyncRows,
     ChatRows,
     EmbeddingRows,
     ImageRows,
@@ -56,7 +57,7 @@ class TestColumns:
 
     async def test_async_equals_sync(self) -> None:
         rows = create_rows(OfflineRouter(answers={"Hi": "Hello!"}))
-        table = await rows.as_async()({"prompt": ["Hi", ""]})
+        table = await AsyncRows(rows)({"prompt": ["Hi", ""]})
         assert table["answer"] == rows({"prompt": ["Hi", ""]})["answer"] == ["Hello!", None]
 
     def test_empty_batch(self) -> None:
@@ -180,7 +181,7 @@ class TestStore:
 
     async def test_duplicates_are_paid_once_in_the_event_loop(self, tmp_path: Path) -> None:
         router = OfflineRouter(latency=0.05)
-        rows = create_rows(router, store=ResultStore(tmp_path)).as_async()
+        rows = AsyncRows(create_rows(router, store=ResultStore(tmp_path)))
         await asyncio.gather(*(rows({"prompt": ["a", "b"]}) for _ in range(4)))
         assert len(router.log) == 2
 
@@ -374,9 +375,9 @@ class TestEmbeddings:
 @pytest.mark.parametrize(
     ("create", "problem"),
     [
-        (lambda: ChatRows("openai/gpt-4o"), "model: Expected a chat model"),  # type: ignore[arg-type]
+        (lambda: ChatRows("openai/gpt-4o"), "model: Expected Runnable"),  # type: ignore[arg-type]
         (lambda: create_rows(OfflineRouter(), max_concurrency=0), "max_concurrency"),
-        (lambda: create_rows(OfflineRouter(), store="x"), "store: Expected a ResultStore"),
+        (lambda: create_rows(OfflineRouter(), store="x"), "store: Expected ResultStore"),
         (lambda: TranscriptRows(io.BytesIO()), "parser: Expected"),  # type: ignore[arg-type]
         (lambda: ImageRows(None), "tool: Expected"),  # type: ignore[arg-type]
         (lambda: EmbeddingRows(None), "embeddings: Expected"),  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from orq_router_integrations.batch.rows import Rows
 
 RECORDINGS, PROMPTS, STORED = 240, 480, 400
 LATENCY_SECONDS = 0.15
-ACTORS, CALLS_PER_ACTOR, BLOCKS = 2, 4, 15
+ACTORS, CALLS_PER_ACTOR, BLOCKS = 2, 4, 4
 ANSWER = {
     "id": "1",
     "object": "chat.completion",
