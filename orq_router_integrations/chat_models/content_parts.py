@@ -19,6 +19,9 @@ Part = dict[str, Any]
 _SOURCE_KEYS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
 """The key with the source of an older block, by ``source_type``."""
 
+_SOURCE_FIELDS = ("source", "image_url", "input_audio", "file")  # of Anthropic, then of OpenAI
+DATA_FIELDS = ("base64", "data", "file_data")
+
 _LOCAL_FILE_HINT = "Use content_block(path) for a local file."
 _DATA_HINT = "Set 'base64', or create the block with content_block(path)."
 
@@ -38,11 +41,13 @@ class MediaSource:
     @classmethod
     def from_block(cls, block: Mapping[str, Any]) -> "MediaSource":
         """Read the source of a block in any of the supported formats."""
-        source = _get_dict(block, "source") or block
-        attributes = {**_get_dict(block, "extras"), **block}
+        source = _get_source(block)
+        attributes = {**_get_dict(block, "extras"), **block, **source}
         attributes = {**_get_dict(attributes, "metadata"), **attributes}
-        url, data = _get_str(source, "url"), source.get("base64", source.get("data"))
+        url, data = _get_str(source, "url", "uri", "file_url"), _get_data(source)
         mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
+        if audio_format := source.get("format"):  # in OpenAI's ``input_audio``
+            mime_type = mime_type or f"audio/{audio_format}"
         text = _get_str(source, "text")
         if "text" in (source.get("type"), source.get("source_type")):
             # Anthropic puts the text in "data", LangChain's older blocks in "url".
@@ -51,17 +56,15 @@ class MediaSource:
         if mime.is_data_url(data):
             declared, data = mime.parse_data_url(data)
             mime_type = mime_type or declared
+        elif data and "file_data" in source and ("." in data or ":" in data):
+            url, data = url or data, None  # base64 contains neither dots nor colons
         is_by_id = source.get("source_type") == "id"
-        file_id = _get_str(source, "file_id", *(["id"] if is_by_id else []))
+        file_id = _get_str(source, "file_id", *(["id"] if is_by_id else [])) or None
         sources = {"url": url, "base64": data, "file_id": file_id}
         present = [name for name, value in sources.items() if value is not None]
         if len(present) > 1:
             names = " and ".join(map(repr, present))
             raise ValueError(f"Expected exactly one source, got {names}. Keep one of them.")
-        if data is not None and not isinstance(data, str):
-            raise _create_type_error(
-                "base64" if "base64" in source else "data", "base64 text", data
-            )
         return cls(
             url=url,
             data=data,
@@ -74,8 +77,30 @@ class MediaSource:
 
     def require_data(self) -> str:
         if self.data is None:
-            raise ValueError(f"The block has no data. {_DATA_HINT}")
+            raise ValueError(
+                "The block has no data and no URL. Add one of them, or create the block with "
+                "content_block(path)."
+            )
         return self.data
+
+
+def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of the source, which are in the block or in a dict that it contains."""
+    name = next((name for name in _SOURCE_FIELDS if block.get(name) is not None), "")
+    source = block.get(name, block)
+    if name == "image_url" and isinstance(source, str):
+        return {"url": source}
+    if not isinstance(source, Mapping):
+        raise _create_type_error(name, "a dict", source)
+    return source
+
+
+def _get_data(source: Mapping[str, Any]) -> str | None:
+    name = next((name for name in DATA_FIELDS if source.get(name) is not None), "")
+    data = source.get(name)
+    if data is not None and not isinstance(data, str):
+        raise _create_type_error(name, "base64 text", data)
+    return data
 
 
 def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -193,45 +218,6 @@ def _read_text(block: Mapping[str, Any]) -> MediaSource:
     return MediaSource(text=text)
 
 
-def _read_image_url(block: Mapping[str, Any]) -> MediaSource:
-    """Read OpenAI's ``image_url``, or ``input_image`` of the Responses API."""
-    image_url = block.get("image_url")
-    if image_url is None and block.get("file_id"):
-        image_url = {"file_id": block["file_id"]}
-    if isinstance(image_url, str):
-        image_url = {"url": image_url}
-    if not isinstance(image_url, Mapping):
-        raise _create_type_error("image_url", "a dict with 'url'", image_url)
-    if not (isinstance(image_url.get("url"), str) or image_url.get("file_id")):
-        raise _create_type_error("image_url.url", "a URL", image_url.get("url"))
-    return MediaSource.from_block({"detail": block.get("detail"), **image_url})
-
-
-def _read_input_audio(block: Mapping[str, Any]) -> MediaSource:
-    audio = block.get("input_audio")
-    if not isinstance(audio, Mapping):
-        raise _create_type_error("input_audio", "a dict with 'data' and 'format'", audio)
-    mime_type = f"audio/{audio['format']}" if audio.get("format") else None
-    return MediaSource.from_block({"data": audio.get("data"), "mime_type": mime_type})
-
-
-def read_file(block: Mapping[str, Any]) -> MediaSource:
-    """Read a file block, OpenAI's file part, or ``input_file`` of the Responses API."""
-    file = block.get("file", block if block.get("type") == "input_file" else None)
-    if not isinstance(file, Mapping):
-        return MediaSource.from_block(block)
-    data = file.get("file_data")  # a data URL or base64, which contains neither dots nor colons
-    is_base64 = not (isinstance(data, str) and ("." in data or ":" in data))
-    fields = {
-        "base64": (data or None) if is_base64 else None,
-        "url": (None if is_base64 else data) or file.get("uri") or file.get("file_url"),
-        "file_id": file.get("file_id") or None,
-        "mime_type": file.get("mimeType") or file.get("mime_type"),
-        "filename": file.get("filename"),
-    }
-    return MediaSource.from_block(fields)
-
-
 def _read_document(block: Mapping[str, Any]) -> MediaSource:
     """Read Anthropic's document; if it consists of content blocks, use their text."""
     source = block.get("source")
@@ -243,7 +229,7 @@ def _read_document(block: Mapping[str, Any]) -> MediaSource:
                 f"A document cannot contain {describe_parts(media)}. Send it as a block of its own."
             )
         return MediaSource(text="\n".join(part["text"] for part in parts))
-    return MediaSource.from_block({"mime_type": mime.PDF_TYPE, **block})
+    return MediaSource.from_block(block)
 
 
 def _reject_video(_: Mapping[str, Any]) -> MediaSource:
@@ -256,12 +242,12 @@ _READERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], MediaSource]]] = {
     "output_text": ("text", _read_text),
     "text-plain": ("text", MediaSource.from_block),
     "image": ("image", MediaSource.from_block),
-    "image_url": ("image", _read_image_url),
-    "input_image": ("image", _read_image_url),
+    "image_url": ("image", MediaSource.from_block),
+    "input_image": ("image", MediaSource.from_block),
     "audio": ("audio", MediaSource.from_block),
-    "input_audio": ("audio", _read_input_audio),
-    "file": ("file", read_file),
-    "input_file": ("file", read_file),
+    "input_audio": ("audio", MediaSource.from_block),
+    "file": ("file", MediaSource.from_block),
+    "input_file": ("file", MediaSource.from_block),
     "document": ("file", _read_document),
     "video": ("file", _reject_video),
 }

@@ -17,6 +17,7 @@ from langchain_core.messages import (
 from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES, ToolMedia
 from orq_router_integrations.chat_models.content_parts import (
+    DATA_FIELDS,
     MEDIA_TYPES,
     MediaSource,
     Part,
@@ -27,7 +28,6 @@ from orq_router_integrations.chat_models.content_parts import (
     create_json_block,
     describe_parts,
     join_text_parts,
-    read_file,
 )
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.media import mime
@@ -39,7 +39,6 @@ _ROLES: dict[str, type[BaseMessage]] = {
     "developer": SystemMessage,
     "assistant": AIMessage,
 }
-_DATA_KEYS = {"base64", "data", "file_data"}  # keys with the content of media
 
 
 def convert_messages(
@@ -224,7 +223,7 @@ def _has_media_data(block: Any) -> bool:
     for value in block.values():
         fields += value.items() if isinstance(value, Mapping) else ()
     return any(
-        (value and name in _DATA_KEYS)
+        (value and name in DATA_FIELDS)
         or isinstance(value, (bytes, bytearray))
         or mime.is_data_url(value)
         for name, value in fields
@@ -266,5 +265,5 @@ def _normalize_block(block: Any) -> Any:
         case {"type": "input_audio", "input_audio": {"data": data}} if not data:
             raise ValueError("'input_audio.data' is empty. Set it to base64 text.")
         case {"type": "file", "file": {}}:
-            read_file(block)
+            MediaSource.from_block(block)
     return block

@@ -61,7 +61,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "image ftp:": (image_url("ftp://example.com/cat.png"), LOCAL_FILE),
     "image http:": (image_url("http://example.com/cat.png"), "Use the https:// address"),
     "image empty URL": (image_url(""), LOCAL_FILE),
-    "image None": (image_url(None), "image_url.url"),
+    "image None": (image_url(None), "has no data and no URL"),
     "image URL with a space": (image_url("https://example.com/a cat.png"), "space"),
     "image URL with a line break": (image_url("https://example.com/a\r\nX: y"), "control"),
     "standard image path": (block(type="image", url="./cat.png"), LOCAL_FILE),
