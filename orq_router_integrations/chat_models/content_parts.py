@@ -16,9 +16,7 @@ from orq_router_integrations.wire import json
 
 Part = dict[str, Any]
 
-_SOURCE_KEYS = {"base64": "data", "url": "url", "text": "text", "id": "id"}
-"""The key with the source of an older block, by ``source_type``."""
-
+_SOURCE_TYPES = (None, "base64", "url", "id", "text")  # of LangChain's older blocks
 _SOURCE_FIELDS = ("source", "image_url", "input_audio", "file")  # of Anthropic, then of OpenAI
 DATA_FIELDS = ("base64", "data", "file_data")
 
@@ -75,6 +73,11 @@ class MediaSource:
             detail=attributes.get("detail"),
         )
 
+    def check_presence(self) -> None:
+        """Raise if the block contains nothing to send."""
+        if self.url is None and self.file_id is None and self.text is None and not self.data:
+            mime.validate_base64(self.require_data())
+
     def require_data(self) -> str:
         if self.data is None:
             raise ValueError(
@@ -92,6 +95,9 @@ def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"url": source}
     if not isinstance(source, Mapping):
         raise _create_type_error(name, "a dict", source)
+    if (source_type := source.get("source_type")) not in _SOURCE_TYPES:
+        allowed = ", ".join(map(repr, _SOURCE_TYPES[1:]))
+        raise ValueError(f"Unknown source_type {source_type!r}. Use one of {allowed}.")
     return source
 
 
@@ -128,23 +134,6 @@ def _create_type_error(name: str, expected: str, value: object) -> ValueError:
     elif isinstance(value, os.PathLike):
         hint = f" {_LOCAL_FILE_HINT}"
     return ValueError(f"Expected {expected} in '{name}', got {type(value).__name__}.{hint}")
-
-
-def check_source_keys(block: Mapping[str, Any]) -> None:
-    """Check the keys that langchain-core expects in a block but does not check itself."""
-    block_type, source_type = block.get("type"), block.get("source_type")
-    if block_type is not None and not isinstance(block_type, str):
-        raise _create_type_error("type", "a str", block_type)
-    if source_type is None or block_type not in {"image", "audio", "file"}:
-        return
-    key = _SOURCE_KEYS.get(source_type) if isinstance(source_type, str) else None
-    if key is None:
-        allowed = ", ".join(map(repr, _SOURCE_KEYS))
-        raise ValueError(f"Unknown source_type {source_type!r}. Use one of {allowed}.")
-    if block.get(key) is None and not (source_type == "text" and "url" in block):
-        raise ValueError(
-            f"A block with source_type {source_type!r} needs '{key}'. {_LOCAL_FILE_HINT}"
-        )
 
 
 def convert_block(block: Any, *, is_third_party: bool = False) -> Part:

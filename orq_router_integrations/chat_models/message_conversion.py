@@ -21,7 +21,6 @@ from orq_router_integrations.chat_models.content_parts import (
     MEDIA_TYPES,
     MediaSource,
     Part,
-    check_source_keys,
     convert_block,
     convert_blocks,
     convert_text_block,
@@ -39,6 +38,11 @@ _ROLES: dict[str, type[BaseMessage]] = {
     "developer": SystemMessage,
     "assistant": AIMessage,
 }
+
+
+_TRACED_TYPES = {"image", "audio", "input_audio", "file"}
+_TRACED_FIELDS = {"base64", "source_type", "input_audio", "file"}
+"""Types of blocks that langchain-core reads, if they have one of the fields."""
 
 
 def convert_messages(
@@ -254,16 +258,14 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 
 def _normalize_block(block: Any) -> Any:
-    if isinstance(block, Mapping):
-        check_source_keys(block)
-    match block:
-        case {"type": "image", "base64": _} | {"type": "image", "source_type": "base64"} if (
-            not block.get("mime_type")
-        ):
-            data = MediaSource.from_block(block).require_data()
-            return {**block, "mime_type": mime.validate_image(data)[0]}
-        case {"type": "input_audio", "input_audio": {"data": data}} if not data:
-            raise ValueError("'input_audio.data' is empty. Set it to base64 text.")
-        case {"type": "file", "file": {}}:
-            MediaSource.from_block(block)
+    if not isinstance(block, Mapping):
+        return block
+    block_type = block.get("type")
+    if not isinstance(block_type, str | None):
+        raise ValueError(f"Expected a str in 'type', got {type(block_type).__name__}.")
+    if block_type in _TRACED_TYPES and not _TRACED_FIELDS.isdisjoint(block):
+        source = MediaSource.from_block(block)
+        source.check_presence()
+        if block_type == "image" and source.data is not None and not block.get("mime_type"):
+            return {**block, "mime_type": mime.validate_image(source.data)[0]}
     return block
