@@ -296,22 +296,19 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
         return _read_deferred(data)
     if not isinstance(data, str):
         raise ValueError(f"Expected base64 data as a str, got {type(data).__name__}.")
-    if any(line_break in data for line_break in "\r\n"):
-        data = "".join(data.split())
-    padding = b"".join(_find_other_characters(data))
-    if set(padding) & set(b"-_") and not set(padding) - set(b"-_="):  # the URL-safe alphabet
-        data = data.replace("-", "+").replace("_", "/")
-        padding = padding.translate(None, b"-_")
-    if not padding and len(data) % 4 > 1:
-        padding = b"=" * (-len(data) % 4)
-        data += padding.decode()
-    if padding not in {b"", b"=", b"=="} or len(data) % 4 or not data.endswith(padding.decode()):
+    if data.endswith(PLACEHOLDER_MARK):
         raise ValueError(
             "This lazy block has lost its file because it was serialized, for example by a prompt "
             "template or a checkpoint. Call content_block(path) again, or use lazy=False."
-            if data.endswith(PLACEHOLDER_MARK)
-            else "The data is not base64."
         )
+    if any(line_break in data for line_break in "\r\n"):
+        data = "".join(data.split())
+    if "-" in data or "_" in data:  # the URL-safe alphabet
+        data = data.replace("-", "+").replace("_", "/")
+    data += "=" * (-len(data) % 4)  # padding may be missing
+    padding = b"".join(_find_other_characters(data))
+    if padding not in {b"", b"=", b"=="} or not data.endswith(padding.decode()):
+        raise ValueError("The data is not base64.")
     size = len(data) // 4 * 3 - len(padding)
     if not size:
         raise ValueError("The data is empty.")
