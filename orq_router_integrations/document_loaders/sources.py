@@ -18,10 +18,8 @@ from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
     RECORDING_SUFFIXES,
-    FileView,
-    detect_mime_type,
+    build_recording_name,
     is_data_url,
-    validate_recording,
 )
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.json import to_printable
@@ -96,17 +94,14 @@ def create_recording(item: SourceItem) -> Recording:
         if not file.size:
             raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
         name = (_get_blob_filename(blob) if blob else file.name) or "audio"
-        with file.open() as stream:
-            data = FileView(stream)
-            mime_type = detect_mime_type(data)
-            if mime_type not in CONVERTIBLE_TYPES:
-                mime_type, name = validate_recording(name, data)
-            elif find_spec("av") is None:
-                raise ValueError(
-                    f"{name} is {mime_type}, which requires PyAV. Install it with "
-                    f"{INSTALL_COMMAND} or convert the file to a supported type: "
-                    f"{', '.join(RECORDING_SUFFIXES)}."
-                )
+        mime_type = file.detect_mime_type() or ""
+        if mime_type not in CONVERTIBLE_TYPES:
+            name = build_recording_name(name, mime_type)
+        elif find_spec("av") is None:
+            raise ValueError(
+                f"{name} is {mime_type}, which requires PyAV. Install it with {INSTALL_COMMAND} "
+                f"or convert the file to a supported type: {', '.join(RECORDING_SUFFIXES)}."
+            )
         upload = Upload(name, mime_type, file.size, file.open)
         return Recording(label, upload, blob.metadata if blob else {})
     except (ValueError, OSError) as error:

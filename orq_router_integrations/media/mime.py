@@ -388,14 +388,16 @@ def validate_filename(name: str) -> str:
     return name
 
 
-def validate_recording(name: str, data: Sliceable) -> tuple[str, str]:
-    """Return the MIME type of a recording to transcribe, and its name with a matching suffix."""
-    mime_type = detect_mime_type(data)
-    suffixes = [name for name in SUFFIXES.get(mime_type or "", ()) if name in RECORDING_SUFFIXES]
-    if mime_type is None or not suffixes:
+def build_recording_name(name: str, mime_type: str) -> str:
+    """Return the file name of a recording with a suffix that the transcription endpoint accepts.
+
+    Raises ``ValueError`` if the endpoint does not accept recordings of its type.
+    """
+    suffixes = [suffix for suffix in SUFFIXES.get(mime_type, ()) if suffix in RECORDING_SUFFIXES]
+    if not suffixes:
         raise ValueError(
             f"{name} is {mime_type or 'of an unknown type'}. "
             f"Convert it to audio of a supported type: {', '.join(RECORDING_SUFFIXES)}."
         )
     stem, _, suffix = name.rpartition(".")
-    return mime_type, name if suffix.lower() in suffixes else f"{stem or suffix}.{suffixes[0]}"
+    return name if suffix.lower() in suffixes else f"{stem or suffix}.{suffixes[0]}"

@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orq_router_integrations.media.mime import (
     RECORDING_SUFFIXES,
+    build_recording_name,
     detect_mime_type,
-    validate_recording,
 )
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.media.audio import decode_audio, has_pyav, read_audio_info
@@ -46,7 +46,7 @@ SPEAKER_ID = "speaker_0"
 def _check_file(file: FormFile) -> FormFile:
     if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
         raise ValueError(f"the file name must end in one of {', '.join(RECORDING_SUFFIXES)}")
-    validate_recording(file.filename, file.data)
+    build_recording_name(file.filename, detect_mime_type(file.data) or "")
     return file
 
 
