@@ -32,6 +32,7 @@ from orq_router_integrations.wire.chat_params import (
     ResponsesParams,
 )
 from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.deferred_model import optional
 
 REQUEST_PARAMS = frozenset((*CHAT_PARAM_NAMES, *RESPONSES_PARAM_NAMES)) | {
     *("tool_choice", "parallel_tool_calls", "response_format")
@@ -101,11 +102,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
             "or not at all, with a `placeholder` text that mentions them."
         ),
     )
-    parallel_tool_calls: StrictBool | None = Field(
-        default=None,
-        description=(
-            "Whether one answer may contain several tool calls. Only sent together with tools."
-        ),
+    parallel_tool_calls: StrictBool | None = optional(
+        "Whether one answer may contain several tool calls. Only sent together with tools."
     )
     extra_body: dict[str, Any] = Field(
         default_factory=dict,

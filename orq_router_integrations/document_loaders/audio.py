@@ -24,6 +24,7 @@ from orq_router_integrations.document_loaders.sources import ChunkLimits
 from orq_router_integrations.document_loaders.transcriber import Transcriber
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 from orq_router_integrations.wire.transcriptions import (
@@ -72,10 +73,9 @@ class AudioIntegration(FileIntegration, TranslationParams):
         description="Maximum file size in bytes. Larger recordings are split into chunks: WAV "
         "files directly, other formats after decoding them to disk (requires the extra `audio`).",
     )
-    max_seconds: Seconds | None = Field(
-        default=None,
-        description="Maximum duration in seconds. Longer recordings are split into chunks. `None` "
-        "means that only `max_bytes` applies.",
+    max_seconds: Seconds | None = optional(
+        "Maximum duration in seconds. Longer recordings are split into chunks. `None` means that "
+        "only `max_bytes` applies."
     )
     overlap_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=2.0,

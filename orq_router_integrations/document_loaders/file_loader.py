@@ -46,6 +46,7 @@ from orq_router_integrations.errors import (
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.deferred_model import optional
 
 _LOG = logging.getLogger(__name__)
 
@@ -247,13 +248,11 @@ class FileIntegration(RouterIntegration, ABC):
     )
     store: Annotated[
         str | os.PathLike[str] | BaseStore[str, bytes] | None, PlainValidator(validate_store)
-    ] = Field(
-        default=None,
-        description="Where to keep results so that nothing is sent and billed twice: the path of "
-        "a SQLite file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. "
-        "Results are looked up by file contents and parameters. Runs and processes may share a "
-        "store; a file that two of them send at the same time is billed twice, except with "
-        "`ResultStore`.",
+    ] = optional(
+        "Where to keep results so that nothing is sent and billed twice: the path of a SQLite "
+        "file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. Results are "
+        "looked up by file contents and parameters. Runs and processes may share a store; a file "
+        "that two of them send at the same time is billed twice, except with `ResultStore`."
     )
 
     @abstractmethod

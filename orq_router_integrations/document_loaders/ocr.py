@@ -19,6 +19,7 @@ from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import rename_hints
 from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.model_kinds import check_model_kind
 from orq_router_integrations.wire.ocr import OCRResult
 
@@ -43,24 +44,22 @@ class OCRIntegration(FileIntegration):
     model: ModelId = Field(
         examples=["mistral/mistral-ocr-latest"], description="The OCR model, as `provider/model`."
     )
-    pages: Annotated[list[PageIndex], Field(min_length=1)] | None = Field(
-        default=None,
-        description="Pages to read, counted from 0. By default all of them.",
+    pages: Annotated[list[PageIndex], Field(min_length=1)] | None = optional(
+        "Pages to read, counted from 0. By default all of them.",
         examples=[[0, 1]],
     )
     if TYPE_CHECKING:
         directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
     else:
-        directory: Annotated[Path, AfterValidator(validate_directory)] | None = Field(
-            default=None,
-            description="Existing directory for the images of the pages. The text refers to the "
-            "saved files. By default images are not requested.",
+        directory: Annotated[Path, AfterValidator(validate_directory)] | None = optional(
+            "Existing directory for the images of the pages. The text refers to the saved files. "
+            "By default images are not requested."
         )
-    max_images: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None, description="Maximum number of images, if there is a `directory`."
+    max_images: Annotated[int, Field(strict=True, ge=1)] | None = optional(
+        "Maximum number of images, if there is a `directory`."
     )
-    min_image_size: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None, description="Minimum width and height of images, in pixels."
+    min_image_size: Annotated[int, Field(strict=True, ge=1)] | None = optional(
+        "Minimum width and height of images, in pixels."
     )
 
     @model_validator(mode="after")

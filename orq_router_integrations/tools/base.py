@@ -29,7 +29,7 @@ from orq_router_integrations.errors import (
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
-from orq_router_integrations.wire.deferred_model import bind_positional_args
+from orq_router_integrations.wire.deferred_model import bind_positional_args, optional
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField
@@ -97,10 +97,9 @@ class OrqTool(BaseTool, RouterIntegration):
     if TYPE_CHECKING:
         directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
     else:
-        directory: Annotated[Path, AfterValidator(validate_directory)] | None = Field(
-            default=None,
-            description="Existing directory for generated files. By default, tool messages contain "
-            "the data itself, as base64",
+        directory: Annotated[Path, AfterValidator(validate_directory)] | None = optional(
+            "Existing directory for generated files. By default, tool messages contain the data "
+            "itself, as base64"
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

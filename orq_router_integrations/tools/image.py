@@ -22,6 +22,7 @@ from orq_router_integrations.tools.image_call import (
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.images import (
     BODY_FIELDS,
     EDIT,
@@ -38,15 +39,12 @@ from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 class _PromptArgs(BaseModel):
     prompt: str = Field(description="What the image should show, or how to change it.")
-    image: str | Annotated[list[str], Field(min_length=1, max_length=16)] | None = Field(
-        default=None,
-        description="Id or ids of earlier images (img_...) to edit as described by the prompt. "
-        "With an empty prompt, variations of one image are created.",
+    image: str | Annotated[list[str], Field(min_length=1, max_length=16)] | None = optional(
+        "Id or ids of earlier images (img_...) to edit as described by the prompt. With an empty "
+        "prompt, variations of one image are created."
     )
-    mask: str | None = Field(
-        default=None,
-        description="Id of an earlier image whose transparent areas mark where to edit the first "
-        "image.",
+    mask: str | None = optional(
+        "Id of an earlier image whose transparent areas mark where to edit the first image."
     )
 
 

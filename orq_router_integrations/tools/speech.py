@@ -30,6 +30,7 @@ from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_r
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import (
@@ -53,11 +54,9 @@ class SpeechArgs(BaseModel):
     text: Annotated[str, AfterValidator(_validate_text)] = Field(
         description="The text to speak, word for word."
     )
-    voice: Voice | None = Field(default=None, description="The provider's name of the voice.")
-    audio_format: SpeechFormat | None = Field(default=None, description="The audio format.")
-    speed: Speed | None = Field(
-        default=None, description="Speed from 0.25 to 4; 1 is the normal speed."
-    )
+    voice: Voice | None = optional("The provider's name of the voice.")
+    audio_format: SpeechFormat | None = optional("The audio format.")
+    speed: Speed | None = optional("Speed from 0.25 to 4; 1 is the normal speed.")
 
 
 class SpeechOverrides(TypedDict, total=False):
@@ -123,13 +122,10 @@ class OrqSpeechTool(OrqTool):
         description="The model to call, as `provider/model`", examples=["openai/tts-1"]
     )
     voice: Voice = Field(description="The provider's name of the voice", examples=["alloy"])
-    audio_format: SpeechFormat | None = Field(
-        default=None,
-        description="Audio format: mp3, opus, aac, flac, wav or pcm. By default mp3",
+    audio_format: SpeechFormat | None = optional(
+        "Audio format: mp3, opus, aac, flac, wav or pcm. By default mp3"
     )
-    speed: Speed | None = Field(
-        default=None, description="Speed from 0.25 to 4; 1 is the normal speed"
-    )
+    speed: Speed | None = optional("Speed from 0.25 to 4; 1 is the normal speed")
     max_chars: Annotated[int, Field(strict=True, ge=1)] = Field(
         default=MAX_INPUT_CHARS,
         description="Maximum number of characters per request. Longer texts are split",
