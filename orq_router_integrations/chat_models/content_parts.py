@@ -20,9 +20,6 @@ _SOURCE_TYPES = (None, "base64", "url", "id", "text")  # of LangChain's older bl
 _SOURCE_FIELDS = ("source", "image_url", "input_audio", "file")  # of Anthropic, then of OpenAI
 DATA_FIELDS = ("base64", "data", "file_data")
 
-_LOCAL_FILE_HINT = "Use content_block(path) for a local file."
-_DATA_HINT = "Set 'base64', or create the block with content_block(path)."
-
 
 @dataclass(frozen=True, slots=True)
 class MediaSource:
@@ -54,8 +51,8 @@ class MediaSource:
         if mime.is_data_url(data):
             declared, data = mime.parse_data_url(data)
             mime_type = mime_type or declared
-        elif data and "file_data" in source and ("." in data or ":" in data):
-            url, data = url or data, None  # base64 contains neither dots nor colons
+        elif data and not url and "file_data" in source and ("." in data or ":" in data):
+            url, data = data, None  # base64 does not contain dots and colons
         is_by_id = source.get("source_type") == "id"
         file_id = _get_str(source, "file_id", *(["id"] if is_by_id else [])) or None
         sources = {"url": url, "base64": data, "file_id": file_id}
@@ -132,7 +129,7 @@ def _create_type_error(name: str, expected: str, value: object) -> ValueError:
     if isinstance(value, (bytes, bytearray, memoryview)):
         hint = " Use content_block(data) for bytes."
     elif isinstance(value, os.PathLike):
-        hint = f" {_LOCAL_FILE_HINT}"
+        hint = " Use content_block(path) for a local file."
     return ValueError(f"Expected {expected} in '{name}', got {type(value).__name__}.{hint}")
 
 
@@ -277,7 +274,10 @@ def _convert_image(source: MediaSource) -> Part:
 
 def _convert_audio(source: MediaSource) -> Part:
     if source.url is not None or source.file_id is not None:
-        raise ValueError(f"Audio cannot be sent by URL or file_id. {_DATA_HINT}")
+        raise ValueError(
+            "Audio cannot be sent by URL or file_id. Set 'base64', or create the block with "
+            "content_block(path)."
+        )
     audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 
