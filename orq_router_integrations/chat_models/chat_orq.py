@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
@@ -28,9 +28,6 @@ from orq_router_integrations.chat_models.tool_schemas import (
     ToolLike,
 )
 from orq_router_integrations.errors import to_input_error
-
-if TYPE_CHECKING:
-    from orq_router_integrations.chat_models.stream_events import StreamEvent
 
 # Importing ChatOrq should be fast, so modules that only calls need are imported in the methods.
 
@@ -179,7 +176,7 @@ class ChatOrq(ChatOrqFields):
         *,
         run_manager: CallbackManagerForLLMRun,
         **kwargs: Any,
-    ) -> "Generator[StreamEvent]":
+    ) -> Generator[dict[str, Any]]:
         """Yield the events of ``stream_events(version="v3")``."""
         from orq_router_integrations.chat_models import stream_events  # noqa: PLC0415
 
@@ -195,7 +192,7 @@ class ChatOrq(ChatOrqFields):
         *,
         run_manager: AsyncCallbackManagerForLLMRun,
         **kwargs: Any,
-    ) -> "AsyncGenerator[StreamEvent]":
+    ) -> AsyncGenerator[dict[str, Any]]:
         from orq_router_integrations.chat_models import stream_events  # noqa: PLC0415
 
         builder = stream_events.StreamEventBuilder(f"{LC_ID_PREFIX}-{run_manager.run_id}")
