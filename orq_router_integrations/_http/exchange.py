@@ -120,7 +120,7 @@ class Exchange(Generic[T]):
     secret: str = ""
     span: "CallSpan | None" = None
     report_limit: Callable[[float], None] | None = None
-    _reader: StreamDecoder[T] | None = None
+    _reader: Any = None
 
     @property
     def endpoint(self) -> str:
@@ -130,7 +130,7 @@ class Exchange(Generic[T]):
     @property
     def done(self) -> bool:
         """Whether the response is complete, even if the connection stays open."""
-        return self._reader is not None and self._reader.done
+        return bool(self._reader and self._reader.done)
 
     @property
     def partial(self) -> str:
@@ -243,15 +243,11 @@ class Exchange(Generic[T]):
         """Yield the items that are complete with these bytes of the response."""
         if self.decoder:
             self.received += len(data)
-        return self._iter_paused(self._get_reader().feed(data))
+        return self._iter_paused(self._reader.feed(data))
 
     def finish(self) -> Iterator[T]:
         """Yield the items that are complete at the end of the response."""
-        return self._iter_paused(self._get_reader().finish() or ())
-
-    def _get_reader(self) -> StreamDecoder[T]:
-        assert self._reader is not None  # noqa: S101 - the head comes first
-        return self._reader
+        return self._iter_paused(self._reader.finish() or ())
 
     def _iter_paused(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items, with the deadline paused while the caller processes one."""
