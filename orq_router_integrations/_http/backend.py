@@ -201,7 +201,7 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
                 return joined
 
     def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
-        """Wait for data, with interruptions if the call can be canceled.
+        """Wait for data, with interruptions if the call can be cancelled.
 
         Python also raises a timeout if unacknowledged data has ended the connection. The next read
         then fails or returns an empty result.

@@ -97,7 +97,7 @@ def _dial(
     """Look up a host, start attempts to connect, and return the first connection.
 
     Yields the futures to wait for and for how many seconds, and expects those that are done. The
-    other attempts are canceled, and their connections are closed.
+    other attempts are cancelled, and their connections are closed.
     """
     end = monotonic() + seconds
     try:
