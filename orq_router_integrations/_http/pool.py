@@ -146,13 +146,16 @@ class _Attempt:
     def __enter__(self) -> Self:
         return self
 
-    def replace_connection(self) -> bool:
-        """Use a new connection if a reused one has ended before any byte of a response."""
-        if not self._connection.is_reused or self._connection.first_byte:
-            return False
-        self._connection.close()
-        self._use(self._pool.create(self.request, self._route))
-        return True
+    @contextmanager
+    def replacing_connection(self) -> Iterator[None]:
+        """Replace a reused connection that has ended before any byte of a response."""
+        try:
+            yield
+        except _ENDED:
+            if not self._connection.is_reused or self._connection.first_byte:
+                raise
+            self._connection.close()
+            self._use(self._pool.create(self.request, self._route))
 
     def check_response(self, response: Any) -> Any:
         """Return a response if it belongs to the request."""
@@ -213,11 +216,8 @@ class ConnectionPool(_Pool):
         headers, response = exchange.start_attempt(), None
         with _Attempt(self, exchange, headers, exchange.content) as attempt:
             while response is None:
-                try:
+                with attempt.replacing_connection():
                     response = attempt.check_response(attempt.http.handle_request(attempt.request))
-                except _ENDED:
-                    if not attempt.replace_connection():
-                        raise
             with closing(response):
                 head = response.status, httpx.Headers(response.headers)
                 chunks = exchange.iter_response(*head, response.stream)
@@ -240,12 +240,9 @@ class AsyncConnectionPool(_Pool):
         headers, response = await exchange.astart_attempt(), None
         with _Attempt(self, exchange, headers, exchange.async_content) as attempt:
             while response is None:
-                try:
+                with attempt.replacing_connection():
                     received = await attempt.http.handle_async_request(attempt.request)
                     response = attempt.check_response(received)
-                except _ENDED:
-                    if not attempt.replace_connection():
-                        raise
             async with aclosing(response):
                 head = response.status, httpx.Headers(response.headers)
                 chunks = exchange.aiter_response(*head, response.stream)
