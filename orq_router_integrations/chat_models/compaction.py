@@ -5,10 +5,11 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 
 from orq_router_integrations.chat_models.constants import RESPONSES
 from orq_router_integrations.chat_models.fields import ChatOrqFields
+from orq_router_integrations.chat_models.message_conversion import MESSAGE_TYPES
 from orq_router_integrations.chat_models.request_builder import build_request
 from orq_router_integrations.chat_models.response_conversion import convert_completion
 from orq_router_integrations.errors import RouterInputError
@@ -26,11 +27,7 @@ _BODY_FIELDS = ("model", "input", "instructions", "previous_response_id", "promp
 _CONTROLS = PROTECTIVE_CONTROLS | {"identity", "metadata"}
 """Controls that are sent, or rejected because the endpoint does not support them."""
 
-_INPUT_MESSAGES: dict[str, type[BaseMessage]] = {
-    "user": HumanMessage,
-    "system": SystemMessage,
-    "developer": SystemMessage,
-}
+_INPUT_ROLES = MESSAGE_TYPES.keys() - {"assistant"}
 _TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 
 
@@ -71,14 +68,14 @@ def _parse_messages(response: Response, *, candidates: ModelCandidates) -> list[
 def _get_kind(item: Item) -> str:
     if item.get("type") == "compaction":
         return "compaction"
-    is_input = item.get("role") in _INPUT_MESSAGES or item.get("type") in _TOOL_OUTPUTS
+    is_input = item.get("role") in _INPUT_ROLES or item.get("type") in _TOOL_OUTPUTS
     return "input" if is_input else "answer"
 
 
 def _convert_input_item(item: Item) -> BaseMessage:
     if item.get("type") in _TOOL_OUTPUTS:
         return ToolMessage(_convert_content(item.get("output")), tool_call_id=item["call_id"])
-    return _INPUT_MESSAGES[item["role"]](_convert_content(item.get("content")))
+    return MESSAGE_TYPES[item["role"]](_convert_content(item.get("content")))
 
 
 def _convert_content(content: Any) -> Any:

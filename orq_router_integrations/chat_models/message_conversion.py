@@ -32,12 +32,13 @@ from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire.json import replace_lone_surrogates
 
-_ROLES: dict[str, type[BaseMessage]] = {
+MESSAGE_TYPES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
     "system": SystemMessage,
     "developer": SystemMessage,
     "assistant": AIMessage,
 }
+"""The class of a message, by its role."""
 
 
 _TRACED_TYPES = {"image", "audio", "input_audio", "file"}
@@ -162,11 +163,11 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
                 )
             convert = partial(convert_text_block, message_type="A system message")
             payload = {"role": role, "content": convert_blocks(content, convert)}
-        case ChatMessage(role=role) if role in _ROLES:
-            payload = _convert_chat_message(_ROLES[role](content=content), provider, api)
+        case ChatMessage(role=role) if role in MESSAGE_TYPES:
+            payload = _convert_chat_message(MESSAGE_TYPES[role](content=content), provider, api)
             payload["role"] = role
         case ChatMessage(role=role):
-            raise ValueError(f"Unknown role {role!r}. Use one of {', '.join(_ROLES)}.")
+            raise ValueError(f"Unknown role {role!r}. Use one of {', '.join(MESSAGE_TYPES)}.")
         case _:
             type_name = type(message).__name__
             raise ValueError(

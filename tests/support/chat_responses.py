@@ -107,7 +107,7 @@ def comparable(message: Any) -> dict[str, Any]:
 
 
 def _comparable(value: Any) -> Any:
-    """Remove indices, texts of parsing errors, and suffixes of invalid tool calls.
+    """Remove indices, texts of parsing errors, and marks of truncated tool calls.
 
     In ``content``, a streamed invalid call stays a chunk.
     """
