@@ -87,7 +87,7 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
     """
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":  # servers go on if an app does not support "lifespan"
+        if scope["type"] != "http":  # servers accept this for "lifespan"
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
         request = await _read_request(scope, receive)
         response = router.handle(request)
