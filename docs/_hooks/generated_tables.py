@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -53,8 +53,8 @@ def build_table(kind: str, name: str) -> str:
     if kind == "errors":
         return "\n".join(build_error_rows())
     cls = next(getattr(module, name) for module in MODULES if name in module.__all__)
-    is_model = issubclass(cls, BaseModel)
-    return "\n".join(build_field_rows(cls) if is_model else build_parameter_rows(cls))
+    rows = build_field_rows(cls) if issubclass(cls, BaseModel) else build_parameter_rows(cls)
+    return "\n".join(('<div class="arguments" markdown>', "", *rows, "", "</div>"))
 
 
 def build_field_rows(cls: type[BaseModel]) -> Iterator[str]:
@@ -127,6 +127,8 @@ def format_type(annotation: Any) -> str:
         return f"[{', '.join(map(format_type, annotation))}]"
     if annotation is Ellipsis:
         return "..."
+    if annotation is SecretStr:
+        return "str | SecretStr"
     name = getattr(origin or annotation, "__name__", str(annotation))
     return f"{name}[{', '.join(format_type(arg) for arg in args)}]" if args else name
 
@@ -136,7 +138,7 @@ def build_error_rows() -> Iterator[str]:
     yield "|---|---|---|"
     for depth, cls in iter_errors(errors.RouterError):
         text = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
-        yield f"| {'&nbsp;' * 4 * depth}`{cls.__name__}` | {text} | {cls.suggested_status} |"
+        yield f"| {'&nbsp;' * 3 * depth}`{cls.__name__}` | {text} | {cls.suggested_status} |"
 
 
 def iter_errors(cls: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:
