@@ -38,6 +38,7 @@ UNIT_SUFFIXES = {
     "_chars": "characters",
     "_tokens": "tokens",
 }
+TYPE_NAMES: dict[Any, str] = {Ellipsis: "...", SecretStr: "str | SecretStr"}
 MODULES = (orq_router_integrations, batch, testing)
 DOCUMENTED_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 VARIABLE = inspect.Parameter.VAR_KEYWORD
@@ -125,10 +126,8 @@ def format_type(annotation: Any) -> str:
         return " | ".join(repr(arg) for arg in args)
     if isinstance(annotation, list):
         return f"[{', '.join(map(format_type, annotation))}]"
-    if annotation is Ellipsis:
-        return "..."
-    if annotation is SecretStr:
-        return "str | SecretStr"
+    if annotation in TYPE_NAMES:
+        return TYPE_NAMES[annotation]
     name = getattr(origin or annotation, "__name__", str(annotation))
     return f"{name}[{', '.join(format_type(arg) for arg in args)}]" if args else name
 
