@@ -185,8 +185,15 @@ class StreamConverter:
             self._body.update((k, value) for k, value in event.items() if value is not None)
             choice = get_first_choice(event)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
-            if chunk := self._convert_choice(choice):
-                yield chunk
+            delta = choice.get("delta") or {}
+            text, logprobs = extract_text(delta.get("content")), choice.get("logprobs")
+            deltas = delta.get("tool_calls")
+            calls = self._tool_calls.convert_deltas(deltas) if deltas else []
+            if kwargs := _extract_kwargs(delta):
+                self._defer_unmergeable(kwargs)
+                self._has_refusal |= "refusal" in kwargs
+            if text or calls or kwargs or logprobs:
+                yield _create_chunk(text, calls, kwargs, logprobs)
         if self._decoder.done:
             self.done = True
             yield self._create_final_chunk()
@@ -196,18 +203,6 @@ class StreamConverter:
         self._decoder.finish()
         if not self._decoder.done:
             yield self._create_final_chunk()
-
-    def _convert_choice(self, choice: dict[str, Any]) -> ChatGenerationChunk | None:
-        delta = choice.get("delta") or {}
-        text, logprobs = extract_text(delta.get("content")), choice.get("logprobs")
-        deltas = delta.get("tool_calls")
-        calls = self._tool_calls.convert_deltas(deltas) if deltas else []
-        if kwargs := _extract_kwargs(delta):
-            self._defer_unmergeable(kwargs)
-            self._has_refusal |= "refusal" in kwargs
-        if not (text or calls or kwargs or logprobs):
-            return None
-        return _create_chunk(text, calls, kwargs, logprobs)
 
     def _defer_unmergeable(self, kwargs: dict[str, Any]) -> None:
         """Defer lists to the final chunk, because langchain-core does not merge them reliably.
