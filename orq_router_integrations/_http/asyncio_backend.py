@@ -172,12 +172,10 @@ class AsyncioBackend(
                 transport = await self._loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=host
                 )
-        except BaseException as error:
-            self.close()
-            if isinstance(error, OSError):  # includes TimeoutError
-                names = httpcore.ConnectTimeout, httpcore.ConnectError
-                raise names[not isinstance(error, TimeoutError)](str(error)) from error
-            raise
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
         if transport is None:
             raise httpcore.ConnectError("the connection was closed during the TLS handshake")
         self._transport = transport
