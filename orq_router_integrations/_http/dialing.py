@@ -63,7 +63,8 @@ def set_socket_options(sock: Any) -> None:
 
 def connect(host: str, connect_to: Callable[[str, float], Any], seconds: float) -> Any:
     """Connect to a host, using the address that accepts first. Fail after ``seconds``."""
-    with closing(_dial(_look_up(host), partial(run_in_thread, connect_to), seconds)) as dialing:
+    lookup = _look_up(host)
+    with closing(_dial(host, lookup, partial(run_in_thread, connect_to), seconds)) as dialing:
         try:
             pending, seconds = next(dialing)
             while True:
@@ -81,7 +82,7 @@ async def aconnect(
     def start(*args: Any) -> asyncio.Task[Any]:
         return asyncio.create_task(connect_to(*args))
 
-    with closing(_dial(lookup, start, seconds)) as dialing:
+    with closing(_dial(host, lookup, start, seconds)) as dialing:
         try:
             pending, seconds = next(dialing)
             while True:
@@ -92,7 +93,7 @@ async def aconnect(
 
 
 def _dial(
-    lookup: Any, start: Callable[[str, float], Any], seconds: float
+    host: str, lookup: Any, start: Callable[[str, float], Any], seconds: float
 ) -> Generator[tuple[set[Any], float], set[Any], Any]:
     """Look up a host, start attempts to connect, and return the first connection.
 
@@ -102,7 +103,7 @@ def _dial(
     end = monotonic() + seconds
     try:
         if not (yield {lookup}, seconds):
-            raise httpcore.ConnectTimeout("the lookup of the host timed out")
+            raise httpcore.ConnectTimeout(f"the lookup of host {host} timed out")
         addresses = lookup.result()
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error
