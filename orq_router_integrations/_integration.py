@@ -29,6 +29,7 @@ from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
+from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Call, StreamCall
@@ -250,6 +251,10 @@ class RouterIntegration(RouterSettings):
             return controls.merge(RouterControls.model_validate(overrides))
         except ValidationError as error:
             raise ValueError(format_validation_error(error, prefix="controls.")) from None
+
+    def collect_candidates(self, model: str, controls: RouterControls) -> ModelCandidates:
+        """Collect the models that may answer a call, also according to the client's controls."""
+        return ModelCandidates.from_controls(model, self.resolved_client.controls.merge(controls))
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show the arguments that were passed and differ from their defaults, ``model`` first."""

@@ -18,7 +18,6 @@ from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.decisions import REFUSAL, parse_decisions
 from orq_router_integrations.wire.endpoints import DECISIONS
 from orq_router_integrations.wire.json import as_dict, as_float, as_int, as_str
-from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.request_encoding import check_dialect, place_controls
 
 try:
@@ -99,8 +98,7 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
         controls = self.merge_controls()
         check_dialect(DECISIONS, self.resolved_client.dialect)
         place_controls(controls, DECISIONS, self.resolved_client.dialect)
-        fallbacks = self.resolved_client.controls.merge(controls).fallbacks
-        if len(fallbacks or ()) > MAX_FALLBACKS:
+        if len(self.collect_candidates(self.model, controls).fallbacks) > MAX_FALLBACKS:
             raise ValueError(f"controls.fallbacks: Use at most {MAX_FALLBACKS} models.")
         return self
 
@@ -147,9 +145,7 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
         self, state: State, questions: Mapping[str, Question]
     ) -> Call[DecisionResponse]:
         controls = self.merge_controls()
-        candidates = ModelCandidates.from_controls(
-            self.model, self.resolved_client.controls.merge(controls)
-        )
+        candidates = self.collect_candidates(self.model, controls)
         with raise_input_errors(DECISIONS.path):
             body = build_decision_body(state, questions, candidates)
         return Call(

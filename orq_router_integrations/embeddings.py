@@ -163,7 +163,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     def _check_settings(self) -> Self:
         check_model_kind(self.model, "embedding", "openai/text-embedding-3-small")
         check_dimensions(self.model, self.dimensions)
-        self._collect_candidates(self.merge_controls())
+        self._validate_candidates(self.merge_controls())
         return self
 
     def embed_documents(self, texts: list[str]) -> list[Vector]:
@@ -239,7 +239,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     ) -> tuple[list[Call[EmbeddingsResponse]], ModelCandidates]:
         with raise_input_errors(EMBEDDINGS.path):
             controls = self.merge_controls(overrides)
-            candidates = self._collect_candidates(controls)
+            candidates = self._validate_candidates(controls)
             batches = split_batches(validate_texts(texts), self.chunk_size, self.max_batch_tokens)
         params = {"model": self.model, "encoding_format": self.encoding_format}
         dimensions = {"dimensions": self.dimensions} if self.dimensions else {}
@@ -254,15 +254,13 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         ]
         return calls, candidates
 
-    def _collect_candidates(self, controls: RouterControls) -> ModelCandidates:
+    def _validate_candidates(self, controls: RouterControls) -> ModelCandidates:
         """Return the models that may answer, if their vectors are comparable.
 
         Raises:
             ValueError: One of them is another model, and ``allow_model_mix`` is not set.
         """
-        candidates = ModelCandidates.from_controls(
-            self.model, self.resolved_client.controls.merge(controls)
-        )
+        candidates = self.collect_candidates(self.model, controls)
         name = get_base_name(self.model)
         for model in () if self.allow_model_mix else candidates.candidates:
             if get_base_name(model) != name:

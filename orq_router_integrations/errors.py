@@ -414,12 +414,12 @@ def to_input_error(
 
 
 @contextmanager
-def raise_input_errors(endpoint: str) -> Iterator[None]:
+def raise_input_errors(endpoint: str, candidates: Iterable[str] = ()) -> Iterator[None]:
     """Raise a ``ValueError`` in the block as a ``RouterInputError``."""
     try:
         yield
     except ValueError as error:
-        raise to_input_error(error, endpoint=endpoint) from None
+        raise to_input_error(error, endpoint=endpoint, candidates=candidates) from None
 
 
 def format_validation_error(

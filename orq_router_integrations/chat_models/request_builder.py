@@ -121,8 +121,7 @@ def build_request(
         controls = model.merge_controls(overrides.get("controls"))
         model_id = overrides.get("model")
         model_id = model.model if model_id is None else _ModelOverride(model=model_id).model
-        all_controls = model.resolved_client.controls.merge(controls)
-        candidates = ModelCandidates.from_controls(model_id, all_controls)
+        candidates = model.collect_candidates(model_id, controls)
         return _build_body(model, messages, overrides, candidates), controls, candidates
     except ValueError as error:
         raise to_input_error(

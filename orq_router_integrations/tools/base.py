@@ -1,7 +1,7 @@
 """Base class of the tools: configuration, model arguments and input errors."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -46,15 +46,6 @@ class ToolInputError(RouterInputError, ToolException):
 
 _MODEL_ERRORS = (ToolInputError, ContentFilterError, GuardrailError)
 """Errors of a tool call that the model can correct by choosing other arguments."""
-
-
-@contextmanager
-def map_input_errors(endpoint: str, candidates: Collection[str]) -> Iterator[None]:
-    """Re-raise a ``ValueError`` inside the block as ``RouterInputError``."""
-    try:
-        yield
-    except ValueError as error:
-        raise to_input_error(error, endpoint=endpoint, candidates=candidates) from None
 
 
 @contextmanager

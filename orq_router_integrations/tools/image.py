@@ -10,9 +10,10 @@ from typing_extensions import TypedDict, Unpack
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
 from orq_router_integrations._integration import reject_unknown_kwargs
+from orq_router_integrations.errors import raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
-from orq_router_integrations.tools.base import OrqTool, map_input_errors, raise_tool_input_errors
+from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import (
     ImageCall,
     ImageRegistry,
@@ -123,8 +124,7 @@ class OrqImageTool(OrqTool, ImageParams):
     @model_validator(mode="after")
     def _check_model_params(self) -> Self:
         exposed = {name: 1 for name in self.model_args if name in ImageParams.model_fields}
-        controls = self.resolved_client.controls.merge(self.controls)
-        for model in ModelCandidates.from_controls(self.model, controls).primaries:
+        for model in self.collect_candidates(self.model, self.merge_controls()).primaries:
             check_model_params(model, {**exposed, **self.collect_image_params()})
         return self
 
@@ -297,14 +297,13 @@ class OrqImageTool(OrqTool, ImageParams):
         image: Any = (),
         mask: Any = None,
     ) -> ImageCall:
-        with map_input_errors(operation.endpoint.path, OVERRIDES):
+        with raise_input_errors(operation.endpoint.path, OVERRIDES):
             if operation is not VARIATION and not isinstance(prompt, str):
                 raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
             reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
             controls = self.merge_controls(overrides.get("controls"))
-            candidates = ModelCandidates.from_controls(
-                overrides.get("model") or self.model, self.resolved_client.controls.merge(controls)
-            )
+            model = overrides.get("model") or self.model
+            candidates = self.collect_candidates(model, controls)
             loader = ImageLoader(self._registry, self.directory)
             return ImageCall(
                 operation=operation,

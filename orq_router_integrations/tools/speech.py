@@ -15,7 +15,7 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._integration import reject_unknown_kwargs
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.media.atomic_write import (
     awrite_chunks,
     map_write_errors,
@@ -24,7 +24,7 @@ from orq_router_integrations.media.atomic_write import (
 )
 from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
 from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
-from orq_router_integrations.tools.base import OrqTool, map_input_errors, raise_tool_input_errors
+from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES, format_from_path
 from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
@@ -32,7 +32,6 @@ from orq_router_integrations.tools.tracing import atrace_run, trace_run
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import (
     BODY_FIELDS,
     MAX_INPUT_CHARS,
@@ -284,7 +283,7 @@ class OrqSpeechTool(OrqTool):
             overrides = {"audio_format": audio_format, **overrides}
         return target, self._prepare(text, overrides)
 
-    @map_input_errors(SPEECH.path, OVERRIDES)
+    @raise_input_errors(SPEECH.path, OVERRIDES)
     def _prepare(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
         reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
         if not isinstance(text, str):
@@ -295,9 +294,7 @@ class OrqSpeechTool(OrqTool):
         requests = build_speech_requests(text, params, self.max_chars)
         return SpeechCall(
             requests=requests,
-            candidates=ModelCandidates.from_controls(
-                requests[0].model, self.resolved_client.controls.merge(controls)
-            ),
+            candidates=self.collect_candidates(requests[0].model, controls),
             controls=controls,
             extra_body=self.extra_body,
             retry_ambiguous=self.retry_ambiguous,
