@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks.scale``: what rows, stores and pacing cost, with their goals.
 
 Compares jobs in Ray with the plain loader and with Ray's own HTTP processor. Requires
-``pip install -e '.[test,engines]'`` and aiohttp. The contenders alternate in each round.
+``pip install -e '.[test,engines]'``. The contenders alternate in each round.
 """
 
 import argparse
