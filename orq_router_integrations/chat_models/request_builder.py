@@ -48,8 +48,6 @@ _CONSTRUCTOR_HINTS = {
 SUGGESTIBLE_NAMES = CALL_KWARGS | frozenset(RouterControls.model_fields)
 """Names that errors may suggest for an unknown argument."""
 
-_TOOL_PARAMS = {"tools", "tool_choice", "parallel_tool_calls", "response_format"}
-
 _PARAM_DEPENDENCIES = {"top_logprobs": "logprobs", "audio": "modalities"}
 """Parameters that providers reject unless the other parameter is set as well."""
 
@@ -173,8 +171,6 @@ def build_tool_params(
     overrides: Mapping[str, Any], *, api: str, strict: bool | None = None
 ) -> dict[str, Any]:
     """Build the body fields for tools, tool choice and response format of a call."""
-    if not any(overrides.get(name) is not None for name in _TOOL_PARAMS):
-        return {}
     tools = convert_tools(
         overrides.get("tools") or (), strict=strict, for_responses=api == RESPONSES
     )
