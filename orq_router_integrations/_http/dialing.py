@@ -55,7 +55,8 @@ if hasattr(os, "register_at_fork"):
 def set_socket_options(sock: Any) -> None:
     """Set the options that the system supports."""
     options = [(getattr(socket, name, 0), value) for name, value in _TCP_OPTIONS.items()]
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (*options, _UNACKNOWLEDGED_OPTIONS.get(sys.platform, (0, 0))):
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
