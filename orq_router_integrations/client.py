@@ -18,7 +18,7 @@ from orq_router_integrations._http.environment_proxies import EnvironmentProxies
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations._http.pace import Pace, PacerReference
 from orq_router_integrations._http.retry import RetryBudget, is_throttled
-from orq_router_integrations.errors import RouterInputError, to_input_error
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.settings import RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
@@ -416,10 +416,8 @@ def _check_open(name: str, is_closed: bool) -> None:
 def _build_catalog_call(filters: Mapping[str, str | Sequence[str]]) -> "Call[list[CatalogModel]]":
     from orq_router_integrations.wire.models import build_catalog_call  # noqa: PLC0415
 
-    try:
+    with raise_input_errors(MODEL_CATALOG.path):
         return build_catalog_call(filters)
-    except ValueError as error:
-        raise to_input_error(error, endpoint=MODEL_CATALOG.path) from None
 
 
 @lru_cache(maxsize=64)

@@ -85,10 +85,7 @@ CONTROL_HINTS = {
 
 
 def rename_hints(**replacements: str) -> dict[str, str]:
-    """Return hints for arguments that have another name in other packages.
-
-    Args:
-        replacements: The name or expression to use here, by the name used elsewhere.
+    """Return hints for arguments by their names in other packages.
 
     >>> rename_hints(model_name="model", user="controls={'identity': ...}")
     {'model_name': "Use 'model'.", 'user': "Use controls={'identity': ...}."}
@@ -119,9 +116,7 @@ CONNECTION_HINTS = (
 def validate_api_key(key: object) -> str:
     """Return an API key that fits into an HTTP header, without surrounding whitespace.
 
-    Raises:
-        ValueError: The key is empty, too long, or contains a character that a header cannot
-            hold. The message names the position of the character, never the key.
+    Errors name the position of an invalid character, never the key.
     """
     if not isinstance(key, str):
         raise ValueError(f"api_key: The function must return a str, not {type(key).__name__}.")
