@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -45,6 +46,14 @@ class SourceFile(NamedTuple):
     def size(self) -> int:
         content = self.content
         return content.stat().st_size if isinstance(content, Path) else len(content)
+
+    @property
+    def version(self) -> str:
+        """A digest that changes with the path and the modification time."""
+        if isinstance(self.content, bytes):
+            return ""
+        state = f"{self.content.resolve()}\0{self.content.stat().st_mtime_ns}"
+        return blake2b(state.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
     def open(self) -> BinaryIO:
         if isinstance(self.content, Path):
@@ -100,7 +109,7 @@ def content_block(
         expected = mime_type or file.declared_type
         block = _build_block(data, filename or file.name, expected, detail)
         if is_deferred:
-            block["base64"] = DeferredBase64(create_upload(source))
+            block["base64"] = DeferredBase64(create_upload(source), version=file.version)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
     return block

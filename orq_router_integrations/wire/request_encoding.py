@@ -249,7 +249,8 @@ class DeferredBase64(str):
     """A string in a JSON body whose content is inserted while the body is sent.
 
     As a str it is only a placeholder. It cannot be created by parsing JSON, so untrusted input
-    cannot make the client read a file.
+    cannot make the client read a file. Caches of answers only see the placeholder, so it contains
+    the ``version`` of the file.
     """
 
     source: str | Upload  # the base64 string, or the file to encode
@@ -257,8 +258,9 @@ class DeferredBase64(str):
 
     __slots__ = ("prefix", "source")
 
-    def __new__(cls, source: str | Upload, prefix: str = "") -> Self:
+    def __new__(cls, source: str | Upload, prefix: str = "", version: str = "") -> Self:
         name = source.filename if isinstance(source, Upload) else "base64"
+        name += f" ({version})" if version else ""
         length = _count_base64_chars(source)
         self = super().__new__(cls, f"[{name}: {length} characters {PLACEHOLDER_MARK}")
         self.source, self.prefix = source, prefix

@@ -2,11 +2,13 @@
 
 import base64
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumps, loads
 from langchain_core.messages import HumanMessage
@@ -160,3 +162,16 @@ def test_long_base64_text_is_sent_completely() -> None:
     create_model(script).invoke(create_messages(block))
     part = json.loads(script.requests[0].content)["messages"][0]["content"][0]
     assert part == {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+
+
+def test_cache_distinguishes_files_of_equal_size(tmp_path: Path) -> None:
+    """LangChain's caches see the placeholder only."""
+    router = OfflineRouter()
+    model = ChatOrq("openai/gpt-4o", client=router.client(), cache=InMemoryCache())
+    path = tmp_path / "scan.pdf"
+    for content in (b"%PDF-1.7 one", b"%PDF-1.7 two"):
+        path.write_bytes(content)
+        os.utime(path, (len(router.log), len(router.log)))
+        for _ in range(2):
+            model.invoke(create_messages(content_block(path, lazy=True)))
+    assert len(router.log) == 2
