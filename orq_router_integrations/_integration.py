@@ -106,7 +106,7 @@ class ClaimScope:
         CLAIM_SCOPE.reset(self._tokens[0])
         IDEMPOTENCY_SEED.reset(self._tokens[1])
         self._is_open = False
-        for release in self.releases.values():
+        for release in list(self.releases.values()):  # a thread may still add one
             release()
 
 

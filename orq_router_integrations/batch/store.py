@@ -207,7 +207,8 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
             _LOG.warning("store: Cannot use a result in %s: %s", self.url, error)
             value = None
         if value is None and delete:
-            self.mdelete([key])
+            with suppress(Exception):  # if this fails, the new result cannot be stored either
+                self.mdelete([key])
         return value
 
     def _create(self, path: str, data: bytes) -> None:

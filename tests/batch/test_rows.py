@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from langchain_core.prompts import ChatPromptTemplate
@@ -226,6 +227,16 @@ class TestStore:
             assert table["error"] == [None]
             assert table["from_store"] == [is_stored]
         assert len(router.log) == 2
+
+    def test_unreadable_result_that_cannot_be_deleted(self, tmp_path: Path) -> None:
+        store = ResultStore(tmp_path)
+        rows = create_rows(OfflineRouter(), store=store)
+        rows({"prompt": ["a"]})
+        (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+        path.write_bytes(b"{damaged")
+        store._files = Mock(wraps=store._files)
+        store._files.rm_file.side_effect = PermissionError("read-only")
+        assert rows({"prompt": ["a"]})["error"] == [None]
 
     def test_result_that_cannot_be_stored_is_returned(self, tmp_path: Path) -> None:
         rows = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
