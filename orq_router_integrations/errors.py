@@ -29,7 +29,7 @@ The hierarchy:
 
 All of them are also a ``ModelError`` of langchain-core, and of its more specific classes where
 one exists, so LangChain's retry and fallback middleware can handle them. Calls do not raise
-exceptions of httpx or pydantic. Structured output that cannot be parsed raises
+exceptions of httpx, tenacity or pydantic. Structured output that cannot be parsed raises
 LangChain's ``OutputParserException``.
 """
 

@@ -1,15 +1,13 @@
 """Retries of the client, limited to failures that the router cannot retry itself.
 
 The router has its own retries and fallbacks, which would multiply with those of the client. The
-client therefore only retries failures on the way to the router.
+client therefore only retries failures on the way to the router. Tenacity runs the retries.
 """
 
-import asyncio
 import math
 import os
 import random
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -23,7 +21,8 @@ from orq_router_integrations.errors import (
 )
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported by the first retry, because most programs never need it
+    import tenacity
 
     class _ThrottledError(RouterStatusError):
         retry_after: float
@@ -120,51 +119,73 @@ class RetryPolicy:
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
         """Call a function, and retry it while its errors are retryable."""
-        while True:
-            try:
-                result = function(argument)
-                break
-            except RouterError as error:
-                seconds = self._plan_retry(error)
-                if seconds is None:
-                    raise
-            time.sleep(seconds)  # outside the handler, so that errors are not chained
+        errors: list[RouterError] = []
+
+        def attempt() -> T:
+            if errors:  # show tenacity the first error, which was raised before it started
+                raise errors.pop()
+            return function(argument)
+
+        try:
+            result = function(argument)
+        except RouterError as error:
+            errors.append(error)
+        if errors:  # outside the handler, so that later errors are not chained to this one
+            import tenacity  # noqa: PLC0415
+
+            result = tenacity.Retrying(**self._get_options())(attempt)
         self.budget.release(max(self._charged, 1))
         return result
 
     async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
         """Await a function, and retry it while its errors are retryable; see ``run``."""
-        while True:
-            try:
-                result = await function(argument)
-                break
-            except RouterError as error:
-                seconds = self._plan_retry(error)
-                if seconds is None:
-                    raise
-            await asyncio.sleep(seconds)
+        errors: list[RouterError] = []
+
+        async def attempt() -> T:
+            if errors:
+                raise errors.pop()
+            return await function(argument)
+
+        try:
+            result = await function(argument)
+        except RouterError as error:
+            errors.append(error)
+        if errors:
+            import tenacity  # noqa: PLC0415
+
+            result = await tenacity.AsyncRetrying(**self._get_options())(attempt)
         self.budget.release(max(self._charged, 1))
         return result
 
-    def _plan_retry(self, error: RouterError) -> float | None:
-        """Charge the budget for a retry; returns the seconds to wait, or ``None`` to give up."""
-        if not self.is_retryable(error):
-            return None
-        seconds, remaining = self._get_wait_seconds(error), self.deadline.remaining
+    def _get_options(self) -> dict[str, Any]:
+        return {
+            "stop": self._should_stop,
+            "retry": lambda state: self.is_retryable(_get_error(state)),
+            "wait": self._get_wait_seconds,
+            "reraise": True,
+        }
+
+    def _should_stop(self, state: "tenacity.RetryCallState") -> bool:
+        """Check whether attempts, time or budget are used up; if not, charge the budget."""
+        error = _get_error(state)
         if is_throttled(error) and self.max_retries:
             self._short_waits += error.retry_after < SHORT_WAIT_SECONDS
             is_storm = self._short_waits > MAX_SHORT_WAITS
-            return None if is_storm or max(error.retry_after, seconds) >= remaining else seconds
-        cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
-        is_over = self._retries >= self.max_retries or seconds >= remaining
-        if is_over or not self.budget.acquire(cost):
-            return None
+            wait = max(error.retry_after, state.upcoming_sleep)
+            return is_storm or wait >= self.deadline.remaining
+        if self._retries >= self.max_retries or state.upcoming_sleep >= self.deadline.remaining:
+            return True
+        timed_out = isinstance(error, RouterTimeoutError)
+        cost = TIMEOUT_RETRY_COST if timed_out else RETRY_COST
+        if not self.budget.acquire(cost):
+            return True
         self._charged += cost
         self._retries += 1
-        return seconds
+        return False
 
-    def _get_wait_seconds(self, error: RouterError) -> float:
+    def _get_wait_seconds(self, state: "tenacity.RetryCallState") -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""
+        error = _get_error(state)
         if is_throttled(error):  # the pacer waits, but others may be faster after a short wait
             is_short = error.retry_after < SHORT_WAIT_SECONDS
             return random.uniform(1, 2) * SHORT_WAIT_SECONDS if is_short else 0.0  # noqa: S311
@@ -173,8 +194,10 @@ class RetryPolicy:
         longest = min(INITIAL_BACKOFF_SECONDS * 2.0**self._retries, MAX_BACKOFF_SECONDS)
         return longest * random.uniform(0.5, 1)  # noqa: S311 - not used for security
 
-    def is_retryable(self, error: RouterError) -> bool:
+    def is_retryable(self, error: BaseException | None) -> bool:
         """Check whether sending the same call again may help and is allowed."""
+        if not isinstance(error, RouterError):
+            return False
         if (error.retry_after or 0) > MAX_RETRY_AFTER_SECONDS:
             return False
         if isinstance(error, (RouterConnectionError, RouterTimeoutError)):
@@ -191,6 +214,10 @@ class RetryPolicy:
         if error.should_retry is True and (status == 409 or 500 <= status < 600):
             return True
         return status in DEFAULT_RETRY_STATUSES and error.is_retryable
+
+
+def _get_error(state: "tenacity.RetryCallState") -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def is_throttled(error: BaseException | None) -> TypeGuard["_ThrottledError"]:

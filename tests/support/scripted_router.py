@@ -207,8 +207,8 @@ def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         record(None, seconds)
         await sleep(0)
 
-    clock = types.SimpleNamespace(sleep=partial(record, None))
-    monkeypatch.setattr("orq_router_integrations._http.retry.time", clock)
+    nap = types.SimpleNamespace(sleep=partial(record, None))
+    monkeypatch.setattr("tenacity.nap.time", nap)
     monkeypatch.setattr("asyncio.sleep", asleep)
     monkeypatch.setattr("orq_router_integrations._http.pacing.Gate.reject", record)
     return pauses
