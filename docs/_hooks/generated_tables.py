@@ -52,10 +52,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def build_table(kind: str, name: str) -> str:
     if kind == "errors":
-        return "\n".join(build_error_rows())
-    cls = next(getattr(module, name) for module in MODULES if name in module.__all__)
-    rows = build_field_rows(cls) if issubclass(cls, BaseModel) else build_parameter_rows(cls)
-    return "\n".join(('<div class="arguments" markdown>', "", *rows, "", "</div>"))
+        rows = build_error_rows()
+    else:
+        cls = next(getattr(module, name) for module in MODULES if name in module.__all__)
+        rows = build_field_rows(cls) if issubclass(cls, BaseModel) else build_parameter_rows(cls)
+    return "\n".join((f'<div class="stacked {kind}" markdown>', "", *rows, "", "</div>"))
 
 
 def build_field_rows(cls: type[BaseModel]) -> Iterator[str]:
