@@ -151,7 +151,7 @@ class RouterError(core.ModelError):
 
 
 class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
-    """An argument is wrong. No request was sent."""
+    """An argument is invalid. No request was sent."""
 
     suggested_status = 400
 

@@ -22,6 +22,7 @@ from orq_router_integrations.wire.deferred_model import order_fields
 MARKER = re.compile(r"<!-- (arguments|errors)(?:: (\w+))? -->")
 UNITS = {
     "timeout": "seconds",
+    "RouterControls.timeout": "milliseconds",
     "deadline": "seconds",
     "stream_chunk_timeout": "seconds",
     "latency": "seconds",
@@ -65,7 +66,8 @@ def build_field_rows(cls: type[BaseModel]) -> Iterator[str]:
     for name, field in order_fields(cls):
         if field.description:
             type_name = format_type(field.annotation)
-            yield build_row(name, type_name, format_default(field), field.description)
+            unit = UNITS.get(f"{cls.__name__}.{name}") or get_unit(name)
+            yield build_row(name, type_name, format_default(field), unit, field.description)
     if rest := sorted(name for name, field in cls.model_fields.items() if not field.description):
         yield ""
         yield f"LangChain's own arguments: {', '.join(f'`{name}`' for name in rest)}."
@@ -85,15 +87,16 @@ def build_parameter_rows(cls: type) -> Iterator[str]:
             default_cell = f"`{default!r}`" if is_plain else ""
         text = " ".join(meaning.split()).replace("``", "`")
         type_name = format_type(parameters[name].annotation)
-        yield build_row(name, type_name, default_cell, text[0].upper() + text[1:])
+        meaning_cell = text[0].upper() + text[1:]
+        yield build_row(name, type_name, default_cell, get_unit(name), meaning_cell)
 
 
-def build_row(name: str, type_name: str, default: str, meaning: str) -> str:
+def build_row(name: str, type_name: str, default: str, unit: str, meaning: str) -> str:
     cells = (
         f"`{name}`",
         f"<code>{escape(type_name)}</code>",
         default,
-        get_unit(name),
+        unit,
         escape(f"{meaning.rstrip('.')}."),
     )
     return f"| {' | '.join(cells)} |"

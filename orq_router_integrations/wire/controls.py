@@ -287,7 +287,7 @@ Plugin = Annotated[PiiRedaction | ResponseHealing | TraceScrubbing, Field(discri
 
 
 class RouterControls(Control):
-    """Options for what the router does around a call to a model.
+    """Options for routing a call, such as fallbacks, retries and caching.
 
     Plain values are accepted and validated: ``fallbacks=["openai/gpt-4o-mini"]``,
     ``identity="user-17"``, ``retry={"count": 2}``. If an endpoint does not support a control, the
