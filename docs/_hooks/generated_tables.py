@@ -67,7 +67,7 @@ def build_field_rows(cls: type[BaseModel]) -> Iterator[str]:
         if field.description:
             type_name = format_type(field.annotation)
             unit = UNITS.get(f"{cls.__name__}.{name}") or get_unit(name)
-            yield build_row(name, type_name, format_default(field), unit, field.description)
+            yield build_row(name, type_name, format_default(field), field.description, unit=unit)
     if rest := sorted(name for name, field in cls.model_fields.items() if not field.description):
         yield ""
         yield f"LangChain's own arguments: {', '.join(f'`{name}`' for name in rest)}."
@@ -78,20 +78,20 @@ def build_parameter_rows(cls: type) -> Iterator[str]:
     parameters = inspect.signature(cls, eval_str=True).parameters
     section = (inspect.getdoc(cls) or "").partition("Args:\n")[2].partition("\n\n")[0]
     yield HEADER
-    for name, meaning in DOCUMENTED_ARGUMENT.findall(section):
+    for name, description in DOCUMENTED_ARGUMENT.findall(section):
         default = parameters[name].default
         is_plain = isinstance(default, bool | int | float | str)
         if default is inspect.Parameter.empty and parameters[name].kind is not VARIABLE:
             default_cell = "required"
         else:
             default_cell = f"`{default!r}`" if is_plain else ""
-        text = " ".join(meaning.split()).replace("``", "`")
+        text = " ".join(description.split()).replace("``", "`")
         type_name = format_type(parameters[name].annotation)
-        meaning_cell = text[0].upper() + text[1:]
-        yield build_row(name, type_name, default_cell, get_unit(name), meaning_cell)
+        meaning = text[0].upper() + text[1:]
+        yield build_row(name, type_name, default_cell, meaning, unit=get_unit(name))
 
 
-def build_row(name: str, type_name: str, default: str, unit: str, meaning: str) -> str:
+def build_row(name: str, type_name: str, default: str, meaning: str, *, unit: str) -> str:
     cells = (
         f"`{name}`",
         f"<code>{escape(type_name)}</code>",
