@@ -88,7 +88,7 @@ class RouterClient(RouterSettings):
     )
 
     pace: InstanceOf[Pace] | None = optional(
-        "Limit on the requests per time, such as `Pace(600, per=60)`. Without it, calls only wait "
+        "Maximum rate of requests, such as `Pace(600, per=60)`. Without it, calls only wait "
         "after a response that says when to retry",
         exclude=True,
     )

@@ -139,7 +139,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     encoding_format: EncodingFormat = Field(
         default="base64",
         description="How the router sends vectors: `base64`, which is a third of the size, or "
-        "`float` for models that support nothing else. Both are understood in any case",
+        "`float` for models that support nothing else. Responses in either format are accepted",
     )
     chunk_size: PositiveInt = Field(
         default=DEFAULT_CHUNK_SIZE,
@@ -147,8 +147,8 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     )
     max_batch_tokens: PositiveInt = Field(
         default=DEFAULT_BATCH_TOKENS,
-        description="Maximum number of tokens in a request of several texts, estimated on the high "
-        "side. OpenAI accepts 300,000, Mistral 16,384",
+        description="Maximum number of tokens in a request of several texts, with a cautious "
+        "estimate. OpenAI accepts 300,000, Mistral 16,384",
     )
     max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
         default=4, description="Maximum number of concurrent requests of one call"

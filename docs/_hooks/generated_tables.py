@@ -28,6 +28,7 @@ UNITS = {
     "latency": "seconds",
     "chunk_latency": "seconds",
     "seconds": "seconds",
+    "per": "seconds",
     "size": "pixels",
     "min_image_size": "pixels",
     "output_compression": "percent",

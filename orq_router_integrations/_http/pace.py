@@ -34,7 +34,7 @@ class PaceBackend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Limit the requests of a client per time.
+    """Maximum rate of the requests of a client.
 
     Requests are spread over the period, with short bursts, and 5 % of the limit are left unused.
     Copies of a ``Pace`` in one process, including unpickled ones, share one limit. With ``shared``,
@@ -47,9 +47,10 @@ class Pace:
         per: Length of the period in seconds, or a ``timedelta``.
         shared: ``redis://...``, ``postgresql://...``, or the path of a SQLite file that the
             processes of one machine can write (extra ``scale``; also ``pip install redis`` or
-            ``pip install 'psycopg[binary]'``). Or an object with an ``acquire`` method; see
-            ``PaceBackend``. If it cannot be reached during a run, that is logged, and each process
-            keeps to the limit.
+            ``pip install 'psycopg[binary]'``). For another database, an object with a method
+            ``acquire()`` that returns 0 for a permit, or the seconds until the next attempt. If
+            the database cannot be reached during a run, a warning is logged and each process
+            applies the limit independently.
         name: Name of the limit in a shared database.
 
     Raises:

@@ -305,7 +305,7 @@ class RouterControls(Control):
         ]
         | None
     ) = optional(
-        "Ids of models to try in turn if the requested model fails after its retries",
+        "Ids of models to try in order if the requested model fails after its retries",
         examples=[["anthropic/claude-sonnet-4-5"]],
     )
     fallback_on_codes: (
@@ -316,41 +316,42 @@ class RouterControls(Control):
         "empty: 408, 429, 500, 502, 503, 504 and 529"
     )
     retry: RouterRetry | None = optional(
-        "Retries by the router per model: {'count': 2, 'on_codes': [429, 503]}. The router's own "
-        "default is two or three retries, depending on the endpoint"
+        "How often the router retries each model, such as `{'count': 2, 'on_codes': [429, 503]}`. By "
+        "default two or three times, depending on the endpoint"
     )
     load_balancer: LoadBalancer | None = optional(
-        "Models to distribute the requests over: {'models': ['openai/gpt-4o', ...]}. They replace "
-        "the requested model"
+        "Models to distribute the requests over, such as `{'models': ['openai/gpt-4o', ...]}`. They "
+        "replace the requested model"
     )
     cache: RouterCache | None = optional(
-        "Cache of identical requests in the router: {'ttl': seconds}, up to three days"
+        "Answer identical requests from the router's cache, such as `{'ttl': 3600}` in seconds, up to "
+        "three days"
     )
     timeout: RouterTimeout | None = optional(
-        "Maximum duration of one call from the router to a provider: {'call_timeout': milliseconds "
-        "or timedelta}"
+        "Maximum duration of one call from the router to a provider, such as `{'call_timeout': "
+        "30_000}` in milliseconds, or with a `timedelta`"
     )
     name: NonEmptyStr | None = optional("Name of the trace in the dashboard")
     identity: Annotated[Identity, _accept_str_as("id")] | None = optional(
-        "The user on whose behalf the call is made: an id, or a dict such as {'id': 'user-17', "
-        "'email': ...}. Endpoints without this field receive the id as a header"
+        "The user on whose behalf the call is made: an id, or a dict such as `{'id': 'user-17', "
+        "'email': ...}`. Endpoints without this field receive the id as a header"
     )
     thread: Annotated[Thread, _accept_str_as("id")] | None = optional(
-        "The conversation by which traces are grouped: an id, or a dict such as {'id': "
-        "'conversation-4', 'tags': [...]}"
+        "The conversation by which traces are grouped: an id, or a dict such as `{'id': "
+        "'conversation-4', 'tags': [...]}`"
     )
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = optional(
-        "Up to 16 pairs of str for the trace. Keys have up to 64, values up to 512 characters. "
+        "Up to 16 strings for the trace, by name. Names have up to 64, strings up to 512 characters. "
         "Endpoints without this field receive them as headers"
     )
     guardrails: tuple[Guardrail, ...] | None = optional(
-        "Checks of input or output: [{'id': 'my-guardrail', 'execute_on': 'input'}]"
+        "Checks of input or output, such as `[{'id': 'my-guardrail', 'execute_on': 'input'}]`"
     )
     plugins: tuple[Annotated[Plugin, _accept_str_as("id")], ...] | None = optional(
-        "Transformations of the text: 'pii_redaction', 'response_healing', 'trace_scrubbing', or "
+        "Transformations of the text: `pii_redaction`, `response_healing`, `trace_scrubbing`, or "
         "dicts with such an id and options"
     )
-    variables: JsonObject | None = optional("Values of {{name}} placeholders in messages")
+    variables: JsonObject | None = optional("Values of `{{name}}` placeholders in messages")
 
     if TYPE_CHECKING:  # the validators accept more types than the fields store
 

@@ -74,7 +74,7 @@ class ImageParams(BaseModel):
         "base64). Sent as `response_format`."
     )
     user: Annotated[str, Field(min_length=1)] | None = optional(
-        "Your id of the end user; edits and variations only."
+        "Id of your end user; edits and variations only."
     )
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ class TranslationParams(BaseModel):
     """
 
     prompt: str | None = optional(
-        "Text that shows the expected style or spelling, or precedes the recording."
+        "Text in the expected style and spelling, or the text that precedes the recording."
     )
     response_format: TranscriptFormat | None = optional(
         "Format of the response: `json`, `text`, `srt`, `verbose_json` or `vtt`."
