@@ -316,16 +316,16 @@ class RouterControls(Control):
         "empty: 408, 429, 500, 502, 503, 504 and 529"
     )
     retry: RouterRetry | None = optional(
-        "How often the router retries each model, such as `{'count': 2, 'on_codes': [429, 503]}`. By "
-        "default two or three times, depending on the endpoint"
+        "How often the router retries each model, such as `{'count': 2, 'on_codes': [429, 503]}`. "
+        "By default two or three times, depending on the endpoint"
     )
     load_balancer: LoadBalancer | None = optional(
-        "Models to distribute the requests over, such as `{'models': ['openai/gpt-4o', ...]}`. They "
-        "replace the requested model"
+        "Models to distribute the requests over, such as `{'models': ['openai/gpt-4o', ...]}`. "
+        "They replace the requested model"
     )
     cache: RouterCache | None = optional(
-        "Answer identical requests from the router's cache, such as `{'ttl': 3600}` in seconds, up to "
-        "three days"
+        "Answer identical requests from the router's cache, such as `{'ttl': 3600}` in seconds, "
+        "up to three days"
     )
     timeout: RouterTimeout | None = optional(
         "Maximum duration of one call from the router to a provider, such as `{'call_timeout': "
@@ -341,8 +341,8 @@ class RouterControls(Control):
         "'conversation-4', 'tags': [...]}`"
     )
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = optional(
-        "Up to 16 strings for the trace, by name. Names have up to 64, strings up to 512 characters. "
-        "Endpoints without this field receive them as headers"
+        "Up to 16 strings for the trace, by name. Names have up to 64, strings up to 512 "
+        "characters. Endpoints without this field receive them as headers"
     )
     guardrails: tuple[Guardrail, ...] | None = optional(
         "Checks of input or output, such as `[{'id': 'my-guardrail', 'execute_on': 'input'}]`"
