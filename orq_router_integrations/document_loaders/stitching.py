@@ -311,17 +311,12 @@ def _find_run(
     left: list[Token], right: list[Token], expected: ExpectedWords, tolerance: int
 ) -> _Run | None:
     max_words = min(len(left), len(right), expected.maximum)
-    runs = [
-        run
-        for run in _iter_runs(left, right, tolerance)
-        if run.length >= tolerance and run.length + run.before <= max_words
-    ]
+    runs = [_shorten(run, max_words) for run in _iter_runs(left, right, tolerance)]
+    runs = [run for run in runs if run.length >= tolerance]
     runs.sort(key=lambda run: (-run.length, run.after + run.before))
     # More misheard words than equal ones are probably not a match at all.
     regular = [
-        run
-        for run in runs
-        if max(run.after, run.before) <= min(run.length, max_words - run.length, MAX_MISHEARD_WORDS)
+        run for run in runs if max(run.after, run.before) <= min(run.length, MAX_MISHEARD_WORDS)
     ]
     if not regular or regular[0].length == 1:
         has_close_times = tolerance == 1 and bool(left) and math.isfinite(left[-1].uncertainty)
@@ -345,6 +340,14 @@ def _iter_runs(left: list[Token], right: list[Token], tolerance: int) -> Iterato
             if is_equal:
                 yield _Run(length, len(left) - index - length, index - shift)
             index += length
+
+
+def _shorten(run: _Run, max_words: int) -> _Run:
+    """Shorten a run so that ``max_words`` are enough for it and the misheard words next to it."""
+    misheard = run.after if run.after <= MAX_MISHEARD_WORDS else 0  # more words are invented
+    spare = max_words - run.length
+    first, last = max(0, misheard - spare), max(0, run.before - spare)
+    return _Run(run.length - first - last, run.after + last, run.before + first)
 
 
 def _is_equal(word: Token, other: Token, tolerance: int) -> bool:

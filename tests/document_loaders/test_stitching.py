@@ -65,6 +65,24 @@ def test_texts_without_times_are_stitched_by_their_words() -> None:
     assert stitch(left, right, 0).text == "We meet at noon in the old house. Bring bread."
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("we left at noon and came back by mine", "left at noon and came back", "back"),
+        ("left at noon and came back", "and we left at noon and came back late", "back late"),
+    ],
+    ids=["last-words", "first-words"],
+)
+def test_misheard_words_next_to_an_overlap_of_the_entire_text(
+    left: str, right: str, expected: str
+) -> None:
+    """One text consists of the overlap, and the other has misheard words next to it."""
+    stitched = stitch(
+        create_transcript(left, words=False), create_transcript(right, words=False), 3, 6
+    )
+    assert stitched.text == f"{left[: left.index('came')]}came {expected}"
+
+
 @pytest.mark.parametrize("text", ["Something else.", "", "A day in the sun, in the end."])
 def test_texts_without_common_words_are_kept(text: str) -> None:
     left = create_transcript("All of this is about the weather here", words=False)
