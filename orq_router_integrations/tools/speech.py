@@ -281,6 +281,11 @@ class OrqSpeechTool(OrqTool):
         target = validate_output_path(path, overwrite=overwrite)
         if audio_format := format_from_path(target):
             overrides = {"audio_format": audio_format, **overrides}
+        elif isinstance(text, str) and len(text.split()) == 1 and format_from_path(text.strip()):
+            raise RouterInputError(
+                f"text: {text!r:.200} looks like a file name. Pass the text first, then the path.",
+                endpoint=SPEECH.path,
+            )
         return target, self._prepare(text, overrides)
 
     @raise_input_errors(SPEECH.path, OVERRIDES)

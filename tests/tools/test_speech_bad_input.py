@@ -89,6 +89,15 @@ async def test_unwritable_path_raises_before_sending(is_async, tmp_path):
     assert script.sent == 0
 
 
+@sync_and_async
+async def test_file_name_as_text_raises_before_sending(is_async, tmp_path):
+    """Otherwise the file name would be spoken if the arguments are in the wrong order."""
+    tool, script = create_scripted_tool([b"unused"])
+    with pytest.raises(RouterInputError, match="looks like a file name"):
+        await synthesize_to_file(tool, is_async, "talk.mp3", tmp_path / "Good morning")
+    assert script.sent == 0
+
+
 @pytest.mark.parametrize(("args", "message"), INVALID_TOOLS)
 def test_invalid_tool_raises(args, message):
     with pytest.raises(ValidationError, match=message):
