@@ -55,7 +55,10 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
         results = []
         for text in texts:
             scripted = self._script.take_answer(
-                body, model, text, accepts=lambda answer: split_names(answer.text) <= words.keys()
+                body,
+                model,
+                text,
+                accepts=lambda it: not it.calls and split_names(it.text) <= words.keys(),
             )
             names = (
                 split_names(scripted.text)

@@ -30,7 +30,7 @@ from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
+from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
@@ -62,10 +62,10 @@ class _AudioForm(EndpointRequest, strict=False):
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
     timestamps_granularity: Literal["none", "word", "character"] | None = None
-    diarize: bool = False
+    diarize: FormBool = False
     num_speakers: Annotated[int, Field(ge=1, le=32)] | None = None
-    tag_audio_events: bool | None = None
-    enable_logging: bool | None = None
+    tag_audio_events: FormBool | None = None
+    enable_logging: FormBool | None = None
 
 
 class TranslationForm(_AudioForm):

@@ -123,6 +123,7 @@ def test_duplicate_control_returns_400(create_chat):
     ("fields", "param"),
     [
         ({"orq": "x"}, "orq"),
+        ({"orq": []}, "orq"),
         ({"retry": 3}, "retry"),
         ({"retry": {"count": 0}}, "retry.count"),
         ({"retry": {"count": 6}}, "retry.count"),
@@ -155,6 +156,12 @@ def test_invalid_value_returns_400(create_chat, fields, param):
     error = create_chat().get_error(400, **fields)
     assert error["param"] == param
     assert error["message"].startswith(param)
+
+
+def test_load_balancer_of_v2_router_is_not_a_list(create_chat):
+    models = [{"model": CLAUDE, "weight": 1}]
+    error = create_chat().get_error(400, prefix="v2/router", orq={"load_balancer": models})
+    assert error["param"] == "orq.load_balancer"
 
 
 def test_error_param_of_nested_control(create_chat):

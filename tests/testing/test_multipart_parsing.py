@@ -20,6 +20,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
+    FormBool,
     describe_files,
     parse_form,
 )
@@ -131,10 +132,16 @@ def test_text_must_be_utf_8():
     assert caught.value.message == "n: the text is not UTF-8. A file requires a filename."
 
 
+def test_encoded_filename_is_decoded():
+    head = "Content-Disposition: form-data; name=f; filename*=UTF-8''na%C3%AFve.png\r\n\r\nx"
+    body = f"--E\r\n{head}\r\n--E--".encode()
+    assert parse_form("multipart/form-data; boundary=E", body)["f"].filename == "naïve.png"
+
+
 class Scalars(RequestModel, strict=False):
     integer: int | None = None
     number: float | None = None
-    flag: bool | None = None
+    flag: FormBool | None = None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ def test_scalar_conversion(name, text, value):
             ("integer", "inf"),
             ("number", "x"),
         ),
-        ("flag", "perhaps"),
+        *(("flag", "perhaps"), ("flag", "True"), ("flag", "1"), ("flag", ["true"])),
     ],
 )
 def test_invalid_scalar_returns_400(name, text):

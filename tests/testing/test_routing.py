@@ -119,6 +119,12 @@ class TestFallbacks:
         chat.get_error(404, fallbacks=[{"model": "nobody/x"}, {"model": CLAUDE}])
         assert chat.provider_calls == [(GPT, 503)]
 
+    def test_404_as_code_skips_disabled_fallback(self, create_chat):
+        chat = create_chat(faults={GPT: 503})
+        fallbacks = [{"model": "nobody/x"}, {"model": CLAUDE}]
+        chat.complete(fallbacks=fallbacks, fallback_on_codes=[404, 503])
+        assert chat.provider_calls == [(GPT, 503), (CLAUDE, 200)]
+
 
 class TestTimeout:
     def test_timeout_falls_back(self, create_chat):

@@ -116,7 +116,7 @@ class TestKindsOfAnswers:
         [
             (RuntimeError("broken"), 500),
             (TimeoutError(), 408),
-            (RateLimitError("broken", status_code=429), 429),
+            (RateLimitError("broken", status_code=429, retry_after=0.01), 429),
         ],
         ids=["any", "timeout", "rate limit"],
     )
@@ -126,6 +126,7 @@ class TestKindsOfAnswers:
         with pytest.raises(RouterStatusError, match=r"broken|TimeoutError") as raised:
             model.invoke("Hi")
         assert raised.value.status_code == status
+        assert raised.value.retry_after == getattr(error, "retry_after", None)
         assert model.invoke("Hi", controls={"fallbacks": [CLAUDE]}).text == "Hello!"
 
     def test_calls_of_unknown_tools_are_rejected(self):
@@ -199,6 +200,13 @@ class TestUnused:
         tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", client=router.client())
         tool.synthesize("Hi")
         assert self.invoke(router).text == "Hello!"
+
+    def test_moderation_leaves_tool_calls_to_the_chat_model(self):
+        call = tool_call(name="Weather", args={}, id="1")
+        router = OfflineRouter(answers={"Hi": [call, "Done."]})
+        OrqModeration(client=router.client()).invoke("Hi")
+        model = ChatOrq(GPT, client=router.client()).bind_tools([Weather])
+        assert model.invoke("Hi").tool_calls == [call]
 
     def test_moderated_text_is_flagged_by_its_categories(self):
         router = OfflineRouter(answers={"Hi": "hate, violence", "kill": ""})

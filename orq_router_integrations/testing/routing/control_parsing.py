@@ -26,7 +26,7 @@ def split_controls(
     body: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
 ) -> tuple[RouterControls, dict[str, Any]]:
     """Return the controls of a body and the remaining fields."""
-    orq = body.get("orq") or {}
+    orq = {} if body.get("orq") is None else body["orq"]
     if not isinstance(orq, Mapping):
         reject_field("orq", "must be an object")
     top = {name: value for name, value in body.items() if name in RouterControls.model_fields}
@@ -40,7 +40,7 @@ def split_controls(
                 reject_field(names[path], "sent at top level and in orq. Send it once.")
             fields[names[path]] = _convert_value(path, value, dialect)
         elif not lenient and (dialect is Dialect.V3_ROUTER or path not in _WITHOUT_EFFECT):
-            supported = f"{', '.join(names)}, and headers for identity and metadata"
+            supported = ", ".join([*names, "headers for identity and metadata"])
             message = (
                 f"not supported here by {endpoint.path} under {dialect.value}. The real router"
             )
@@ -77,7 +77,7 @@ def _convert_value(path: str, value: Any, dialect: Dialect) -> Any:
                 reject_field(f"orq.inputs[{index}]", "must be an object with key and value")
         return {item["key"]: item.get("value") for item in value}
     if path == "orq.load_balancer":
-        if isinstance(value, list):
+        if isinstance(value, list) and dialect is not Dialect.V2_ROUTER:
             return {"type": "weight_based", "models": value}
         if dialect is Dialect.V2_GATEWAY:
             reject_field(path, "must be a list of models under v2/gateway")

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
-from typing import Any
+from email.utils import collapse_rfc2231_value
+from typing import Annotated, Any
 
 import orjson
-from pydantic import InstanceOf
+from pydantic import BeforeValidator, InstanceOf, Strict
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.wire.controls import RouterControls
@@ -99,7 +100,7 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[Message, bytes
 
 def _get_parameter(headers: Message, name: str) -> str:
     """Return the name of a part or of its file, without the escapes of browsers and httpx."""
-    value = str(headers.get_param(name, "", header="content-disposition"))
+    value = collapse_rfc2231_value(headers.get_param(name, "", header="content-disposition"))
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
@@ -119,5 +120,8 @@ def _parse_value(name: str, headers: Message, content: bytes) -> Any:
         reject_field(name, f"expected JSON: {error}")
 
 
+_BOOLEANS = {"true": True, "false": False}
+
+FormBool = Annotated[bool, Strict(), BeforeValidator(lambda it: _BOOLEANS.get(str(it), it))]
 AnyFile = InstanceOf[FormFile]
 """A file in the request model of an endpoint."""

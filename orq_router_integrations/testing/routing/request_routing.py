@@ -7,7 +7,7 @@ Where the documentation is silent, one behavior was chosen:
 * The load balancer's pick is retried and falls back like the request's own model.
 * ``latency_based`` picks the model whose last call was fastest; a model that was never called
   counts as fastest, and ties go to the first.
-* A fallback that is not enabled ends the chain with 404.
+* A fallback that is not enabled fails with 404, which is not among the default fallback codes.
 * If every model fails, the last error is returned.
 * Delays have no jitter and ignore a provider's ``Retry-After``.
 """
@@ -62,7 +62,10 @@ class RequestRouting:
         return response
 
     def _call_model(self, model: str) -> RouterResponse:
-        self.models.check_enabled(model)
+        try:
+            self.models.check_enabled(model)
+        except HTTPError as error:
+            return RouterResponse(error.to_body(), error.status)
         retry = self.controls.retry or self.handler.default_retry
         delays = RETRY_DELAYS_SECONDS[: 1 + (retry.count if retry else 0)]
         for attempt, pause in enumerate(delays, start=1):
@@ -82,7 +85,7 @@ class RequestRouting:
                 raise HTTPError(408, message)
             response = self._respond(fault, model)
         except HTTPError as error:
-            response = RouterResponse(error.to_body(), error.status)
+            response = RouterResponse(error.to_body(), error.status, error.headers)
         self.log.append(
             ProviderCall(
                 model=model,
