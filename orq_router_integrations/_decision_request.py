@@ -68,7 +68,9 @@ def build_decision_body(
             },
         }
     except RecursionError:
-        raise ValueError("state: Nested too deeply, or contains itself.") from None
+        raise ValueError(
+            "state: The value contains itself or is nested too deeply. Use fewer levels."
+        ) from None
     has_boxes = any(question["type"] == "box" for question in body["questions"].values())
     if not converter.images:
         if has_boxes:

@@ -163,8 +163,8 @@ class _Download:
         """Return the client that serves a host inside the process."""
         if http_client is None:
             raise RouterInputError(
-                f"url: {self.host} does not exist in any network. Pass the http_client that "
-                "serves it."
+                f"url: {self.host} is a reserved name that DNS does not resolve. Pass the "
+                "http_client that serves this host."
             )
         return http_client
 
@@ -196,7 +196,8 @@ class _Download:
             raise InvalidResponseError(f"{self._shown_url} is larger than {self._max_bytes} bytes")
         if time.monotonic() > self._expires_at:
             raise RouterTimeoutError(
-                f"{self._shown_url} takes longer than {MAX_DOWNLOAD_SECONDS:g} s"
+                f"Downloading {self._shown_url} took longer than {MAX_DOWNLOAD_SECONDS:g} s. Try "
+                "again, or download it with your own client."
             )
 
     @contextmanager

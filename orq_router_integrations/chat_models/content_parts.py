@@ -212,7 +212,7 @@ def _read_document(block: Mapping[str, Any]) -> MediaSource:
         parts = convert_blocks(content if isinstance(content, list) else [content], convert_block)
         if media := [part for part in parts if part["type"] != "text"]:
             raise ValueError(
-                f"A document cannot contain {describe_parts(media)}. Send it as a block of its own."
+                f"A document cannot contain {describe_parts(media)}. Send it as a separate block."
             )
         return MediaSource(text="\n".join(part["text"] for part in parts))
     return MediaSource.from_block(block)

@@ -216,7 +216,7 @@ def convert_tool_choice(
     if name not in names:
         if any(tool["type"] == "custom" and tool.get("name") == name for tool in tools):
             raise ValueError(
-                f"tool_choice cannot be the custom tool {name!r}. Only functions can be forced."
+                f"tool_choice cannot be the custom tool {name!r}. Use 'auto' or a function."
             )
         available = ", ".join(names) or "none"
         raise ValueError(f"Unknown tool {name!r} in tool_choice. Available tools: {available}.")

@@ -239,9 +239,9 @@ def _validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Pat
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"Cannot open {str(path)[:100]!r}: {reason}.") from None
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{str(path)!r} is not a regular file.")
+        raise ValueError(f"{str(path)!r} is not a regular file. Pass the path of a file.")
     if not status.st_size:
-        raise ValueError(f"{str(path)!r} is empty.")
+        raise ValueError(f"{str(path)!r} is empty. Pass a file with content.")
     return file
 
 
@@ -259,13 +259,13 @@ def create_upload(
         file = resolve_source(source)
         size = file.size
         if not size:
-            raise ValueError("The data is empty.")
+            raise ValueError("The data is empty. Pass the content of a file.")
         guessed = mime.guess_mime_type(file.name or "")
         mime_type = file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
         default_name = ".".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
         filename = filename or file.name or default_name
         if "\0" in filename:
-            raise ValueError("The file name contains a NUL character.")
+            raise ValueError("The file name contains a NUL character. Remove it.")
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
     return Upload(filename, mime_type, size, file.open)

@@ -311,7 +311,7 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
         raise ValueError("The data is not base64.")
     size = len(data) // 4 * 3 - len(padding)
     if not size:
-        raise ValueError("The data is empty.")
+        raise ValueError("The data is empty. Pass the content of a file.")
     return data, size, Base64View(data)
 
 

@@ -101,7 +101,9 @@ class OrqTool(BaseTool, RouterIntegration):
     def _reject_reserved_fields(cls, body: dict[str, Any]) -> dict[str, Any]:
         for name in body:
             if name in cls.reserved_fields:
-                raise ValueError(f"extra_body.{name}: This field has its own argument. Use it.")
+                raise ValueError(
+                    f"extra_body.{name}: This field has its own argument. Pass the argument."
+                )
             if name == "orq" or name in RouterControls.model_fields:
                 raise ValueError(f"extra_body.{name}: Pass router controls in 'controls'.")
         return body

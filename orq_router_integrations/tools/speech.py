@@ -350,7 +350,7 @@ def _is_tool_call(input_: Any) -> bool:
 
 
 def _add_suffix(speech: Speech) -> Speech:
-    """Rename the file of a tool call, if there is one, to the suffix of the format that arrived."""
+    """Add the suffix of the received audio format to the file of a tool call, if there is one."""
     if speech.path is None:
         return speech
     suffix = AUDIO_SUFFIXES.get(speech.format or "", ("",))[0]

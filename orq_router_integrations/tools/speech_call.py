@@ -144,7 +144,10 @@ class SpeechCall:
 
     @contextmanager
     def open_file(self, target: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
-        """Open the target, or a buffer, whose content errors get as ``partial_bytes``."""
+        """Open the target, or a buffer if it is ``None``.
+
+        If an error is raised, its ``partial_bytes`` are the content of the buffer.
+        """
         if target is not None:
             with open_atomic(target, overwrite=overwrite) as file:
                 yield file

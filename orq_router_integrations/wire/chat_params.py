@@ -149,7 +149,9 @@ class ChatParams(DeferredModel):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if self.top_logprobs is not None and not self.logprobs:
-            raise ValueError("top_logprobs: Requires logprobs=True. Set it or remove this.")
+            raise ValueError(
+                "top_logprobs: Requires logprobs=True. Set it, or remove top_logprobs."
+            )
         if self.modalities and "audio" in self.modalities and self.audio is None:
             raise ValueError(
                 "audio: Required because modalities contains 'audio'. Pass a voice and a format, "

@@ -53,7 +53,7 @@ class StreamedContent(Protocol):
 
 
 class StreamedBody:
-    """A body with contents that are read while it is sent. It can be iterated several times."""
+    """A request body whose files are read while it is sent. It can be iterated several times."""
 
     def __init__(self, content_type: str, segments: Iterable[bytes | StreamedContent]) -> None:
         self.content_type = content_type

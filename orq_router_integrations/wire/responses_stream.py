@@ -66,7 +66,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
 
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
-        """Convert an event to chunks; events without new content yield none."""
+        """Yield the chunks of an event, if it has new content."""
         event_type = as_str(event.get("type"))
         if event_type == "error":
             raise EmbeddedError(data)

@@ -21,7 +21,7 @@ _ENCODERS = {
 }
 """Container, codec and bits per second of each format; 0 for lossless ones."""
 
-_ENCODED_RATE = 48_000  # Opus supports no 44.1 kHz, and AAC needs a high rate for clear tones
+_ENCODED_RATE = 48_000  # Opus does not support 44.1 kHz, and AAC needs a high rate for clear tones
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class EndpointHandler(ABC, Generic[R]):
         """
 
     def create_error_chunk(self, number: int, error: Any) -> Any:  # noqa: ARG002 - for subclasses
-        """Create the chunk that ends a broken stream, after ``number`` others."""
+        """Create the error chunk that ends a broken stream after ``number`` chunks."""
         return error
 
     def finalize(self, request: R, response: RouterResponse) -> RouterResponse:  # noqa: ARG002 - for subclasses
