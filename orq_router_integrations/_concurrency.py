@@ -134,7 +134,7 @@ def _advance(
         return None, stop.value
 
 
-def run_steps(
+def run_loader_steps(
     client: RouterClient,
     steps: Steps[ResultT],
     limiter: ThreadLimiter,
@@ -171,8 +171,10 @@ def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) 
         CANCEL_CHECK.reset(reset_token)
 
 
-async def arun_steps(client: RouterClient, steps: Steps[ResultT], limiter: AsyncLimiter) -> ResultT:
-    """Async version of ``run_steps``. The steps read files, so they are resumed in a thread."""
+async def arun_loader_steps(
+    client: RouterClient, steps: Steps[ResultT], limiter: AsyncLimiter
+) -> ResultT:
+    """Async version of ``run_loader_steps``. The steps read files, so they resume in a thread."""
     async with AsyncExitStack() as held_lock:
 
         async def perform(step: Call[Any] | str) -> Any:

@@ -23,7 +23,7 @@ from orq_router_integrations.settings import (
     CONNECTION_HINTS,
     CONTROL_HINTS,
     RouterSettings,
-    rename_hints,
+    create_rename_hints,
 )
 from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ARGUMENT_HINTS = CONNECTION_HINTS | rename_hints(
+ARGUMENT_HINTS = CONNECTION_HINTS | create_rename_hints(
     model_name="model",
     http_client="client=RouterClient(http_client=...)",
     http_async_client="client=RouterClient(http_async_client=...)",

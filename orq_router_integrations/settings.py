@@ -84,10 +84,10 @@ CONTROL_HINTS = {
 """What to write instead of a control that was passed as an argument of its own."""
 
 
-def rename_hints(**replacements: str) -> dict[str, str]:
+def create_rename_hints(**replacements: str) -> dict[str, str]:
     """Return hints for arguments by their names in other packages.
 
-    >>> rename_hints(model_name="model", user="controls={'identity': ...}")
+    >>> create_rename_hints(model_name="model", user="controls={'identity': ...}")
     {'model_name': "Use 'model'.", 'user': "Use controls={'identity': ...}."}
     """
     return {
@@ -98,7 +98,7 @@ def rename_hints(**replacements: str) -> dict[str, str]:
 
 CONNECTION_HINTS = (
     CONTROL_HINTS
-    | rename_hints(
+    | create_rename_hints(
         api_base="base_url",
         openai_api_base="base_url",
         openai_api_key="api_key",

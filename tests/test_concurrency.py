@@ -26,11 +26,11 @@ from orq_router_integrations._concurrency import (
     ThreadLimiter,
     WorkCancelledError,
     amap_ordered,
-    arun_steps,
+    arun_loader_steps,
     gather,
     map_ordered,
     partition,
-    run_steps,
+    run_loader_steps,
 )
 from orq_router_integrations.errors import RouterError
 
@@ -243,10 +243,12 @@ def test_cancelled_steps_release_their_lock() -> None:
     limiter = ThreadLimiter(threading.Semaphore(2), threading.Lock)
     client: Any = PendingClient(cancel_token)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(run_steps, client, create_steps("key", CALL), limiter, cancel_token)
+        first = pool.submit(
+            run_loader_steps, client, create_steps("key", CALL), limiter, cancel_token
+        )
         assert client.called.wait(TIMEOUT_SECONDS)
         steps = create_steps("other", "key")
-        second = pool.submit(run_steps, client, steps, limiter, CancelToken())
+        second = pool.submit(run_loader_steps, client, steps, limiter, CancelToken())
         time.sleep(0.05)
         assert not second.done()
         cancel_token.cancel()
@@ -257,9 +259,9 @@ def test_cancelled_steps_release_their_lock() -> None:
 async def test_cancelled_async_steps_release_their_lock() -> None:
     limiter = AsyncLimiter(asyncio.Semaphore(2), asyncio.Lock)
     client: Any = PendingClient(CancelToken())
-    first = asyncio.ensure_future(arun_steps(client, create_steps("key", CALL), limiter))
+    first = asyncio.ensure_future(arun_loader_steps(client, create_steps("key", CALL), limiter))
     await asyncio.to_thread(client.called.wait, TIMEOUT_SECONDS)
-    second = asyncio.ensure_future(arun_steps(client, create_steps("other", "key"), limiter))
+    second = asyncio.ensure_future(arun_loader_steps(client, create_steps("other", "key"), limiter))
     await asyncio.sleep(0.05)
     assert not second.done()
     first.cancel()

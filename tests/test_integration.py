@@ -17,7 +17,7 @@ from orq_router_integrations import (
     RouterClient,
 )
 from orq_router_integrations._integration import reject_unknown_kwargs
-from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.settings import create_rename_hints
 
 GPT = "openai/gpt-4o"
 
@@ -92,7 +92,7 @@ def test_unknown_argument_of_a_call_raises():
 
 
 def test_rename_hints():
-    hints = rename_hints(a="b", c="d={}")
+    hints = create_rename_hints(a="b", c="d={}")
     assert hints == {"a": "Use 'b'.", "c": "Use d={}."}
 
 

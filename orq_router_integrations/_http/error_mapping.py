@@ -54,7 +54,7 @@ _CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from pr
 """Messages of httpcore if an HTTP or SOCKS proxy requires other credentials."""
 
 
-def raise_mapped(error: Exception, exchange: Exchange[Any]) -> None:
+def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
     """Raise the mapped error if an error must not reach the caller.
 
     Raises:

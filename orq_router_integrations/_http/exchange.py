@@ -320,7 +320,7 @@ def _create_idempotency_key(seed: str | None, request: EncodedRequest) -> str:
     seed = seed or IDEMPOTENCY_SEED.get()
     if seed is None:
         return token_hex(16)
-    body = request.body if isinstance(request.body, bytes) else request.body.outline
+    body = request.body if isinstance(request.body, bytes) else request.body.digest_input
     return blake2b(f"{seed}{request.path}".encode() + body, digest_size=16).hexdigest()
 
 

@@ -165,7 +165,7 @@ class _AssistantContent:
         is_accepted = self._accepts_signature(block["type"])
         if block["type"] == "redacted_thinking":
             if is_accepted and (data := as_str(block.get("data"))):
-                self._insert_signed({"type": "redacted_reasoning", "data": data})
+                self._insert_signed_part({"type": "redacted_reasoning", "data": data})
         else:
             text, signature = read_reasoning_part(block)
             self._add_reasoning(text, signature if is_accepted else "")
@@ -181,11 +181,13 @@ class _AssistantContent:
     def _add_reasoning(self, text: str, signature: str) -> None:
         """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
         if signature:
-            self._insert_signed({"type": "reasoning", "reasoning": text, "signature": signature})
+            self._insert_signed_part(
+                {"type": "reasoning", "reasoning": text, "signature": signature}
+            )
         elif text:
             self.reasoning.append(text)
 
-    def _insert_signed(self, part: Part) -> None:
+    def _insert_signed_part(self, part: Part) -> None:
         self.parts.insert(self._signed_count, part)
         self._signed_count += 1
 

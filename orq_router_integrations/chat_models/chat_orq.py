@@ -228,14 +228,16 @@ class ChatOrq(ChatOrqFields):
         from orq_router_integrations.chat_models import compaction  # noqa: PLC0415
 
         messages = self._convert_input(conversation).to_messages()
-        return self.resolved_client.send(compaction.build_call(self, messages, kwargs))
+        return self.resolved_client.send(compaction.build_compaction_call(self, messages, kwargs))
 
     async def acompact(self, conversation: LanguageModelInput, **kwargs: Any) -> list[BaseMessage]:
         """Compact a conversation; see ``compact``."""
         from orq_router_integrations.chat_models import compaction  # noqa: PLC0415
 
         messages = self._convert_input(conversation).to_messages()
-        return await self.resolved_client.asend(compaction.build_call(self, messages, kwargs))
+        return await self.resolved_client.asend(
+            compaction.build_compaction_call(self, messages, kwargs)
+        )
 
     def bind_tools(
         self,

@@ -31,7 +31,7 @@ _INPUT_ROLES = MESSAGE_TYPES.keys() - {"assistant"}
 _TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 
 
-def build_call(
+def build_compaction_call(
     model: ChatOrqFields, messages: Sequence[BaseMessage], kwargs: dict[str, Any]
 ) -> Call[list[BaseMessage]]:
     """Build the call that compacts a conversation; ``kwargs`` override fields of the model."""

@@ -49,7 +49,7 @@ def _translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     """
     blocks = [
         {**block, "index": f"lc_orq_{block['type']}{number or ''}"}
-        for number, block in number_by_type(_iter_content(chunk))
+        for number, block in enumerate_by_type(_iter_content(chunk))
     ]
     blocks += [
         {**call, "type": "tool_call_chunk", "index": f"lc_orq_call_{call['index']}"}
@@ -58,7 +58,7 @@ def _translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     return cast("list[ContentBlock]", blocks)
 
 
-def number_by_type(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
+def enumerate_by_type(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
     """Yield blocks with their position among the blocks of their type, starting at 0."""
     counts: Counter[str] = Counter()
     for block in blocks:

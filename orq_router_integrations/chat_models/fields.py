@@ -22,7 +22,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     redact_tool_secrets,
 )
 from orq_router_integrations.errors import RouterInputError, to_input_error
-from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.chat_params import (
@@ -49,7 +49,7 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
     waits_for_rate_limiter: ClassVar[bool] = False  # LangChain's base class does
     argument_hints: ClassVar[Mapping[str, str]] = (
         ARGUMENT_HINTS
-        | rename_hints(
+        | create_rename_hints(
             use_responses_api="api='responses'",
             tools="model.bind_tools([...])",
             functions="model.bind_tools([...])",

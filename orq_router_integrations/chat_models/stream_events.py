@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from orq_router_integrations.chat_models.constants import PROVIDER
-from orq_router_integrations.chat_models.content_blocks import number_by_type, translate_content
+from orq_router_integrations.chat_models.content_blocks import enumerate_by_type, translate_content
 from orq_router_integrations.chat_models.response_metadata import FINISH_FIELDS
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS
@@ -92,7 +92,7 @@ class StreamEventBuilder:
         """Yield the events that end the stream: all complete blocks, then the message."""
         merged: Any = merge_chat_generation_chunks(self._chunks)
         message = merged.message
-        for number, block in number_by_type(self._create_blocks(message)):
+        for number, block in enumerate_by_type(self._create_blocks(message)):
             block_type = block["type"]
             is_call = block_type in _TOOL_CALL_TYPES
             key = ("call", block["id"]) if is_call else (block_type, number)

@@ -74,7 +74,11 @@ def bind_structured_output(
     parse = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
     )
-    return RunnableMap(raw=bound) | parse | RunnableGenerator(_move_errors, _amove_errors)
+    return (
+        RunnableMap(raw=bound)
+        | parse
+        | RunnableGenerator(_set_parsing_errors, _aset_parsing_errors)
+    )
 
 
 def _create_json_schema(schema: OutputSchema | None, method: str) -> tuple[dict[str, Any], bool]:
@@ -155,12 +159,16 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         if get_refusal(message) is not None:
             return None  # an error at the end of the stream, when the text is complete
         with suppress(ValueError):
-            parsed = parse_json_markdown(text) if self.tool_name is None else self._find(message)
+            parsed = (
+                parse_json_markdown(text)
+                if self.tool_name is None
+                else self._find_tool_args(message)
+            )
             if parsed or not (parsed is None or self.is_wrapped):
                 return self._convert(parsed)
         return None
 
-    def _find(self, message: BaseMessage) -> dict[str, Any] | None:
+    def _find_tool_args(self, message: BaseMessage) -> dict[str, Any] | None:
         """Return the arguments of the first call of the tool."""
         calls = getattr(message, "tool_calls", ())
         return next((call["args"] for call in calls if call["name"] == self.tool_name), None)
@@ -180,7 +188,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         if not text and (invalid_calls := getattr(message, "invalid_tool_calls", None)):
             text = strip_truncation_mark(invalid_calls[0].get("args") or "")
         try:
-            parsed = _parse_json(text) if self.tool_name is None else self._find(message)
+            parsed = _parse_json(text) if self.tool_name is None else self._find_tool_args(message)
             requires_dict = self.model is None and not self.is_wrapped
             if parsed is None or (requires_dict and not isinstance(parsed, dict)):
                 raise ValueError(f"The answer does not match the schema: {_shorten(text)}")
@@ -217,16 +225,18 @@ def _describe_filter(message: BaseMessage) -> str:
     return f"The {problem} (finish reason {reason!r})"
 
 
-def _move_errors(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield from map(_move_error, chunks)
+def _set_parsing_errors(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield from map(_set_parsing_error, chunks)
 
 
-async def _amove_errors(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+async def _aset_parsing_errors(
+    chunks: AsyncIterator[dict[str, Any]],
+) -> AsyncIterator[dict[str, Any]]:
     async for chunk in chunks:
-        yield _move_error(chunk)
+        yield _set_parsing_error(chunk)
 
 
-def _move_error(chunk: dict[str, Any]) -> dict[str, Any]:
+def _set_parsing_error(chunk: dict[str, Any]) -> dict[str, Any]:
     """Move an error that the parser returned from ``parsed`` to ``parsing_error``."""
     if not isinstance(error := chunk.get("parsed"), Exception):
         return chunk

@@ -43,7 +43,7 @@ from orq_router_integrations.errors import (
     RouterError,
     RouterInputError,
 )
-from orq_router_integrations.settings import rename_hints
+from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
@@ -82,8 +82,8 @@ OpenProgress = Callable[[], AbstractContextManager[OnLoaded | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileRun(ABC, Generic[PreparedT, ResultT]):
-    """One pass over files, with the settings of a loader or parser.
+class FileProcessor(ABC, Generic[PreparedT, ResultT]):
+    """Processes files with the settings of a loader or parser.
 
     Up to ``max_concurrency`` files are read concurrently, and the requests of each file are
     divided into up to as many groups that are sent concurrently. Sync and async calls run the same
@@ -140,8 +140,8 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
     ) -> Steps[Any]:
         """Return the result of a call for a file, which is only sent if the store lacks it.
 
-        The body of the call may contain more than that of the run, such as the end of the previous
-        transcript. Only the body of the run identifies the result.
+        The body of the call may contain more than ``self.body``, such as the end of the previous
+        transcript. Only ``self.body`` identifies the result.
         """
         if self.store is None:
             return (yield call)
@@ -196,7 +196,7 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
                 prepared = stack.enter_context(self.prepare(item))
                 cancel_token = CancelToken(self.cancel_token)
                 tasks = [
-                    partial(concurrency.run_steps, self.client, steps, limiter, cancel_token)
+                    partial(concurrency.run_loader_steps, self.client, steps, limiter, cancel_token)
                     for steps in self.create_steps(prepared)
                 ]
                 groups = concurrency.gather(tasks, cancel_token)
@@ -211,7 +211,7 @@ class FileRun(ABC, Generic[PreparedT, ResultT]):
                 prepared = await asyncio.to_thread(context.__enter__)  # reads files
                 stack.push(context.__exit__)
                 tasks = [
-                    concurrency.arun_steps(self.client, steps, limiter)
+                    concurrency.arun_loader_steps(self.client, steps, limiter)
                     for steps in self.create_steps(prepared)
                 ]
                 groups = await concurrency.agather(tasks)
@@ -225,7 +225,7 @@ class FileIntegration(RouterIntegration, ABC):
 
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
-        **rename_hints(
+        **create_rename_hints(
             path="source",
             file="source",
             file_path="source",
@@ -256,8 +256,8 @@ class FileIntegration(RouterIntegration, ABC):
     )
 
     @abstractmethod
-    def _create_run(self) -> FileRun[Any, Any]:
-        """Create the run for one call, with the current settings."""
+    def _create_processor(self) -> FileProcessor[Any, Any]:
+        """Create the processor of one call, with the current settings."""
 
 
 def require_tqdm(enabled: bool) -> bool:
@@ -299,9 +299,9 @@ class FileLoader(FileIntegration, BaseLoader):
             RouterError: A file failed; see ``on_error``. The Documents of earlier files are
                 yielded first.
         """
-        run = self._create_run()
-        items = iter_items(self.source, run.check_item, run.kind)
-        return run.iter_documents(items, self._open_progress_bar)
+        processor = self._create_processor()
+        items = iter_items(self.source, processor.check_item, processor.kind)
+        return processor.iter_documents(items, self._open_progress_bar)
 
     def alazy_load(self) -> AsyncIterator[Document]:
         """Async version of ``lazy_load``.
@@ -309,9 +309,9 @@ class FileLoader(FileIntegration, BaseLoader):
         Individual paths are checked before this method returns; all other work does not block the
         event loop. Stopping iteration or cancelling the task also ends requests in flight.
         """
-        run = self._create_run()
-        items = iter_items(self.source, run.check_item, run.kind)
-        return run.aiter_documents(items, self._open_progress_bar)
+        processor = self._create_processor()
+        items = iter_items(self.source, processor.check_item, processor.kind)
+        return processor.aiter_documents(items, self._open_progress_bar)
 
     @contextmanager
     def _open_progress_bar(self) -> Iterator[OnLoaded | None]:
@@ -345,21 +345,21 @@ class BlobParser(FileIntegration, BaseBlobParser):
             RouterInputError: The blob has an unsupported type; raised before iteration.
             RouterError: A request failed; see ``on_error``.
         """
-        run = self._create_run()
-        return run.iter_documents(_iter_blob(blob, run))
+        processor = self._create_processor()
+        return processor.iter_documents(_iter_blob(blob, processor))
 
     def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """Async version of ``lazy_parse``."""
-        run = self._create_run()
-        return run.aiter_documents(_iter_blob(blob, run))
+        processor = self._create_processor()
+        return processor.aiter_documents(_iter_blob(blob, processor))
 
     async def aparse(self, blob: Blob) -> list[Document]:
         """Async version of ``parse``."""
         return [document async for document in self.alazy_parse(blob)]
 
 
-def _iter_blob(blob: Blob, run: FileRun[Any, Any]) -> Iterator[SourceItem]:
+def _iter_blob(blob: Blob, processor: FileProcessor[Any, Any]) -> Iterator[SourceItem]:
     if not isinstance(blob, Blob):
         raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
-    run.check_item(blob)
+    processor.check_item(blob)
     return iter([blob])

@@ -14,7 +14,7 @@ from langchain_core.documents.base import Blob
 
 from orq_router_integrations._concurrency import Steps
 from orq_router_integrations.document_loaders.documents import flatten_metadata
-from orq_router_integrations.document_loaders.file_loader import FileRun, LoadedFile
+from orq_router_integrations.document_loaders.file_loader import FileProcessor, LoadedFile
 from orq_router_integrations.document_loaders.sources import FileKind, SourceItem, get_label
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
 from orq_router_integrations.media.atomic_write import open_atomic
@@ -75,7 +75,7 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OCRReader(FileRun[OCRInput, OCRResult]):
+class OCRReader(FileProcessor[OCRInput, OCRResult]):
     """Reads files with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)

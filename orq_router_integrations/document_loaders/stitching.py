@@ -50,8 +50,8 @@ class Overlap(NamedTuple):
     right: int
 
 
-class Token(NamedTuple):
-    """A word of a text, the time it was spoken, and the uncertainty of that time, in seconds."""
+class TimedWord(NamedTuple):
+    """A word, the time at which it was spoken, and the uncertainty of that time, in seconds."""
 
     text: str
     time: float = 0.0
@@ -170,12 +170,12 @@ def _find_overlaps(
     if left.words and right.words:
         by_time = _match_by_time(left.words, right.words, cut_seconds)
 
-    def find_overlap(left_tokens: list[Token], right_tokens: list[Token]) -> Overlap:
-        """Use the timed overlap if the tokens correspond to the timed words."""
-        counts = len(left_tokens), len(right_tokens)
+    def find_overlap(left_words: list[TimedWord], right_words: list[TimedWord]) -> Overlap:
+        """Use the overlap found by time if each word has a time."""
+        counts = len(left_words), len(right_words)
         if by_time is not None and counts == (len(left.words), len(right.words)):
             return by_time
-        return match_by_text(left_tokens, right_tokens, expected)
+        return match_by_text(left_words, right_words, expected)
 
     left_segments, right_segments = _split_spans(left.segments), _split_spans(right.segments)
     return (
@@ -187,9 +187,9 @@ def _find_overlaps(
     )
 
 
-def _split_spans(spans: Iterable[Span]) -> list[Token]:
+def _split_spans(spans: Iterable[Span]) -> list[TimedWord]:
     """Split spans into words. Their times are estimates: words are not spoken at an even pace."""
-    tokens = []
+    timed_words = []
     for span in spans:
         words = [normalize_word(word) for word in split_words(span.text)]
         seconds = span.end - span.start
@@ -197,14 +197,14 @@ def _split_spans(spans: Iterable[Span]) -> list[Token]:
         for index, word in enumerate(words):
             share = index / (len(words) - 1) if len(words) > 1 else 0.5
             time = span.start + edge + (seconds - 2 * edge) * share
-            tokens.append(Token(word, time, 0.25 + 0.05 * seconds, index == 0))
-    return tokens
+            timed_words.append(TimedWord(word, time, 0.25 + 0.05 * seconds, index == 0))
+    return timed_words
 
 
-def _split_text(text: str, segment_tokens: list[Token]) -> list[Token]:
+def _split_text(text: str, segment_words: list[TimedWord]) -> list[TimedWord]:
     """Split a text into words, with the times of its segments if they have the same words."""
-    words = [Token(normalize_word(word)) for word in split_words(text)]
-    return segment_tokens if len(words) == len(segment_tokens) else words
+    words = [TimedWord(normalize_word(word)) for word in split_words(text)]
+    return segment_words if len(words) == len(segment_words) else words
 
 
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
@@ -227,8 +227,8 @@ def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: flo
 
     def rank(join: tuple[int, int]) -> tuple[int, float]:
         i, j = join
-        lost = _count_unheard(left[i:], right) + _count_unheard(right[:j], left)
-        doubled = len(right[j:]) - _count_unheard(right[j:], left[:i])
+        lost = _count_unmatched(left[i:], right) + _count_unmatched(right[:j], left)
+        doubled = len(right[j:]) - _count_unmatched(right[j:], left[:i])
         return lost + doubled, abs(_get_middle(joins[join]) - cut_seconds)
 
     i, j = min(joins, key=rank, default=(0, 0))
@@ -241,7 +241,7 @@ def _split_at(left: Sequence[Span], right: Sequence[Span], seconds: float) -> tu
     return kept, dropped
 
 
-def _count_unheard(words: Sequence[Span], others: Sequence[Span]) -> int:
+def _count_unmatched(words: Sequence[Span], others: Sequence[Span]) -> int:
     """Count the words during which the other transcript has no word."""
     return sum(
         all(word.end <= other.start or other.end <= word.start for other in others)
@@ -279,7 +279,9 @@ def _trim(
     return tuple(trimmed)
 
 
-def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords) -> Overlap:
+def match_by_text(
+    left: list[TimedWord], right: list[TimedWord], expected: ExpectedWords
+) -> Overlap:
     """Find the longest run of words at the end of one text and the start of the other.
 
     The texts are joined in the middle of the run, or where a segment starts in both.
@@ -299,8 +301,8 @@ def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords
     start, half = len(left) - run.after - run.length, (run.length + 1) // 2
 
     def rank(count: int) -> tuple[bool, int]:
-        next_tokens = left[start + count :][:1] + right[run.before + count :][:1]
-        is_boundary = all(token.starts_segment for token in next_tokens)
+        next_words = left[start + count :][:1] + right[run.before + count :][:1]
+        is_boundary = all(word.starts_segment for word in next_words)
         return not is_boundary, abs(count - half)
 
     kept = min(range(run.length + 1), key=rank)
@@ -308,7 +310,7 @@ def match_by_text(left: list[Token], right: list[Token], expected: ExpectedWords
 
 
 def _find_run(
-    left: list[Token], right: list[Token], expected: ExpectedWords, tolerance: int
+    left: list[TimedWord], right: list[TimedWord], expected: ExpectedWords, tolerance: int
 ) -> _Run | None:
     max_words = min(len(left), len(right), expected.maximum)
     runs = [_shorten(run, max_words) for run in _iter_runs(left, right, tolerance)]
@@ -330,7 +332,7 @@ def _find_run(
     return regular[0] if regular else None
 
 
-def _iter_runs(left: list[Token], right: list[Token], tolerance: int) -> Iterator[_Run]:
+def _iter_runs(left: list[TimedWord], right: list[TimedWord], tolerance: int) -> Iterator[_Run]:
     """Yield the runs of equal words, for every number of words that may overlap."""
     for shift in range(1 - len(right), len(left)):
         pairs = zip(left[max(0, shift) :], right[max(0, -shift) :], strict=False)
@@ -350,27 +352,27 @@ def _shorten(run: _Run, max_words: int) -> _Run:
     return _Run(run.length - first - last, run.after + last, run.before + first)
 
 
-def _is_equal(word: Token, other: Token, tolerance: int) -> bool:
+def _is_equal(word: TimedWord, other: TimedWord, tolerance: int) -> bool:
     max_difference = tolerance * (word.uncertainty + other.uncertainty)
     return word.text == other.text and abs(word.time - other.time) <= max_difference
 
 
-def _is_unique(left: list[Token], run: _Run) -> bool:
+def _is_unique(left: list[TimedWord], run: _Run) -> bool:
     """Return whether the words of a run occur only once on the left."""
-    words = [token.text for token in left]
+    words = [word.text for word in left]
     start = len(words) - run.after - run.length
     matching = words[start : start + run.length]
     starts = range(len(words) - run.length + 1)
     return sum(words[i : i + run.length] == matching for i in starts) == 1
 
 
-def _is_repetitive(left: list[Token], right: list[Token], run: _Run) -> bool:
+def _is_repetitive(left: list[TimedWord], right: list[TimedWord], run: _Run) -> bool:
     """Return whether both texts repeat the same words, such as a refrain or a list of numbers.
 
     The longest run would then also remove words that were actually spoken several times.
     """
-    earlier = [token.text for token in left[: len(left) - run.after]]
-    later = [token.text for token in right[run.before :]]
+    earlier = [word.text for word in left[: len(left) - run.after]]
+    later = [word.text for word in right[run.before :]]
     words = later[: run.length]
     return any(
         earlier[-2 * period : -period] == earlier[-period:]

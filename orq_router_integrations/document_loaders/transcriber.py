@@ -14,7 +14,7 @@ from orq_router_integrations.document_loaders.decoding import (
     read_duration,
 )
 from orq_router_integrations.document_loaders.documents import DocumentSplitter
-from orq_router_integrations.document_loaders.file_loader import FileRun, LoadedFile
+from orq_router_integrations.document_loaders.file_loader import FileProcessor, LoadedFile
 from orq_router_integrations.document_loaders.sources import (
     AUDIO_FILES,
     AudioChunk,
@@ -39,7 +39,7 @@ MAX_PROMPT_TAIL_CHARS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transcriber(FileRun[Recording, ChunkTranscripts]):
+class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
     """Transcribes recordings with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind] = AUDIO_FILES

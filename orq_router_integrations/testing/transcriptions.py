@@ -22,7 +22,7 @@ from orq_router_integrations.media.mime import (
     detect_mime_type,
 )
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.media.audio import decode_audio, has_pyav, read_audio_info
+from orq_router_integrations.testing.media.audio import decode_audio, has_pyav, probe_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech, ends_sentence
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -166,7 +166,7 @@ def transcribe(data: bytes) -> Transcript:
         words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
         if words is not None:
             return Transcript(words, samples.seconds)
-    info, mime_type = read_audio_info(data), detect_mime_type(data) or "audio"
+    info, mime_type = probe_audio(data), detect_mime_type(data) or "audio"
     seconds = info.seconds if info else None
     size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
     hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
@@ -177,7 +177,7 @@ def transcribe(data: bytes) -> Transcript:
 
 def align_text(text: str, data: bytes) -> Transcript:
     """Spread the words of a scripted text evenly over a file."""
-    words, info = text.split(), read_audio_info(data)
+    words, info = text.split(), probe_audio(data)
     seconds = info.seconds if info else None
     step = (seconds or 0.5 * len(words)) / max(1, len(words))
     spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]

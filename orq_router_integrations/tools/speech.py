@@ -22,10 +22,10 @@ from orq_router_integrations.media.atomic_write import (
     validate_directory,
     validate_output_path,
 )
-from orq_router_integrations.settings import CONTROL_HINTS, rename_hints
+from orq_router_integrations.settings import CONTROL_HINTS, create_rename_hints
 from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES, format_from_path
+from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES, infer_format
 from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
@@ -71,7 +71,7 @@ class SpeechOverrides(TypedDict, total=False):
 OVERRIDES = frozenset(SpeechOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
-    **rename_hints(
+    **create_rename_hints(
         response_format="audio_format", format="audio_format", instructions="the tool's extra_body"
     ),
 }
@@ -279,9 +279,9 @@ class OrqSpeechTool(OrqTool):
     ) -> tuple[Path, SpeechCall]:
         """Check the path before anything is billed, and derive the format from its suffix."""
         target = validate_output_path(path, overwrite=overwrite)
-        if audio_format := format_from_path(target):
+        if audio_format := infer_format(target):
             overrides = {"audio_format": audio_format, **overrides}
-        elif isinstance(text, str) and len(text.split()) == 1 and format_from_path(text.strip()):
+        elif isinstance(text, str) and len(text.split()) == 1 and infer_format(text.strip()):
             raise RouterInputError(
                 f"text: {text!r:.200} looks like a file name. Pass the text first, then the path.",
                 endpoint=SPEECH.path,

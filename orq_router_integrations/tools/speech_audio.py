@@ -300,6 +300,6 @@ def create_joiner(detected: DetectedFormat, pcm_rate: int, *, is_joining: bool) 
     return AudioJoiner(detected.format or "unknown audio", is_joining=is_joining)
 
 
-def format_from_path(path: str | os.PathLike[str]) -> SpeechFormat | None:
+def infer_format(path: str | os.PathLike[str]) -> SpeechFormat | None:
     suffix = Path(path).suffix.lower()
     return next((name for name in SPEECH_FORMATS if suffix in AUDIO_SUFFIXES[name]), None)

@@ -210,11 +210,11 @@ def _parse_entry(item: dict[str, Any]) -> CatalogModel:
         description=as_str(item.get("description")),
         provider=as_str(as_dict(item.get("provider")).get("id")) or item["id"].partition("/")[0],
         offering_of=as_str(item.get("offering_of")),
-        endpoints=_as_names(item.get("endpoints")),
-        input_modalities=_as_names(modalities.get("input")),
-        output_modalities=_as_names(modalities.get("output")),
-        features=_as_names(item.get("features")),
-        supported_parameters=_as_names(item.get("supported_parameters")),
+        endpoints=_parse_names(item.get("endpoints")),
+        input_modalities=_parse_names(modalities.get("input")),
+        output_modalities=_parse_names(modalities.get("output")),
+        features=_parse_names(item.get("features")),
+        supported_parameters=_parse_names(item.get("supported_parameters")),
         context_window=as_int(item.get("context_window")),
         pricing=as_dict(item.get("pricing")),
         is_deprecated=item.get("deprecated") is True,
@@ -223,5 +223,5 @@ def _parse_entry(item: dict[str, Any]) -> CatalogModel:
     )
 
 
-def _as_names(value: Any) -> frozenset[str]:
+def _parse_names(value: Any) -> frozenset[str]:
     return frozenset(filter(None, map(as_str, value if isinstance(value, list) else ())))

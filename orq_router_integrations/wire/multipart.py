@@ -64,7 +64,7 @@ class StreamedBody:
         return sum(len(item) if isinstance(item, bytes) else item.size for item in self._segments)
 
     @property
-    def outline(self) -> bytes:
+    def digest_input(self) -> bytes:
         """The body with sizes instead of the contents that are read while it is sent."""
         return b"".join(
             item if isinstance(item, bytes) else b"%d" % item.size for item in self._segments
@@ -135,9 +135,9 @@ class MultipartBody(StreamedBody):
         return digest.hexdigest()
 
     @property
-    def outline(self) -> bytes:
+    def digest_input(self) -> bytes:
         """The body without the contents of files and the boundary, which may be random."""
-        return super().outline.replace(self.boundary.encode(), b"")
+        return super().digest_input.replace(self.boundary.encode(), b"")
 
 
 def build_multipart_body(

@@ -58,7 +58,7 @@ def parse_response(response: Response) -> JsonObject | PendingResponse:
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
         return PendingResponse(body["id"], response.attempts, response.started_at)
     if body.get("status") == "failed":
-        raise create_failure(body)
+        raise create_response_error(body)
     return build_completion(get_output_items(body, response.content), body)
 
 
@@ -83,7 +83,7 @@ def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
     return {**convert_metadata(body), "choices": [choice]}
 
 
-def create_failure(response: JsonObject) -> EmbeddedError:
+def create_response_error(response: JsonObject) -> EmbeddedError:
     """Create the error for a failed response, whose reason some providers omit."""
     error = response.get("error")
     if not error:

@@ -20,7 +20,7 @@ from orq_router_integrations.wire.responses_output import (
     JsonObject,
     convert_item,
     convert_metadata,
-    create_failure,
+    create_response_error,
     get_finish_reason,
     get_output_items,
     list_item_ids,
@@ -71,7 +71,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         if event_type == "error":
             raise EmbeddedError(data)
         if event_type == "response.failed":
-            raise create_failure(as_dict(event.get("response")))
+            raise create_response_error(as_dict(event.get("response")))
         if event_type in _FINAL_EVENTS:
             yield from self._finish_response(as_dict(event.get("response")), data)
         elif event_type in _TEXT_DELTAS:

@@ -9,7 +9,7 @@ from support.audio_samples import create_wav
 from support.scans import create_pdf
 
 from orq_router_integrations.media.metadata import AudioInfo
-from orq_router_integrations.testing.media.audio import read_audio_info
+from orq_router_integrations.testing.media.audio import probe_audio
 from orq_router_integrations.testing.media.pdf import read_pdf_pages
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +59,12 @@ MP3 = b"\xff\xfb\x90\xc0" + bytes(15_996)  # MPEG-1 layer III, 128 kbit/s, 44.1 
     ],
 )
 def test_read_audio_info(data, info):
-    assert read_audio_info(data) == info
+    assert probe_audio(data) == info
 
 
 def test_read_audio_info_of_assets():
-    assert read_audio_info((ASSETS / "question.wav").read_bytes()).sample_rate == 16000
-    assert read_audio_info((TEST_ASSETS / "bird.wav").read_bytes()).seconds == pytest.approx(
+    assert probe_audio((ASSETS / "question.wav").read_bytes()).sample_rate == 16000
+    assert probe_audio((TEST_ASSETS / "bird.wav").read_bytes()).seconds == pytest.approx(
         1.0, abs=0.1
     )
 
@@ -75,5 +75,5 @@ def test_read_audio_info_of_assets():
     st.binary(max_size=200),
 )
 def test_arbitrary_bytes_do_not_raise(magic, data):
-    read_audio_info(magic + data)
+    probe_audio(magic + data)
     read_pdf_pages(b"%PDF- 1 0 obj /FlateDecode stream\n" + magic + data)

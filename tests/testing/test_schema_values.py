@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from orq_router_integrations.testing.answering.default_answer import find_json_schema
 from orq_router_integrations.testing.answering.schema_values import (
     create_value,
-    find_place,
+    find_place_name,
     find_quoted,
 )
 
@@ -208,8 +208,8 @@ def test_invalid_schema_raises_value_error_only(schema, text):
 def test_facts_of_a_text():
     text = "It's said that \u2018one\u2019 or \u201ctwo\u201d happened in New York City."
     assert find_quoted(text) == ["one", "two"]
-    assert find_place(text) == "New York City"
-    assert find_place("in the end") is None
+    assert find_place_name(text) == "New York City"
+    assert find_place_name("in the end") is None
 
 
 @pytest.mark.parametrize(

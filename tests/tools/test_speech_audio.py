@@ -17,7 +17,7 @@ from orq_router_integrations.tools.speech_audio import (
     PcmJoiner,
     WavJoiner,
     detect_format,
-    format_from_path,
+    infer_format,
 )
 from orq_router_integrations.wire.call import Response
 
@@ -261,4 +261,4 @@ def test_sample_rate_of_pcm_is_in_the_content_type(content_type, sample_rate):
     [("a.mp3", "mp3"), ("A.WAV", "wav"), ("b.ogg", "opus"), ("c.raw", "pcm"), ("d.txt", None)],
 )
 def test_format_from_path(path, audio_format):
-    assert format_from_path(path) == audio_format
+    assert infer_format(path) == audio_format

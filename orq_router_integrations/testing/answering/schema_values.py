@@ -159,7 +159,9 @@ class _ValueBuilder:
         raise ValueError("has limits that the offline router cannot meet. Script the answer")
 
     def _build_string(self, schema: Schema, name: str) -> str:
-        found = find_place(self._text) if any(it in name.lower() for it in _PLACE_NAMES) else None
+        found = (
+            find_place_name(self._text) if any(it in name.lower() for it in _PLACE_NAMES) else None
+        )
         found = self._text if name.lower() in _TEXT_NAMES else found
         defaults = (found, *schema.get("examples", ()), schema.get("default"))
         for text in (*self._quotes, *defaults):
@@ -260,7 +262,7 @@ def find_quoted(text: str) -> list[str]:
     return list(dict.fromkeys(quotes))
 
 
-def find_place(text: str) -> str | None:
+def find_place_name(text: str) -> str | None:
     """Return the capitalized phrase after "in", such as "San Francisco, CA"."""
     match = _PLACE.search(text)
     return match[1].rstrip(".,") if match else None

@@ -43,7 +43,7 @@ class TextEndpoint(EndpointHandler[R]):
         """Return the response with an answer."""
 
 
-def split_words(text: str | None) -> list[str]:
+def split_after_words(text: str | None) -> list[str]:
     """Split a string into words, each with the white space after it."""
     return _WORD.findall(text or "")
 
@@ -69,6 +69,6 @@ def create_logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
         return [dict(item) for item in answer.logprobs]
     items = [
         {"token": word, "logprob": -0.1, "bytes": list(word.encode("utf-8", "replace"))}
-        for word in split_words(answer.text)
+        for word in split_after_words(answer.text)
     ]
     return [{**item, "top_logprobs": [item] * alternatives} for item in items]

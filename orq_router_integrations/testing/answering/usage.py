@@ -52,7 +52,7 @@ class UsageCounter:
                 "audio_tokens": audio_output,
             },
         }
-        return _override(usage, answers[0].usage or {})
+        return _merge_scripted_usage(usage, answers[0].usage or {})
 
     def _count_cached(self, prompt: Prompt, model: str) -> tuple[int, int]:
         """Count the tokens that a request reads from the cache and writes to it."""
@@ -80,7 +80,7 @@ def _count_text_tokens(answer: Answer) -> int:
     return estimate_tokens(answer.text) + estimate_tokens(answer.refusal or "") + calls
 
 
-def _override(usage: dict[str, Any], scripted: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_scripted_usage(usage: dict[str, Any], scripted: Mapping[str, Any]) -> dict[str, Any]:
     """Apply scripted fields in the format of either endpoint; nested details are merged."""
     for key, value in scripted.items():
         name = _NAMES.get(key, key)

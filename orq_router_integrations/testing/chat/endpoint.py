@@ -16,8 +16,8 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     TextEndpoint,
     create_call_id,
     create_logprobs,
+    split_after_words,
     split_fragments,
-    split_words,
 )
 from orq_router_integrations.testing.answering.usage import CHAT_NAMES
 from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
@@ -163,16 +163,18 @@ def _iter_choices(
 
 def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": ""}
-    yield from ({"reasoning": word} for word in split_words(message.get("reasoning")))
+    yield from ({"reasoning": word} for word in split_after_words(message.get("reasoning")))
     if "reasoning_signature" in message:
         yield {"reasoning_signature": message["reasoning_signature"]}
-    yield from ({"refusal": word} for word in split_words(message["refusal"]))
-    yield from ({"content": word} for word in split_words(message["content"]))
+    yield from ({"refusal": word} for word in split_after_words(message["refusal"]))
+    yield from ({"content": word} for word in split_after_words(message["content"]))
     if "annotations" in message:
         yield {"annotations": message["annotations"]}
     if audio := message.get("audio"):
         yield {"audio": {"id": audio["id"], "transcript": ""}}
-        yield from ({"audio": {"transcript": word}} for word in split_words(audio["transcript"]))
+        yield from (
+            {"audio": {"transcript": word}} for word in split_after_words(audio["transcript"])
+        )
         for start in range(0, len(audio["data"]), _AUDIO_CHUNK_CHARS):
             yield {"audio": {"data": audio["data"][start : start + _AUDIO_CHUNK_CHARS]}}
         yield {"audio": {"expires_at": audio["expires_at"]}}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.testing.answering.prompt import Prompt
-from orq_router_integrations.testing.media.attachment import decode_base64
+from orq_router_integrations.testing.media.attachment import decode_base64_field
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.schema_validation import RequestModel
 
@@ -24,14 +24,14 @@ MAX_IMAGE_BYTES = 20 * 1024 * 1024
 def _check_data_uri(uri: str) -> str:
     """Check the data of a data URI. Other URIs are not fetched."""
     if uri.startswith("data:"):
-        size = len(decode_base64(uri.partition(",")[2]))
+        size = len(decode_base64_field(uri.partition(",")[2]))
         if uri.startswith("data:image/") and size > MAX_IMAGE_BYTES:
             raise ValueError(f"image of {size} bytes exceeds the limit of 20 MB")
     return uri
 
 
 def _check_base64(text: str) -> str:
-    decode_base64(text)
+    decode_base64_field(text)
     return text
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.media.mime import detect_mime_type
-from orq_router_integrations.testing.media.audio import read_audio_info
+from orq_router_integrations.testing.media.audio import probe_audio
 from orq_router_integrations.testing.media.pdf import read_pdf_pages
 
 AUDIO_TOKENS = 10
@@ -18,7 +18,7 @@ MAX_EXCERPT_CHARS = 60
 """Maximum number of characters of a document that a description quotes."""
 
 
-def decode_base64(text: str) -> bytes:
+def decode_base64_field(text: str) -> bytes:
     """Decode base64 text."""
     try:
         data = base64.b64decode(text, validate=True)
@@ -47,12 +47,12 @@ class Attachment:
     def audio_tokens(self) -> int:
         if self.kind != "audio":
             return 0
-        info = read_audio_info(self._data)
+        info = probe_audio(self._data)
         return math.ceil(AUDIO_TOKENS * ((info and info.seconds) or 1))
 
     @property
     def _data(self) -> bytes:
-        return decode_base64(self.source.partition(",")[2])
+        return decode_base64_field(self.source.partition(",")[2])
 
     def describe(self) -> str:
         """Describe the attachment in one phrase."""
@@ -101,7 +101,7 @@ def _describe_pdf(data: bytes) -> str:
 
 
 def _describe_audio(data: bytes) -> str:
-    info, audio_format = read_audio_info(data), "WAV" if data.startswith(b"RIFF") else "MP3"
+    info, audio_format = probe_audio(data), "WAV" if data.startswith(b"RIFF") else "MP3"
     if info is None or info.seconds is None:
         return f"audio ({audio_format}, {len(data)} bytes, length not readable offline)"
     channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")

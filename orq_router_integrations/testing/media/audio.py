@@ -25,7 +25,7 @@ _ENCODED_RATE = 48_000  # Opus does not support 44.1 kHz, and AAC needs a high r
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class PcmAudio:
     """Integer samples, little-endian; ``width`` is the number of bytes per sample."""
 
     pcm: bytes
@@ -42,7 +42,7 @@ def has_pyav() -> bool:
     return find_spec("av") is not None
 
 
-def read_audio_info(data: bytes) -> AudioInfo | None:
+def probe_audio(data: bytes) -> AudioInfo | None:
     """Read the header of a WAV or MP3 file, and of any other audio with PyAV. Never raises."""
     if info := metadata.read_audio_info(data):
         return info
@@ -53,7 +53,7 @@ def read_audio_info(data: bytes) -> AudioInfo | None:
     return AudioInfo(container.duration / 1e6, stream.rate, stream.channels)
 
 
-def decode_audio(data: bytes) -> Samples | None:
+def decode_audio(data: bytes) -> PcmAudio | None:
     """Decode a WAV file with integer samples, and with PyAV any other audio; else ``None``."""
     try:
         header = parse_wav_header(data)
@@ -62,10 +62,10 @@ def decode_audio(data: bytes) -> Samples | None:
     if header and header.is_sliceable and header.format_tag == 1:
         pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
         width = header.block_size // header.channels
-        return Samples(pcm, header.sample_rate, header.channels, width)
+        return PcmAudio(pcm, header.sample_rate, header.channels, width)
     container = _open_container(data)
     pcm = b"" if container is None else _decode(container)
-    return Samples(pcm, DECODED_RATE) if pcm else None
+    return PcmAudio(pcm, DECODED_RATE) if pcm else None
 
 
 def _decode(container: Any) -> bytes:

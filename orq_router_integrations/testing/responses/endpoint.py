@@ -27,8 +27,8 @@ from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import EPOCH, TextEndpoint
 from orq_router_integrations.testing.responses.response import (
     add_costs,
-    build_object,
     build_output,
+    build_response_object,
     build_unfinished,
     create_error_event,
     iter_events,
@@ -184,7 +184,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         self, request: ResponsesRequest, model: str, number: int, **fields: Any
     ) -> RouterResponse:
         trace_id = self._create_trace_id()
-        body = build_object(
+        body = build_response_object(
             request,
             number,
             model=get_provider_model_name(model),

@@ -9,8 +9,8 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     create_call_id,
     create_logprobs,
+    split_after_words,
     split_fragments,
-    split_words,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
 
@@ -73,7 +73,7 @@ _ID_PREFIXES = {
 Event = dict[str, Any]
 
 
-def build_object(request: ResponsesRequest, number: int, **fields: Any) -> dict[str, Any]:
+def build_response_object(request: ResponsesRequest, number: int, **fields: Any) -> dict[str, Any]:
     """Return a response with the settings of the request and these fields."""
     sent = request.model_dump(
         exclude_unset=True, by_alias=True, exclude={"tools": {"__all__": {"headers"}}}
@@ -192,7 +192,7 @@ def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
 
 def _iter_item(item: dict[str, Any], index: int) -> Iterator[Event]:
     position = {"output_index": index, "item_id": item["id"]}
-    added = _clear(item) | {"status": "in_progress"}
+    added = _clear_streamed_fields(item) | {"status": "in_progress"}
     yield {"type": "response.output_item.added", "output_index": index, "item": added}
     if item["type"] == "web_search_call":
         for status in ("in_progress", "searching", "completed"):
@@ -204,13 +204,17 @@ def _iter_item(item: dict[str, Any], index: int) -> Iterator[Event]:
     ):
         for number, part in enumerate(item.get(name, ())):
             place = {**position, number_name: number}
-            yield {"type": f"response.{prefix}.added", **place, "part": _clear(part)}
+            yield {
+                "type": f"response.{prefix}.added",
+                **place,
+                "part": _clear_streamed_fields(part),
+            }
             yield from _iter_text(part, place)
             yield {"type": f"response.{prefix}.done", **place, "part": part}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _clear(value: Mapping[str, Any]) -> dict[str, Any]:
+def _clear_streamed_fields(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item or a part as it is before its content is streamed."""
     strings = dict.fromkeys(value.keys() & _STREAMED_STRINGS, "")
     return {**value, **strings, **{name: [] for name in value.keys() & _STREAMED_LISTS}}
@@ -221,7 +225,7 @@ def _iter_text(value: dict[str, Any], position: Event) -> Iterator[Event]:
     if value["type"] not in _STREAMED:
         return
     prefix, name, extra = _STREAMED[value["type"]]
-    split = split_fragments if name in {"arguments", "input"} else split_words
+    split = split_fragments if name in {"arguments", "input"} else split_after_words
     for index, fragment in enumerate(split(value[name])):
         event = {"type": f"response.{prefix}.delta", **position, "delta": fragment}
         if "logprobs" in value:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from orq_router_integrations.testing.chat import schema as chat
-from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_member
+from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_field
 
 JsonObject = dict[str, Any]
 
@@ -146,7 +146,7 @@ OtherItem = Annotated[
 
 def _get_item_kind(item: Any) -> str:
     """Return the tag of an item. Messages need no type."""
-    return "message" if get_member(item, "type", "message") == "message" else "item"
+    return "message" if get_field(item, "type", "message") == "message" else "item"
 
 
 InputItem = Annotated[

@@ -24,7 +24,7 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def get_member(value: Any, name: str, default: str | None = None) -> Any:
+def get_field(value: Any, name: str, default: str | None = None) -> Any:
     """Return a field of a dict or of a model. Used as a discriminator of unions."""
     if isinstance(value, Mapping):
         return value.get(name, default)
