@@ -168,15 +168,19 @@ def _check_url_parts(parts: SplitResult) -> None:
     try:
         (parts.hostname or "").encode("idna")
     except UnicodeError:
-        raise ValueError(f"base_url: {parts.hostname!r:.80} is not a host name.") from None
+        raise ValueError(
+            f"base_url: {parts.hostname!r:.80} is not a host name. Correct it."
+        ) from None
     if not (parts.hostname or "").strip("."):
-        raise ValueError("base_url contains no host name.")
+        raise ValueError("base_url: The host name is missing. Add it.")
 
 
 def _validate_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a header name.")
+            raise ValueError(
+                f"{name!r} is not a header name. Use ASCII letters, digits and hyphens."
+            )
         if name.lower() in _RESERVED_HEADERS:
             raise ValueError(f"The client sets {name} itself. Leave it out.")
         if not _HEADER_VALUE.fullmatch(value):

@@ -38,7 +38,7 @@ def build_compaction_call(
     if model.api != RESPONSES:
         raise RouterInputError("compact() requires the Responses API. Use api='responses'.")
     if unknown := kwargs.keys() - set(_BODY_FIELDS):
-        raise RouterInputError(f"compact() does not accept the argument {min(unknown)!r}.")
+        raise RouterInputError(f"compact() does not accept {min(unknown)!r}. Remove it.")
     body, controls, candidates = build_request(model, messages, kwargs)
     sent_controls = {name: getattr(controls, name) for name in _CONTROLS}
     return Call(

@@ -128,7 +128,9 @@ class _RefInliner:
             key = step.replace("~1", "/").replace("~0", "~")
             target = target.get(key) if isinstance(target, Mapping) else None
         if not isinstance(target, Mapping):
-            raise ValueError(f"The schema refers to {ref!r}, which it does not contain.")
+            raise ValueError(
+                f"The schema refers to {ref!r}, but does not contain it. Add the definition."
+            )
         return _drop_definitions(target)
 
 

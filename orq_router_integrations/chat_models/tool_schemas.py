@@ -97,7 +97,10 @@ def _convert_parameters(function: dict[str, Any]) -> dict[str, Any]:
             f"Invalid tool name {name!r}. Use 1 to 64 letters (A-Z, a-z), digits, '_' or '-'."
         )
     if not isinstance(parameters, Mapping):
-        raise ValueError(f"The parameters of tool {name!r} must be a JSON schema.")
+        raise ValueError(
+            f"The parameters of tool {name!r} must be a JSON schema as a dict, "
+            f"got {type(parameters).__name__}."
+        )
     schema = _convert_root(parameters, f"tool {name!r}: parameters", function.get("strict"))
     return {**function, "parameters": {"properties": {}, **schema}}
 

@@ -70,7 +70,7 @@ class Recording:
 
     @property
     def needs_conversion(self) -> bool:
-        """Whether the router does not accept files of this type."""
+        """Whether the type of the file is one that the router does not accept."""
         return self.upload.mime_type in CONVERTIBLE_TYPES
 
 
@@ -139,7 +139,7 @@ def validate_source(source: Any, *, is_item: bool = False) -> Any:
         return resolve_source(source).content
     if isinstance(source, (str, os.PathLike)):
         if not str(source).strip() or "\0" in str(source):
-            raise ValueError(f"{str(source)!r} is not a valid path.")
+            raise ValueError(f"{str(source)!r} is not a valid path. Correct it.")
         return os.path.expanduser(source) if str(source).startswith("~") else source
     if hasattr(source, "read"):
         data, name, _ = resolve_source(source)

@@ -131,7 +131,7 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
     def _create_gap(
         self, error: RouterError, label: str, duration_seconds: float = 0.0
     ) -> Transcript | None:
-        """Apply the error policy to a chunk, or to a recording that could not be opened."""
+        """Apply the error policy: return a transcript with the error, or ``None`` to skip it."""
         description = self.handle_error(error, label)
         if self.on_error == "skip":
             return None

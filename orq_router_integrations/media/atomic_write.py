@@ -48,7 +48,7 @@ def parse_path(path: str | os.PathLike[str]) -> Path:
     except TypeError as error:
         raise RouterInputError(f"path: {error}") from None
     if not name or "\0" in name:
-        raise RouterInputError(f"path: {name!r} is not a file name.")
+        raise RouterInputError(f"path: {name!r} is not a file name. Pass the path of a file.")
     if name.endswith(("/", os.sep)) and not os.path.isdir(name):
         raise RouterInputError(f"path: The directory {name[:200]} does not exist. Create it.")
     return Path(name)

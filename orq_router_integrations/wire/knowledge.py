@@ -44,7 +44,9 @@ def check_filter(value: JsonObject) -> JsonObject:
 def _check_condition(name: str, condition: dict[str, Any]) -> None:
     operator, *others = condition
     if others:
-        raise ValueError(f"{name}: Use one operator per condition, and combine them by 'and'.")
+        raise ValueError(
+            f"{name}: Use one operator per condition, and combine conditions with 'and'."
+        )
     path, operand = f"{name}.{operator}", condition[operator]
     if operator not in _OPERATORS:
         hint = suggest_name(operator, _OPERATORS) or f" Use {', '.join(sorted(_OPERATORS))}."

@@ -61,7 +61,7 @@ def get_model_kind(model: str) -> ModelKind | None:
 
 
 def check_model_kind(model: str, expected: ModelKind, example: str) -> None:
-    """Reject a model that is known to be of another kind; errors suggest the example."""
+    """Reject a model that is known to be of another kind. The error suggests ``example``."""
     kind = get_model_kind(model)
     if kind not in {expected, None}:
         raise ValueError(

@@ -177,7 +177,7 @@ def parse_models(response: Response) -> list[EnabledModel]:
 
 
 def build_catalog_call(filters: Mapping[str, Any]) -> Call[list[CatalogModel]]:
-    """Create the call that lists the catalog. Several values of a filter match any of them."""
+    """Create the call that lists the catalog. A list of values matches any of them."""
     query: dict[str, str | tuple[str, ...]] = {}
     for name, value in filters.items():
         if name not in CATALOG_FILTERS:

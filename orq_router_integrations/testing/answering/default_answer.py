@@ -1,6 +1,6 @@
 """The default answer: it follows the request's instructions and describes the input.
 
-Equal requests get equal answers. Nothing here imitates a model's knowledge.
+Equal requests get equal answers. They do not imitate the knowledge of a model.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A measure of similarity for retrieval tests: texts that share words are close.
 
-Vectors are deterministic and have unit length. Each model has a space of its own, so that vectors
+Vectors are deterministic and have unit length. Each model has its own space, so that vectors
 of different models are not comparable, as with real models.
 """
 

@@ -42,7 +42,7 @@ class ModelRegistry:
         return model in self._enabled
 
     def check_enabled(self, model: str) -> None:
-        """Raise a 404 if a model is not enabled, or a 400 if its id names no provider."""
+        """Raise a 404 if a model is not enabled, or a 400 if its id does not contain a provider."""
         if not has_provider(model):
             message = f"invalid model format: {model!r}. Write 'provider/model'."
             raise HTTPError(400, message, param="model")
