@@ -1,6 +1,8 @@
 """The pages in docs/: examples run as printed."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -10,9 +12,19 @@ import httpx
 import pytest
 from langchain_core import exceptions as core
 
-from orq_router_integrations import ChatOrq, OfflineRouter
+import orq_router_integrations
+from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterControls
+from orq_router_integrations.settings import RouterSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
+PUBLIC_OBJECTS = [
+    getattr(orq_router_integrations, name) for name in orq_router_integrations.__all__
+]
+ARGUMENT_CLASSES = [
+    cls.__name__
+    for cls in PUBLIC_OBJECTS
+    if isinstance(cls, type) and issubclass(cls, RouterSettings | RouterControls)
+]
 EXAMPLE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if EXAMPLE.search(page.read_text())]
 
@@ -60,8 +72,28 @@ class TestGeneratedTables:
         table = tables.build_table("arguments", "OfflineRouter")
         assert "| `latency` | <code>float</code> | `0.0` | seconds | Real delay" in table
 
+    def test_units_may_differ_by_class(self, tables: ModuleType) -> None:
+        table = tables.build_table("arguments", "RouterControls")
+        assert "| `timeout` | <code>RouterTimeout</code> |  | milliseconds |" in table
+
+    @pytest.mark.parametrize("name", ARGUMENT_CLASSES)
+    def test_reference_lists_the_arguments_of(self, name: str) -> None:
+        """The descriptions of fields only become docstrings when the package is imported."""
+        assert f"<!-- arguments: {name} -->" in (DOCS / "reference.md").read_text()
+
     def test_errors_have_a_status(self, tables: ModuleType) -> None:
         assert re.search(r"`RateLimitError` \| .* \| 429 \|", tables.build_table("errors", ""))
+
+
+class EndlessStream(httpx.AsyncByteStream):
+    is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b'data: {"choices": [{"index": 0, "delta": {"content": "Hello"}}]}\n\n'
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
 
 class TestWebService:
@@ -94,3 +126,16 @@ class TestWebService:
     async def test_error_in_a_stream_is_an_event(self, service: dict[str, Any]) -> None:
         response = await self.post(service, "/stream", faults={"openai/gpt-4o": 401})
         assert "event: error" in response.text
+
+    async def test_disconnect_closes_the_request(self, service: dict[str, Any]) -> None:
+        """A server cancels the generator if its client disconnects."""
+        body = EndlessStream()
+        headers = {"content-type": "text/event-stream"}
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=body))
+        client = RouterClient(http_async_client=httpx.AsyncClient(transport=transport))
+        service["model"] = ChatOrq("openai/gpt-4o", client=client)
+        events = service["iter_events"]("Hi")
+        assert await anext(events) == 'data: "Hello"\n\n'
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(events), timeout=0.01)
+        assert body.is_closed
