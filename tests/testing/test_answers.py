@@ -143,6 +143,11 @@ class TestTools:
         assert get_calls(message) == [("magic_function", {"input": 3})]
         assert message["content"] is None
 
+    def test_error_names_tool_with_invalid_schema(self, create_chat, create_tool):
+        tool = create_tool("magic_function", input={"type": "unknown"})
+        error = create_chat().get_error(400, text=self.MAGIC, tools=[tool])
+        assert error["message"].startswith("tools (magic_function): is not a valid JSON schema")
+
     def test_unnamed_tool_is_not_called(self, create_chat, magic, weather_tool):
         assert get_calls(create_chat().get_message(text="Hello!", tools=[magic])) == []
         assert (

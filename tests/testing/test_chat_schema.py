@@ -152,6 +152,7 @@ class TestAccepted:
             "response_format.json_schema.name",
         ),
         ({"modalities": ["audio"]}, "audio"),
+        ({"messages": [{"role": "assistant", "audio": {}}]}, "messages[0].audio.id"),
         ({"audio": {"voice": "brian", "format": "wav"}}, "audio.voice"),
         ({"cache_control": {"type": "ephemeral", "ttl": "1d"}}, "cache_control.ttl"),
         ({"tool_choice": "required"}, "tool_choice"),

@@ -87,10 +87,11 @@ def test_responses(fields):
 def test_history_with_fields_of_other_clients():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}
     assistant = {"role": "assistant", "content": None, "tool_calls": [call], "function_call": None}
+    audio = {"id": "a", "data": "AAAA", "expires_at": 0, "transcript": "x"}
     tool = {"role": "tool", "content": "ok", "tool_call_id": "c", "name": "f"}
     body = {
         "model": "openai/gpt-4o",
-        "messages": [*MESSAGES, {**assistant, "annotations": []}, tool],
+        "messages": [*MESSAGES, {**assistant, "annotations": [], "audio": audio}, tool],
     }
     assert post("/chat/completions", body, lenient=True).status_code == 200
 

@@ -32,6 +32,7 @@ class TestSchema:
             {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x"},
             {"type": "compaction", "encrypted_content": "signature"},
             {"type": "mcp_list_tools", "server_label": "s", "tools": []},
+            {"type": "web_search_call", "id": "w", "status": "failed"},
         ],
     )
     def test_input_items(self, create_responses, item):

@@ -228,6 +228,7 @@ INVALID_SEARCHES = {
     "operator": ({"filter_by": {"year": {"like": 1}}}, "filter_by.year"),
     "operand": ({"filter_by": {"year": {"gt": "x"}}}, "filter_by.year"),
     "condition": ({"filter_by": {"year": 2024}}, "filter_by.year"),
+    "combined condition": ({"filter_by": {"and": ["year"]}}, "filter_by"),
     "two operators": ({"filter_by": {"year": {"gt": 1, "lt": 2}}}, "filter_by.year"),
     "unknown field": ({"k": 5}, "k"),
 }

@@ -44,7 +44,9 @@ def create_default_answer(prompt: Prompt, model: str) -> Answer:
     args = (
         prompt.last_user_text
         if tool.get("type") == "custom"
-        else _create_value(tool.get("parameters") or {"type": "object"}, prompt, "tools")
+        else _create_value(
+            tool.get("parameters") or {"type": "object"}, prompt, f"tools ({tool['name']})"
+        )
     )
     return Answer(tool_calls=[{"name": tool["name"], "args": args}], reasoning=reasoning)
 

@@ -175,12 +175,16 @@ AssistantPart = Annotated[
 ]
 
 
+class AudioReference(RequestModel):
+    id: str
+
+
 class AssistantMessage(RequestModel):
     role: Literal["assistant"]
     content: str | list[AssistantPart] | None = None
     refusal: str | None = None
     name: str | None = None
-    audio: dict[Literal["id"], str] | None = None
+    audio: AudioReference | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning_content: str | None = None
 

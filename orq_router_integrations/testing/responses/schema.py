@@ -129,7 +129,7 @@ _OtherItem = Literal[
 ]
 
 
-class OpaqueItem(Item):
+class OpaqueItem(RequestModel):
     """An item whose type is documented but whose fields are not."""
 
     model_config = ConfigDict(extra="allow")

@@ -108,6 +108,8 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 def matches_filter(metadata: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
     """Return whether metadata match all conditions, or raise a 400."""
+    if not isinstance(conditions, Mapping):
+        reject_field("filter_by", "each condition must be an object")
     return all(_matches(metadata, name, condition) for name, condition in conditions.items())
 
 
