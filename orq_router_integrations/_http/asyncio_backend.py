@@ -38,7 +38,7 @@ class AsyncioBackend(
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
-        self._is_closed = self._is_read_paused = self._is_write_paused = False
+        self._is_closed = self._is_write_paused = False
         self._error: Exception | None = None  # why the connection was lost
         self._waiter: asyncio.Future[bool] | None = None
 
@@ -70,7 +70,6 @@ class AsyncioBackend(
     def data_received(self, data: bytes) -> None:
         self._received += data
         if len(self._received) >= READ_AHEAD_BYTES:
-            self._is_read_paused = True
             self._transport.pause_reading()
         self._wake_up(True)
 
@@ -112,24 +111,18 @@ class AsyncioBackend(
         if self._unwritten:
             with suppress(httpcore.WriteError):  # the router may already have responded
                 await self._flush(timeout)
-        while True:
-            data = await self._receive(max_bytes, timeout)
-            if (joined := self._process_received(data)) or not data:
-                return joined
-
-    async def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         seconds = self.deadline.cap(timeout)
         while not (self._received or self._is_closed):
             if not await self._wait_for_event(seconds):
                 raise httpcore.ReadTimeout
         if self._error and not self._received:
             raise httpcore.ReadError(str(self._error)) from self._error
+        is_paused = len(self._received) >= READ_AHEAD_BYTES
         data = bytes(self._received[:max_bytes])
         del self._received[:max_bytes]
-        if self._is_read_paused and len(self._received) < READ_AHEAD_BYTES:
-            self._is_read_paused = False
+        if is_paused and len(self._received) < READ_AHEAD_BYTES:
             self._transport.resume_reading()
-        return data
+        return self._process_received(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; write it if the buffer is full."""
@@ -166,7 +159,6 @@ class AsyncioBackend(
         """Encrypt the connection. Unread plain data is dropped."""
         host, seconds = self._start_handshake(server_hostname), self.deadline.cap(timeout)
         self._received.clear()
-        self._is_read_paused = False
         try:
             async with asyncio.timeout(seconds):
                 transport = await self._loop.start_tls(

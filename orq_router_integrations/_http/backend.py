@@ -36,9 +36,9 @@ EARLY_RESPONSE = "the router responded before it had read the request"
 FINAL_RESPONSE = re.compile(rb"(?:\A|\n\r?\n)HTTP/1\.\d [2-9]")
 """The start of a final response, which others such as 103 Early Hints may precede."""
 
-_CHUNKED_RESPONSE = re.compile(
-    rb"HTTP/1\.1 200 .*\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?:\r\n|\Z)",
-    re.IGNORECASE | re.DOTALL,
+_CHUNKED_HEAD = re.compile(
+    rb"HTTP/1\.1 200 (?:.+\r\n)+?transfer-encoding:[ \t]*chunked[ \t]*\r\n(?:.+\r\n)*\r\n",
+    re.IGNORECASE,
 )
 _SIZE = re.compile(rb"0*([1-9a-fA-F][0-9a-fA-F]{0,7})\r\n")
 
@@ -63,34 +63,29 @@ class ChunkJoiner:
     Servers send each event of a stream as a chunk. httpcore takes about 8 microseconds per chunk,
     as long as this package takes to decode the event. Joining takes less than one.
 
-    Incomplete chunks are passed on unchanged, and so is everything from the last chunk or anything
-    unusual on, such as an extension or an error. So httpcore still checks the response and finds
-    its end.
+    All bytes are passed on immediately: those of incomplete chunks unchanged, and so is everything
+    from the last chunk or anything unusual on, such as an extension or an error. So httpcore still
+    checks the response and finds its end.
     """
 
     def __init__(self) -> None:
-        self._is_body = self._is_done = False
-        self._missing = 0  # bytes of an incomplete chunk that have not arrived
-        self._pending = b""  # the start of a size line
+        self._is_first, self._is_done = True, False
+        self._missing = 0  # bytes to pass on unchanged: the head, or the rest of a chunk
+        self._line = b""  # the start of a size line, which has been passed on
 
     def feed(self, data: bytes) -> bytes:
-        """Rewrite the next bytes, or what is left of them at the end of the stream (``b""``).
-
-        The result is empty if the bytes end within the size of a chunk.
-        """
-        if self._is_done:
-            return data
-        if self._is_body:
-            return self._join(data)
-        head, separator, body = data.partition(b"\r\n\r\n")
-        self._is_body = bool(separator and _CHUNKED_RESPONSE.match(head))
-        self._is_done = not self._is_body
-        return head + separator + self._join(body) if self._is_body and body else data
+        """Rewrite the next bytes of a response."""
+        if self._is_first:
+            head = _CHUNKED_HEAD.match(data)
+            self._is_first, self._is_done = False, not head
+            self._missing = head.end() if head else 0
+        return data if self._is_done else self._join(data)
 
     def _join(self, data: bytes) -> bytes:
-        is_end, data = not data, self._pending + data
+        passed, data, pieces = len(self._line), self._line + data, []
+        if self._line and (line := _SIZE.match(data)):
+            self._missing = line.end() + int(line[1], 16) + 2
         start = position = min(self._missing, len(data))
-        self._missing, self._pending, pieces = self._missing - start, b"", []
         while line := _SIZE.match(data, position):
             end = line.end() + int(line[1], 16)
             if data[end : end + 2] != b"\r\n":
@@ -101,14 +96,11 @@ class ChunkJoiner:
         if len(pieces) > 1:
             content = b"".join(pieces)
             joined = b"%x\r\n%s\r\n" % (len(content), content)
-        if line:
-            self._missing = max(end + 2 - len(data), 0)
-            self._is_done = not self._missing  # the end of the chunk is invalid
-        elif is_end or len(rest) > _MAX_SIZE_LINE or b"\n" in rest:
-            self._is_done = True
-        else:
-            self._pending, rest = rest, b""
-        return data[:start] + joined + rest
+        self._missing = max((end + 2 if line else self._missing) - len(data), 0)
+        self._line = b"" if line else rest
+        # The end of a chunk, or a size line, is invalid.
+        self._is_done = not self._missing if line else len(rest) > _MAX_SIZE_LINE or b"\n" in rest
+        return (data[:start] + joined + rest)[passed:]
 
 
 class ConnectionBackend:
@@ -147,7 +139,7 @@ class ConnectionBackend:
         del self.deadline
 
     def _process_received(self, data: bytes) -> bytes:
-        """Record received data, and join its chunks; the result is empty if more is needed."""
+        """Record received data, and join its chunks."""
         self.first_byte = self.first_byte or data[:1]
         return self._joiner.feed(data)
 
@@ -195,10 +187,8 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
             with suppress(httpcore.WriteError):  # the router may already have responded
                 self._flush(timeout)
         self._is_writing = False
-        while True:
-            data, self._received = self._received or self._receive(max_bytes, timeout), b""
-            if (joined := self._process_received(data)) or not data:
-                return joined
+        data, self._received = self._received or self._receive(max_bytes, timeout), b""
+        return self._process_received(data)
 
     def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         """Wait for data, with interruptions if the call can be cancelled.
@@ -206,12 +196,12 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         Python also raises a timeout if unacknowledged data has ended the connection. The next read
         then fails or returns an empty result.
         """
-        end = monotonic() + self.deadline.cap(timeout)
         interval = POLL_INTERVAL_SECONDS if self.deadline.is_cancelled else None
+        end = monotonic() + self.deadline.cap(timeout)
         while True:
-            remaining = max(end - monotonic(), MIN_TIMEOUT_SECONDS)
+            seconds = min(self.deadline.cap(interval), max(end - monotonic(), MIN_TIMEOUT_SECONDS))
             try:
-                return self._stream.read(max_bytes, min(self.deadline.cap(interval), remaining))
+                return self._stream.read(max_bytes, seconds)
             except httpcore.ReadTimeout:
                 if monotonic() >= end:
                     raise

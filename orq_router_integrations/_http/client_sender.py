@@ -246,12 +246,6 @@ class BackgroundReader:
             raise asyncio.CancelledError
         self._last_step = name
 
-    @property
-    def _can_cancel(self) -> bool:
-        if not self._last_step:
-            return not self._loops
-        return self._last_step not in {"connect_tcp", "start_tls", "response_closed"}
-
     def __aiter__(self) -> Self:
         return self
 
@@ -277,7 +271,9 @@ class BackgroundReader:
             if exc_type is None and exchange.done:  # read the end, to reuse the connection
                 await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
         finally:
-            self._is_abandoned = not (self._can_cancel and self._task.cancel())
+            # Before the first step, the request may wait for a connection of the pool.
+            is_unsafe = self._last_step in {"", "connect_tcp", "start_tls", "response_closed"}
+            self._is_abandoned = (is_unsafe and bool(self._loops)) or not self._task.cancel()
             self._has_room.set()
             while not (self._task.done() or self._is_abandoned):
                 try:

@@ -4,21 +4,16 @@ httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Doc
 (IPv6 in brackets, networks), and requires the SOCKS package even if no host uses the proxy.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
-from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import getproxies
 
 import httpx
 
 from orq_router_integrations.errors import RouterInputError
-
-if TYPE_CHECKING:
-    import httpcore
 
 
 @dataclass(frozen=True)
@@ -44,15 +39,12 @@ class EnvironmentProxies:
         return EnvironmentProxies, ()  # an unpickled client reads its own environment
 
 
-def create_proxy(url: str, create_context: Callable[[], SSLContext]) -> "httpcore.Proxy":
-    """Create httpcore's proxy for a URL.
+def parse_proxy(url: str) -> httpx.Proxy:
+    """Parse the URL of a proxy.
 
     Raises:
         RouterInputError: The URL is invalid, or the package for SOCKS is not installed.
     """
-    # The 37 modules of httpcore are a third of the time to import ChatOrq.
-    import httpcore  # noqa: PLC0415
-
     try:
         proxy = httpx.Proxy(url)
     except (ValueError, httpx.InvalidURL):
@@ -65,8 +57,7 @@ def create_proxy(url: str, create_context: Callable[[], SSLContext]) -> "httpcor
             f"The proxy {format_proxy(url)} needs a package for SOCKS. Run pip install socksio, "
             "or add the host of the router to NO_PROXY."
         )
-    context = create_context() if proxy.url.scheme == "https" else None
-    return httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth, ssl_context=context)
+    return proxy
 
 
 def format_proxy(url: str) -> str:
@@ -88,13 +79,10 @@ def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:
 
 
 def _matches(url: httpx.URL, entry: str) -> bool:
-    host, port = entry, ""
     if entry.count(":") == 1 or "]:" in entry:
-        host, _, port = entry.rpartition(":")
-    if port not in {"", str(url.port or {"http": 80, "https": 443}[url.scheme])}:
-        return False
-    host = host.removeprefix("[").replace("]", "")
+        entry = entry.removesuffix(f":{url.port or {'http': 80, 'https': 443}[url.scheme]}")
+    entry = entry.removeprefix("[").replace("]", "", 1)
     try:
-        return ip_address(url.host) in ip_network(host, strict=False)
+        return ip_address(url.host) in ip_network(entry, strict=False)
     except ValueError:  # not an address
-        return host == "*" or f".{url.host}".endswith(f".{host.lstrip('*.')}")
+        return entry == "*" or f".{url.host}".endswith(f".{entry.lstrip('*.')}")

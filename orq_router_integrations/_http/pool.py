@@ -9,10 +9,9 @@ form a stack, so taking the one used last and returning it costs the same for an
 import asyncio
 import atexit
 import os
-import ssl
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from time import monotonic
 from typing import Any, Self
@@ -26,9 +25,9 @@ from orq_router_integrations._http.async_generators import scoped_asynccontextma
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
 from orq_router_integrations._http.backend import DeadlineBackend, Route
 from orq_router_integrations._http.deadline import DRAIN_SECONDS, KEEPALIVE_SECONDS
-from orq_router_integrations._http.environment_proxies import create_proxy, format_proxy
+from orq_router_integrations._http.environment_proxies import format_proxy, parse_proxy
 from orq_router_integrations._http.exchange import Exchange
-from orq_router_integrations._http.tls import create_tls_context
+from orq_router_integrations._http.tls import get_tls_context
 
 Connection = DeadlineBackend | AsyncioBackend
 
@@ -41,50 +40,34 @@ _ERRORS = (*_ENDED, *_NOT_CONNECTED, httpcore.ReadTimeout, httpcore.WriteTimeout
 
 
 class _Pool:
-    """The idle connections: a stack for each route, the oldest at the left.
-
-    Args:
-        create_context: Returns the TLS context, when the first https connection is opened: loading
-            its certificates is slow, and plain HTTP does not need them.
-    """
+    """The idle connections: a stack for each route, the oldest at the left."""
 
     httpcore_class: type[Any]
     backend_class: type[Any]
 
-    _lock = threading.RLock()
-    """Shared by all pools, so that one function can replace it after a fork."""
+    lock = threading.RLock()
+    """Shared with the registry, which replaces it after a fork."""
 
-    def __init__(self, create_context: Callable[[], ssl.SSLContext]) -> None:
-        self._create_context = create_context
+    def __init__(self) -> None:
         self.is_closed = False
+        self.clients: WeakValueDictionary[int, object] = WeakValueDictionary()
         self._stacks: dict[Route, deque[tuple[float, Connection]]] = {}
-        self._clients: WeakValueDictionary[int, object] = WeakValueDictionary()
-
-    @classmethod
-    def reset_after_fork(cls) -> None:
-        """Replace the lock, which another thread of the parent process may hold."""
-        _Pool._lock = threading.RLock()
-
-    def add_client(self, client: object) -> None:
-        """Add an open client that uses the pool."""
-        if id(client) not in self._clients:
-            self._clients[id(client)] = client
 
     def is_needed_after(self, client: object) -> bool:
         """Remove a client, and return whether others remain."""
-        self._clients.pop(id(client), None)
-        return bool(self._clients)
+        self.clients.pop(id(client), None)
+        return bool(self.clients)
 
     def create(self, request: httpcore.Request, route: Route) -> Connection:
         """Create a connection, which is opened by its first request."""
         connection: Connection = self.backend_class()
-        proxy = route[3]
-        pool = self.httpcore_class(
-            ssl_context=self._create_context() if route[0] == b"https" else None,
-            proxy=create_proxy(proxy, self._create_context) if proxy else None,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            network_backend=connection,
-        )
+        with self.lock:  # so that concurrent calls load the certificates once
+            pool = self.httpcore_class(
+                ssl_context=get_tls_context() if route[0] == b"https" else None,
+                proxy=_create_proxy(route[3]) if route[3] else None,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+                network_backend=connection,
+            )
         connection.http, connection.route = pool.create_connection(request.url.origin), route
         return connection
 
@@ -92,7 +75,7 @@ class _Pool:
         """Remove and return the most recently used idle connection that is still open."""
         self.close_expired()
         while True:
-            with self._lock:
+            with self.lock:
                 stack = self._stacks.get(route)
                 connection = stack.pop()[1] if stack else None
             if connection is None or not connection.http.has_expired():
@@ -103,7 +86,7 @@ class _Pool:
         """Return a connection to the pool, or close it if it cannot be reused."""
         connection.end_call()
         http, now = connection.http, monotonic()
-        with self._lock:
+        with self.lock:
             is_kept = http.is_idle() and not (http.is_closed() or self.is_closed)
             if is_kept:
                 self._stacks.setdefault(connection.route, deque()).append((now, connection))
@@ -113,7 +96,7 @@ class _Pool:
     def close_expired(self, age: float = KEEPALIVE_SECONDS) -> None:
         """Close the connections that have been idle for too long."""
         start, expired = monotonic() - age, []
-        with self._lock:
+        with self.lock:
             for stack in self._stacks.values():
                 while stack and stack[0][0] <= start:
                     expired.append(stack.popleft()[1])
@@ -126,6 +109,12 @@ class _Pool:
         self.close_expired(0)
 
 
+def _create_proxy(url: str) -> httpcore.Proxy:
+    proxy = parse_proxy(url)
+    context = get_tls_context() if proxy.url.scheme == "https" else None
+    return httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth, ssl_context=context)
+
+
 class _Attempt:
     """The request of one attempt of a call, and the connection that it uses."""
 
@@ -133,10 +122,22 @@ class _Attempt:
         self, pool: _Pool, exchange: Exchange[Any], headers: dict[str, str], content: Any
     ) -> None:
         self._pool, self._exchange = pool, exchange
-        proxy = exchange.proxies.select(exchange.url) if exchange.proxies.urls else None
-        self.request = _build_request(exchange, headers, content, proxy)
-        url = self.request.url
-        self._route: Route = (url.scheme, url.host, url.port, proxy)
+        url, host = exchange.url, exchange.url.raw_host
+        proxy = exchange.proxies.select(url)
+        if b":" in host and proxy and proxy.startswith("http"):
+            host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
+        self._route: Route = (url.raw_scheme, host, url.port, proxy)
+        # httpx's client would add these headers.
+        headers = {"host": url.netloc.decode("ascii"), **headers}
+        if content and isinstance(content, bytes):
+            headers["content-length"] = str(len(content))
+        self.request = httpcore.Request(
+            exchange.encoded.method,
+            httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path),
+            headers=[*headers.items()],
+            content=content,
+            extensions={"timeout": exchange.timeout.as_dict()},
+        )
         self._use(pool.pop(self._route) or pool.create(self.request, self._route))
 
     def _use(self, connection: Connection) -> None:
@@ -181,25 +182,6 @@ class _Attempt:
             raise error_class(f"proxy {format_proxy(proxy)}: {reason}") from error
 
 
-def _build_request(
-    exchange: Exchange[Any], headers: dict[str, str], content: Any, proxy: str | None
-) -> httpcore.Request:
-    """Build a request, including the headers that httpx's client would otherwise add."""
-    url, host = exchange.url, exchange.url.raw_host
-    headers = {"host": url.netloc.decode("ascii"), **headers}
-    if b":" in host and proxy and proxy.startswith("http"):
-        host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
-    if content and isinstance(content, bytes):
-        headers["content-length"] = str(len(content))
-    return httpcore.Request(
-        exchange.encoded.method,
-        httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path),
-        headers=[(name.encode("ascii"), headers[name].encode("ascii")) for name in headers],
-        content=content,
-        extensions={"timeout": exchange.timeout.as_dict()},
-    )
-
-
 class ConnectionPool(_Pool):
     """Sends sync calls of all threads."""
 
@@ -232,6 +214,7 @@ class AsyncConnectionPool(_Pool):
     """Sends async calls of one event loop; see `ConnectionPool`."""
 
     httpcore_class, backend_class = httpcore.AsyncConnectionPool, AsyncioBackend
+    finalizer: AsyncGenerator[None]
     _timer: asyncio.TimerHandle | None = None
 
     @scoped_asynccontextmanager
@@ -274,45 +257,39 @@ class SenderRegistry:
 
     def __init__(self) -> None:
         self._inherited: list[object] = []
-        self._reset()
-
-    def _reset(self) -> None:
-        self._lock = threading.RLock()
-        self._tls_context: ssl.SSLContext | None = None
         self._pool: ConnectionPool | None = None
-        self._by_loop: dict[
-            asyncio.AbstractEventLoop, tuple[AsyncConnectionPool, AsyncGenerator[None]]
-        ] = {}
+        self._by_loop: dict[asyncio.AbstractEventLoop, AsyncConnectionPool] = {}
 
     def reset_after_fork(self) -> None:
         """Forget all pools without closing them: in a forked child they belong to the parent.
 
         They are kept from being garbage collected, because closing a TLS connection would end it
-        for the parent as well.
+        for the parent as well. Another thread of the parent may hold the lock.
         """
+        _Pool.lock = threading.RLock()
         self._inherited += [self._pool, self._by_loop]
-        self._reset()
+        self._pool, self._by_loop = None, {}
+        get_tls_context.cache_clear()
 
     def get_sender(self, client: object) -> ConnectionPool:
         """Return the pool that all threads share, for a sync call of a client."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ConnectionPool(self._get_tls_context)
-            self._pool.add_client(client)
+        with _Pool.lock:
+            self._pool = self._pool or ConnectionPool()
+            self._pool.clients[id(client)] = client
             return self._pool
 
     async def get_async_sender(self, client: object) -> AsyncConnectionPool:
         """Return the pool of the running event loop, for a call of a client."""
         loop = asyncio.get_running_loop()
         if loop not in self._by_loop:
-            pool = AsyncConnectionPool(self._get_tls_context)
-            finalizer = _close_with_loop(pool)
-            with self._lock:
+            pool = AsyncConnectionPool()
+            pool.finalizer = _close_with_loop(pool)
+            with _Pool.lock:
                 open_loops = {o: p for o, p in self._by_loop.items() if not o.is_closed()}
-                self._by_loop = {**open_loops, loop: (pool, finalizer)}
-            await anext(finalizer)
-        pool, _ = self._by_loop[loop]
-        pool.add_client(client)
+                self._by_loop = {**open_loops, loop: pool}
+            await anext(pool.finalizer)
+        pool = self._by_loop[loop]
+        pool.clients[id(client)] = client
         return pool
 
     def close(self, client: object | None = None) -> None:
@@ -320,29 +297,23 @@ class SenderRegistry:
 
         With a client, it is only closed if no other open client has used it.
         """
-        with self._lock:
+        with _Pool.lock:
             pool = self._pool
             if client and pool and pool.is_needed_after(client):
                 return
-            self._pool = self._tls_context = None
+            self._pool = None
+            get_tls_context.cache_clear()
         if pool:
             pool.close()
 
     async def aclose(self, client: object) -> None:
         """Close the pool of the running event loop; see ``close``."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if loop not in self._by_loop or self._by_loop[loop][0].is_needed_after(client):
+        with _Pool.lock:
+            pool = self._by_loop.get(asyncio.get_running_loop())
+            if not pool or pool.is_needed_after(client):
                 return
-            _, finalizer = self._by_loop.pop(loop)
-        await finalizer.aclose()
-
-    def _get_tls_context(self) -> ssl.SSLContext:
-        """Return the TLS context of the environment, which is loaded once."""
-        with self._lock:
-            if self._tls_context is None:
-                self._tls_context = create_tls_context()
-            return self._tls_context
+            del self._by_loop[asyncio.get_running_loop()]
+        await pool.finalizer.aclose()
 
 
 async def _close_with_loop(pool: AsyncConnectionPool) -> AsyncGenerator[None]:
@@ -354,5 +325,4 @@ async def _close_with_loop(pool: AsyncConnectionPool) -> AsyncGenerator[None]:
 SENDER_REGISTRY = SenderRegistry()
 atexit.register(SENDER_REGISTRY.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Pool.reset_after_fork)
     os.register_at_fork(after_in_child=SENDER_REGISTRY.reset_after_fork)

@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Iterable
+from functools import cache
 
 import httpx
 
@@ -56,6 +57,10 @@ def create_tls_context() -> ssl.SSLContext:
             f"{name or 'certifi'}: cannot load certificates from {path!r} ({error}). "
             "It must contain certificates in PEM format."
         ) from None
+
+
+get_tls_context = cache(create_tls_context)
+"""Return the TLS context that all connections share. Loading its certificates is slow."""
 
 
 def explain_tls_error(error: Exception, causes: Iterable[BaseException]) -> str | None:
