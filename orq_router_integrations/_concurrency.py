@@ -61,6 +61,11 @@ class CancelToken:
         if self.cancelled:
             raise WorkCancelledError
 
+    def sleep(self, seconds: float) -> None:
+        """Wait until the time is over, or this token (not its parent) is cancelled."""
+        self._event.wait(seconds)
+        self.raise_if_cancelled()
+
 
 class ConcurrencyLimiter(Generic[SemaphoreT, LockT]):
     """A semaphore to hold during each call, and a lock for each key."""
@@ -81,7 +86,11 @@ ThreadLimiter = ConcurrencyLimiter[threading.Semaphore, AbstractContextManager[A
 AsyncLimiter = ConcurrencyLimiter[asyncio.Semaphore, asyncio.Lock]
 
 
-def perform_steps(steps: Steps[ResultT], perform: Callable[[Any], Any]) -> ResultT:
+def perform_steps(
+    steps: Steps[ResultT],
+    perform: Callable[[Any], Any],
+    sleep: Callable[[float], None] = time.sleep,
+) -> ResultT:
     """Run steps to their end and return their result; ``perform`` does all but waiting."""
     with closing(steps):
         step, result = _advance(steps)
@@ -89,7 +98,7 @@ def perform_steps(steps: Steps[ResultT], perform: Callable[[Any], Any]) -> Resul
             response, error = None, None
             try:
                 if isinstance(step, float):
-                    time.sleep(step)
+                    sleep(step)
                 else:
                     response = perform(step)
             except Exception as step_error:  # noqa: BLE001 - the steps handle errors
@@ -160,7 +169,7 @@ def run_loader_steps(
                     cancel_token.raise_if_cancelled()  # the cancellation caused the error
                     raise
 
-        return perform_steps(steps, perform)
+        return perform_steps(steps, perform, cancel_token.sleep)
 
 
 def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) -> ResultT:

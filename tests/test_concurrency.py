@@ -256,6 +256,17 @@ def test_cancelled_steps_release_their_lock() -> None:
         assert second.result(TIMEOUT_SECONDS) == "done"
 
 
+def test_cancelled_steps_stop_waiting() -> None:
+    cancel_token = CancelToken()
+    limiter = ThreadLimiter(threading.Semaphore(1), threading.Lock)
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(
+            run_loader_steps, None, create_steps(TIMEOUT_SECONDS), limiter, cancel_token
+        )
+        cancel_token.cancel()
+        assert isinstance(work.exception(TIMEOUT_SECONDS / 2), WorkCancelledError)
+
+
 async def test_cancelled_async_steps_release_their_lock() -> None:
     limiter = AsyncLimiter(asyncio.Semaphore(2), asyncio.Lock)
     client: Any = PendingClient(CancelToken())
