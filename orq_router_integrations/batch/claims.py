@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import Any
 from weakref import ReferenceType, ref
 
@@ -105,9 +105,10 @@ def create_file(files: Any, path: str, data: bytes) -> bool:
 def _create_local_file(path: str, data: bytes) -> None:
     directory = os.path.dirname(path)
     os.makedirs(directory, exist_ok=True)
-    with NamedTemporaryFile(dir=directory, prefix=".", delete=False) as file:
-        file.write(data)
+    descriptor, temporary = mkstemp(dir=directory, prefix=".")
     try:
-        os.link(file.name, path)  # unlike a rename, this fails if the path exists
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.link(temporary, path)  # unlike a rename, this fails if the path exists
     finally:
-        os.unlink(file.name)
+        os.unlink(temporary)

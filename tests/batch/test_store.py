@@ -55,6 +55,12 @@ class TestValues:
         assert ResultStore(tmp_path).mget(["a"])[0] in values
         assert not list(tmp_path.rglob(".*"))
 
+    def test_failed_write_leaves_no_file(self, tmp_path: Path) -> None:
+        """As on a full disk. A value that cannot be written is a simple way to fail."""
+        value: Any = "text"
+        ResultStore(tmp_path).mset([("a", value)])
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
     def test_pickle(self, url: str) -> None:
         store = ResultStore(url, claim_seconds=7)
         store.mset([("a", b"1")])
