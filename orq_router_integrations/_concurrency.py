@@ -43,7 +43,7 @@ class WorkCancelledError(Exception):
 
 
 class CancelToken:
-    """Cancels work in other threads, between two calls or during a call, as its parent does."""
+    """Cancels work in other threads, also during a call. It is cancelled with its parent."""
 
     def __init__(self, parent: "CancelToken | None" = None) -> None:
         self._parent = parent
@@ -91,7 +91,7 @@ def perform_steps(
     perform: Callable[[Any], Any],
     sleep: Callable[[float], None] = time.sleep,
 ) -> ResultT:
-    """Run steps to their end and return their result; ``perform`` does all but waiting."""
+    """Run steps and return their result. ``perform`` handles every step except pauses."""
     with closing(steps):
         step, result = _advance(steps)
         while step is not None:

@@ -264,7 +264,7 @@ class RouterClient(RouterSettings):
 
     @property
     def dialect(self) -> Dialect:
-        """How this router expects its controls, determined by the path of its URL."""
+        """API version in ``base_url``, which determines where the router reads controls."""
         return Dialect.from_base_url(self.base_url)
 
     @property

@@ -235,7 +235,7 @@ def mask_input(error: ValidationError) -> ValidationError:
 
 
 class RouterSettings(DeferredModel):
-    """How to connect to the router."""
+    """Settings of the connection to the router."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,

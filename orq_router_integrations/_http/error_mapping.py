@@ -55,7 +55,7 @@ _CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from pr
 
 
 def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
-    """Raise the mapped error if an error must not reach the caller.
+    """Raise the ``RouterError`` for an internal error or an error of httpx; ignore other errors.
 
     Raises:
         RouterError: The error is one of ``MAPPED_ERRORS``.

@@ -16,7 +16,7 @@ from orq_router_integrations.chat_models.response_metadata import (
 )
 from orq_router_integrations.chat_models.tool_calls import (
     ToolCallAccumulator,
-    may_start_object,
+    may_contain_object,
     parse_tool_calls,
 )
 from orq_router_integrations.wire.base64_chunks import Base64Normalizer
@@ -134,7 +134,7 @@ def _create_chunk(
         "additional_kwargs": kwargs,
         "response_metadata": {"model_provider": PROVIDER},
     }
-    if calls and any(may_start_object(call) for call in calls):
+    if calls and any(may_contain_object(call) for call in calls):
         message = AIMessageChunk(**fields)
     else:
         fields |= {"tool_calls": [], "invalid_tool_calls": []}

@@ -225,7 +225,7 @@ class ToolCallAccumulator:
         return chunks
 
 
-def may_start_object(chunk: ToolCallChunk) -> bool:
+def may_contain_object(chunk: ToolCallChunk) -> bool:
     """Return whether langchain-core may find an object in the arguments of a chunk."""
     arguments = chunk["args"]
     return not arguments or arguments.lstrip().startswith("{")

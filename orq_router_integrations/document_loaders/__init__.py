@@ -1,1 +1,1 @@
-"""Loaders and a blob parser that turn recordings into Documents."""
+"""Loaders and blob parsers that convert recordings, PDFs and images to Documents."""

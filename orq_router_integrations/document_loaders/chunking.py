@@ -66,7 +66,7 @@ class WavReader:
 
     @property
     def needs_new_header(self) -> bool:
-        """Whether other readers would not find all frames with the header of the file."""
+        """Whether the router needs another header: this one is RF64 or states too few bytes."""
         stated = self.header.data_size or 0
         return self.header.is_64_bit or self.frame_count * self.header.block_size > stated > 0
 

@@ -132,7 +132,7 @@ class FileProcessor(ABC, Generic[PreparedT, ResultT]):
         _LOG.warning("Could not load %s: %s", label, description)
         return description
 
-    def send_once(
+    def get_or_send(
         self,
         call: Call[Any],
         upload: Upload,

@@ -100,7 +100,7 @@ class OCRReader(FileProcessor[OCRInput, OCRResult]):
         if file.upload is None:  # the file at a URL may change
             result = yield call
         else:
-            result = yield from self.send_once(call, file.upload)
+            result = yield from self.get_or_send(call, file.upload)
         return result
 
     def build_result(self, prepared: OCRInput, groups: Sequence[OCRResult]) -> LoadedFile:

@@ -242,7 +242,7 @@ def _split_at(left: Sequence[Span], right: Sequence[Span], seconds: float) -> tu
 
 
 def _count_unmatched(words: Sequence[Span], others: Sequence[Span]) -> int:
-    """Count the words during which the other transcript has no word."""
+    """Count the words that do not overlap in time with a word of the other transcript."""
     return sum(
         all(word.end <= other.start or other.end <= word.start for other in others)
         for word in words

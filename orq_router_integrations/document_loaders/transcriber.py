@@ -112,12 +112,16 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
                 parse=self._parse_response,
             )
             try:
-                transcript = yield from self.send_once(call, chunk.upload, self.splitter.has_spans)
+                transcript = yield from self.get_or_send(
+                    call, chunk.upload, self.splitter.has_spans
+                )
             except RouterError as error:
                 label, count = prepared.label, len(prepared.chunks)
                 if count > 1:
                     label = f"{label}, chunk {chunk.index + 1} of {count}"
-                transcripts.append(self._create_gap(error, label, chunk.duration_seconds))
+                transcripts.append(
+                    self._create_failed_transcript(error, label, chunk.duration_seconds)
+                )
             else:
                 transcripts.append(transcript)
                 if self.carry_prompt:
@@ -128,7 +132,7 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
         transcript = parse_transcript(response, self.body.get("response_format"))
         return self.splitter.require_spans(transcript)
 
-    def _create_gap(
+    def _create_failed_transcript(
         self, error: RouterError, label: str, duration_seconds: float = 0.0
     ) -> Transcript | None:
         """Apply the error policy: return a transcript with the error, or ``None`` to skip it."""
@@ -154,7 +158,7 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
         return self._create_file(prepared.label, merged, error_count, metadata)
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        return self._create_file(label, self._create_gap(error, label), 1, {})
+        return self._create_file(label, self._create_failed_transcript(error, label), 1, {})
 
     def _create_file(
         self,

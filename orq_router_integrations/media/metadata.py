@@ -14,7 +14,7 @@ from orq_router_integrations.media.mime import (
     PDF_TYPE,
     Base64View,
     detect_mime_type,
-    measure_tags,
+    get_tags_size,
 )
 from orq_router_integrations.media.mp3 import find_mp3_frame
 from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
@@ -144,7 +144,7 @@ def read_audio_info(data: Data) -> AudioInfo | None:
         size, bytes_per_second = wav.compute_data_size(len(data)), wav.bytes_per_second
         seconds = size / bytes_per_second if bytes_per_second else None
         return AudioInfo(seconds, wav.sample_rate, wav.channels)
-    start = measure_tags(data)
+    start = get_tags_size(data)
     searched = data[start : start + _MAX_MP3_SEARCH_BYTES]
     if mime_type != "audio/mpeg" or not (first := find_mp3_frame(searched)):
         return None

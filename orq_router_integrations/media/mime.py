@@ -178,7 +178,7 @@ def detect_mime_type(data: Sliceable) -> str | None:
     mime_type = _match_signature(data[:_SIGNATURE_BYTES])
     if mime_type is None:
         return _search_header(data[:HEADER_BYTES])
-    if mime_type == "audio/mpeg" and (start := measure_tags(data)):
+    if mime_type == "audio/mpeg" and (start := get_tags_size(data)):
         tagged_type = _match_signature(data[start : start + _SIGNATURE_BYTES]) or ""
         return tagged_type if tagged_type.startswith("audio/") else mime_type
     return mime_type
@@ -191,13 +191,13 @@ def _match_signature(data: bytes) -> str | None:
     return None
 
 
-def measure_tags(data: Sliceable) -> int:
+def get_tags_size(data: Sliceable) -> int:
     """Return the size in bytes of the ID3 and APE tags at the start of a file."""
     offset = 0
     for _ in range(_MAX_TAGS):
         header = data[offset : offset + _APE_HEADER_BYTES]
         if header.startswith(b"ID3"):
-            offset += measure_id3_tag(header)
+            offset += get_id3_tag_size(header)
         elif header.startswith(b"APETAGEX"):
             offset += _APE_HEADER_BYTES + int.from_bytes(header[12:16], "little")
         else:
@@ -205,7 +205,7 @@ def measure_tags(data: Sliceable) -> int:
     return offset
 
 
-def measure_id3_tag(header: bytes) -> int:
+def get_id3_tag_size(header: bytes) -> int:
     """Return the size of an ID3 tag in bytes, or 0 if the data does not start with one."""
     if not header.startswith(b"ID3") or len(header) < ID3_HEADER_BYTES:
         return 0
@@ -346,7 +346,7 @@ def check_image_size(size: int) -> None:
 
 
 def validate_type(block_type: str, content: Sliceable, declared: str | None = None) -> str:
-    """Return the MIME type of content, which must be acceptable and the declared one."""
+    """Detect the MIME type of content, and check that it is accepted and the declared one."""
     accepted, message = ACCEPTED_TYPES[block_type]
     mime_type = detect_mime_type(content)
     if mime_type is None or mime_type not in accepted:

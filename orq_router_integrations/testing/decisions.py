@@ -146,17 +146,17 @@ def build_answer(question: Question, value: Any) -> dict[str, Any]:
     answer = {"type": question.type, question.type: value}
     match question:
         case ChoiceQuestion():
-            return answer | spread_probability(list(question.criteria), value)
+            return answer | distribute_probability(list(question.criteria), value)
         case ScoreQuestion():
             levels = [str(level) for level in range(len(question.criteria))]
             legend = dict(zip(levels, question.criteria, strict=True))
-            return answer | {"legend": legend} | spread_probability(levels, str(round(value)))
+            return answer | {"legend": legend} | distribute_probability(levels, str(round(value)))
         case BoxQuestion():
             return answer | {"confidence": 0.9}
     return answer
 
 
-def spread_probability(names: list[str], selected: str) -> dict[str, Any]:
+def distribute_probability(names: list[str], selected: str) -> dict[str, Any]:
     """Give the selected name most of the probability, and the others equal shares of the rest."""
     rest = round(0.2 / max(1, len(names) - 1), 4)
     top = 0.8 if len(names) > 1 else 1.0

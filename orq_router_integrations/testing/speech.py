@@ -28,7 +28,7 @@ OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
 
 
 class SpeechRequest(EndpointRequest):
-    """The range of ``speed`` is OpenAI's; the documentation has none."""
+    """Parameters of a request. The range of ``speed`` is OpenAI's; the router documents none."""
 
     input: Annotated[
         str, Field(max_length=4096), create_pattern_validator(r"\S", "text that is not blank")

@@ -135,7 +135,7 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
+class RecognizedSpeech:
     """Words with their times, and the duration of the file, if it is known."""
 
     words: Sequence[Span]
@@ -160,31 +160,31 @@ class Transcript:
         ]
 
 
-def transcribe(data: bytes) -> Transcript:
+def transcribe(data: bytes) -> RecognizedSpeech:
     """Decode speech synthesized by the offline router, or describe any other audio."""
     if samples := decode_audio(data):
         words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
         if words is not None:
-            return Transcript(words, samples.seconds)
+            return RecognizedSpeech(words, samples.seconds)
     info, mime_type = probe_audio(data), detect_mime_type(data) or "audio"
     seconds = info.seconds if info else None
     size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
     hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
-    return Transcript(
+    return RecognizedSpeech(
         [Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)], seconds
     )
 
 
-def align_text(text: str, data: bytes) -> Transcript:
+def align_text(text: str, data: bytes) -> RecognizedSpeech:
     """Spread the words of a scripted text evenly over a file."""
     words, info = text.split(), probe_audio(data)
     seconds = info.seconds if info else None
     step = (seconds or 0.5 * len(words)) / max(1, len(words))
     spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
-    return Transcript(spans, seconds)
+    return RecognizedSpeech(spans, seconds)
 
 
-def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
+def _build_verbose(form: AnyForm, transcript: RecognizedSpeech) -> dict[str, Any]:
     granularities: Sequence[str] = ["segment"]
     task, language = "translate", "english"
     if isinstance(form, TranscriptionForm):

@@ -1,4 +1,4 @@
-"""State of one image request or download, the images that arrive, and those that arrived earlier.
+"""State of one image request or download, and the registry of earlier images.
 
 The sync and async methods of ``OrqImageTool`` share these classes and do the network requests.
 """

@@ -13,8 +13,8 @@ from orq_router_integrations.media.mime import (
     DEFAULT_TYPE,
     ID3_HEADER_BYTES,
     detect_mime_type,
+    get_id3_tag_size,
     get_suffixes,
-    measure_id3_tag,
     normalize_mime_type,
 )
 from orq_router_integrations.media.mp3 import parse_mp3_frame
@@ -263,7 +263,7 @@ class Mp3Joiner(AudioJoiner):
 
     def _read_frame(self, data: bytes, offset: int) -> tuple[bytes, int]:
         """Return the next frame and the number of bytes read, 0 if the frame is incomplete."""
-        if tag_size := measure_id3_tag(data[offset : offset + ID3_HEADER_BYTES]):
+        if tag_size := get_id3_tag_size(data[offset : offset + ID3_HEADER_BYTES]):
             self._skip_bytes = tag_size - ID3_HEADER_BYTES
             return b"", ID3_HEADER_BYTES
         header = parse_mp3_frame(data[offset : offset + 4])

@@ -181,7 +181,7 @@ WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 
 
 class ReasoningOptions(WireModel):
-    """How much a model reasons, and how much of its reasoning it returns."""
+    """Sets how much a model reasons, and how much of its reasoning it returns."""
 
     effort: ReasoningEffort | None = optional("How much the model thinks before it answers.")
     context: str | None = optional("Passed on to the provider.")
@@ -192,7 +192,7 @@ class ReasoningOptions(WireModel):
 
 @with_config(ConfigDict(extra="forbid"))
 class ContextManagement(TypedDict, total=False):
-    """When the router replaces the beginning of a long conversation by a compaction item."""
+    """Sets when the router replaces the beginning of a long conversation by a compaction item."""
 
     type: Required[Literal["compaction"]]
     compact_threshold: Annotated[StrictInt, Field(ge=1)]

@@ -11,7 +11,7 @@ from orq_router_integrations.wire.json import as_dict, as_float, as_str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModerationResult:
-    """What a moderation model found in one text.
+    """The result of a moderation model for one text.
 
     Attributes:
         flagged: Whether the text is harmful: as reported by the provider, or otherwise whether it

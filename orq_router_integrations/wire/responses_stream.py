@@ -40,7 +40,7 @@ _FINAL_EVENTS = {"response.completed", "response.incomplete"}
 
 @dataclass(slots=True)
 class _StreamedItem:
-    """What has been emitted of an output item."""
+    """The state of an output item: its ids, and the parts of it that have been emitted."""
 
     index: int | None  # identifies the item if its events have no ids, and its call in chunks
     id: str | None = None

@@ -35,7 +35,7 @@ class ScriptedToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model answers to one request.
+    """The answer of a model to one request.
 
     Args:
         text: The text. Stop sequences and the token limit of the request apply to it.

@@ -1,4 +1,4 @@
-"""What a request asks of a model, in one form for /chat/completions and /responses.
+"""The prompt of a request, in one form for /chat/completions and /responses.
 
 Requests are read from their JSON after it was validated. Fields with the same meaning often have
 different names on the two endpoints, but each name has one meaning.
@@ -43,7 +43,7 @@ _LIMIT_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 
-def estimate_tokens(text: str) -> int:
+def estimate_text_tokens(text: str) -> int:
     return math.ceil(len(text) / CHARS_PER_TOKEN)
 
 
@@ -76,9 +76,9 @@ class Message:
     @property
     def tokens(self) -> int:
         """Estimated number of tokens, without those of audio."""
-        calls = sum(estimate_tokens(call.name + call.arguments) for call in self.calls)
+        calls = sum(estimate_text_tokens(call.name + call.arguments) for call in self.calls)
         files = sum(attachment.kind != "audio" for attachment in self.attachments)
-        return MESSAGE_TOKENS + estimate_tokens(self.text) + calls + FILE_TOKENS * files
+        return MESSAGE_TOKENS + estimate_text_tokens(self.text) + calls + FILE_TOKENS * files
 
 
 def read_message(item: Mapping[str, Any]) -> Message:
@@ -123,7 +123,7 @@ def find_orphan_result(messages: Iterable[Message]) -> int | None:
 
 
 class Prompt:
-    """What a request asks of a model, read from the body that the provider receives.
+    """The prompt of a request, read from the body that the provider receives.
 
     Attributes:
         body: The request body.

@@ -82,7 +82,7 @@ class AnswerScript:
         return body["model"]
 
     def _mark_used(self, key: Any) -> None:
-        """Go on to the next answer. The last one repeats."""
+        """Advance to the next answer. The last one repeats."""
         if len(self._answers[key]) > 1:
             del self._answers[key][0]
         else:

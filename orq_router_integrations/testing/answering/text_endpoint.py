@@ -1,4 +1,4 @@
-"""What the endpoints that return text share: chat completions and responses."""
+"""Base of the endpoints that return text: chat completions and responses."""
 
 import math
 import re

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.prompt import Prompt, estimate_tokens
+from orq_router_integrations.testing.answering.prompt import Prompt, estimate_text_tokens
 from orq_router_integrations.testing.media.attachment import AUDIO_TOKENS
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE
 from orq_router_integrations.testing.serialization import encode_json
@@ -32,7 +32,7 @@ class UsageCounter:
         cached, created = self._count_cached(prompt, model)
         attachments = [item for message in prompt.messages for item in message.attachments]
         audio_input = sum(attachment.audio_tokens for attachment in attachments)
-        reasoning = sum(estimate_tokens(answer.reasoning or "") for answer in answers)
+        reasoning = sum(estimate_text_tokens(answer.reasoning or "") for answer in answers)
         audio_bytes = sum(len(answer.audio or b"") for answer in answers)
         audio_output = math.ceil(AUDIO_TOKENS * audio_bytes / (2 * SAMPLE_RATE))
         text = sum(max(1, _count_text_tokens(answer)) for answer in answers)
@@ -71,13 +71,13 @@ class UsageCounter:
 
 def _count_prefix(prompt: Prompt, length: int) -> int:
     """Count the tokens of the tools and the first messages, without their audio."""
-    tools = sum(estimate_tokens(encode_json(tool).decode()) for tool in prompt.tools)
+    tools = sum(estimate_text_tokens(encode_json(tool).decode()) for tool in prompt.tools)
     return tools + sum(message.tokens for message in prompt.messages[:length])
 
 
 def _count_text_tokens(answer: Answer) -> int:
-    calls = sum(estimate_tokens(call.name + call.arguments_json) for call in answer.calls)
-    return estimate_tokens(answer.text) + estimate_tokens(answer.refusal or "") + calls
+    calls = sum(estimate_text_tokens(call.name + call.arguments_json) for call in answer.calls)
+    return estimate_text_tokens(answer.text) + estimate_text_tokens(answer.refusal or "") + calls
 
 
 def _merge_scripted_usage(usage: dict[str, Any], scripted: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class ImageSpec:
 
     @property
     def text(self) -> str:
-        """The caption, after the texts of the source images without their last caption."""
+        """The texts of the source images without their last captions, followed by the caption."""
         texts = [
             _CAPTION.sub(
                 "", read_image_text(data) or f"image {hashlib.sha256(data).hexdigest()[:8]}"

@@ -19,7 +19,7 @@ MAX_EXCERPT_CHARS = 60
 
 
 def decode_base64_field(text: str) -> bytes:
-    """Decode base64 text."""
+    """Decode the base64 data of a field, which must not be empty."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -17,7 +17,7 @@ from typing import Any
 
 from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
-    estimate_tokens,
+    estimate_text_tokens,
     find_orphan_result,
     list_items,
     read_message,
@@ -29,7 +29,7 @@ from orq_router_integrations.testing.responses.response import (
     add_costs,
     build_output,
     build_response_object,
-    build_unfinished,
+    build_unfinished_response,
     create_error_event,
     iter_events,
 )
@@ -128,7 +128,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         is_queued = bool(request.background) and not request.is_streamed
         if request.is_stored:
             self.store.save(body, is_pending=is_queued)
-        return replace(response, body=build_unfinished(body, "queued")) if is_queued else response
+        if is_queued:
+            return replace(response, body=build_unfinished_response(body, "queued"))
+        return response
 
     def compact(
         self, body: Mapping[str, Any], models: ModelRegistry, *, lenient: bool
@@ -145,7 +147,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             "id": f"cmp_offline_{number:06}",
             "encrypted_content": base64.b64encode(summary.encode()).decode(),
         }
-        input_tokens, output_tokens = estimate_tokens(json.dumps(items)), estimate_tokens(summary)
+        input_tokens = estimate_text_tokens(json.dumps(items))
+        output_tokens = estimate_text_tokens(summary)
         usage = {
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
@@ -217,7 +220,7 @@ class ResponseStore:
             raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
         if id_ in self._pending:
             self._pending.remove(id_)
-            return build_unfinished(self._responses[id_], "in_progress")
+            return build_unfinished_response(self._responses[id_], "in_progress")
         return self._responses[id_]
 
     def get_conversation(self, id_: str) -> list[Item]:

@@ -145,7 +145,7 @@ def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, 
     return [text, refusal] if answer.text else [refusal]
 
 
-def build_unfinished(body: Mapping[str, Any], status: str) -> dict[str, Any]:
+def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str, Any]:
     """Return the response as it was before it finished, with this status."""
     return {**body, **_UNFINISHED, "status": status}
 
@@ -180,7 +180,7 @@ def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the events of a finished response."""
     statuses = ["queued", "in_progress"] if body["background"] else ["in_progress"]
     events = [
-        {"type": f"response.{name}", "response": build_unfinished(body, status)}
+        {"type": f"response.{name}", "response": build_unfinished_response(body, status)}
         for name, status in zip(("created", *statuses), (statuses[0], *statuses), strict=True)
     ]
     for index, item in enumerate(body["output"]):

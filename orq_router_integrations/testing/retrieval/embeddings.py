@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.testing.answering.prompt import estimate_tokens
+from orq_router_integrations.testing.answering.prompt import estimate_text_tokens
 from orq_router_integrations.testing.retrieval.similarity import create_vector
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -56,6 +56,6 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
             if request.encoding_format == "base64":
                 embedding = base64.b64encode(struct.pack(f"<{dimensions}f", *embedding)).decode()
             data.append({"object": "embedding", "index": index, "embedding": embedding})
-        tokens = sum(map(estimate_tokens, texts))
+        tokens = sum(map(estimate_text_tokens, texts))
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return RouterResponse({"object": "list", "data": data, "model": name, "usage": usage})

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from orq_router_integrations.testing.answering.prompt import estimate_tokens
+from orq_router_integrations.testing.answering.prompt import estimate_text_tokens
 from orq_router_integrations.testing.retrieval.similarity import compute_similarity
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -41,7 +41,7 @@ class RerankEndpoint(EndpointHandler[RerankRequest]):
                 {"object": "rerank", "index": index, "relevance_score": score, **document}
             )
         results.sort(key=lambda result: -result["relevance_score"])
-        tokens = sum(map(estimate_tokens, [request.query, *request.documents]))
+        tokens = sum(map(estimate_text_tokens, [request.query, *request.documents]))
         return RouterResponse(
             {
                 "object": "list",

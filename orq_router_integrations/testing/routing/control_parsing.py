@@ -55,7 +55,7 @@ def split_controls(
 
 
 def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
-    """Return the control for each path, such as ``retry`` or ``orq.inputs``, that is read."""
+    """Map each path that an endpoint reads, such as ``orq.inputs``, to the name of its control."""
     paths: dict[str, str] = {}
     # v2/router also accepts what is nested in older versions
     older = Dialect.V2_PROXY if dialect is Dialect.V2_ROUTER else dialect

@@ -118,7 +118,7 @@ def parse_request_body(request: httpx.Request, *, is_form: bool = False) -> dict
 def create_response(
     response: RouterResponse, headers: Mapping[str, str], chunk_delay: Delay
 ) -> httpx.Response:
-    """Convert a router response to an httpx response. Raw bytes have no end marker."""
+    """Convert a router response to an httpx response. Raw bytes are sent without an end marker."""
     body, chunks = response.body, response.chunks
     content_type = "text/plain; charset=utf-8"
     arguments: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the platform does before it calls a provider: key, rate limit, input guardrails and cache.
+"""Checks before a provider is called (API key, rate limit, input guardrails), and the cache.
 
 Where the documentation is silent, one behavior was chosen: an input guardrail blocks a request
 whose last user text contains the id of the guardrail; output guardrails never block; streams are
