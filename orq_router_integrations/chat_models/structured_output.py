@@ -33,7 +33,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     create_output_schema,
 )
 from orq_router_integrations.errors import RefusalError
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import loads_arguments
 
 _CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
 _MAX_PREVIEW_CHARS = 200
@@ -211,7 +211,7 @@ def _parse_json(text: str) -> Any:
     code_block = _CODE_FENCE.search(text)
     for candidate in (text, code_block[1] if code_block else ""):
         with suppress(ValueError):
-            return loads(candidate)
+            return loads_arguments(candidate)
     raise ValueError(f"The answer is not complete JSON: {_shorten(text)}")
 
 

@@ -102,7 +102,7 @@ class Control(DeferredModel):
             is_known = data.keys() <= cls.model_fields.keys()
             return data if is_known else reject_unknown_nested_fields(cls, data)
         if not isinstance(data, Control):
-            message = "Expected a dict with {fields}"  # pydantic shows the input
+            message = "Expected a dict (keys: {fields})"  # pydantic shows the input
             fields = {"fields": ", ".join(map(repr, cls.model_fields))}
             raise PydanticCustomError("control", message, fields)
         return data

@@ -133,6 +133,24 @@ def test_structured_output_with_raw_newline_and_large_integer(method: Any) -> No
     assert output == Look(code="line 1\nline 2\tend", number=BIG)
 
 
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+def test_structured_output_keeps_infinities(method: Any) -> None:
+    class Range(BaseModel):
+        """A range."""
+
+        low: float
+        high: float
+
+    text = '{"low": -Infinity, "high": 1e999}'
+    content = create_call_completion(text).replace(b"look", b"Range")
+    if method != "function_calling":
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        content = json.dumps({"choices": [choice]}).encode()
+    answer = create_model(content).with_structured_output(Range, method=method).invoke("Hi")
+    assert answer == Range(low=-math.inf, high=math.inf)
+
+
 def test_deeply_nested_arguments_are_an_invalid_call() -> None:
     arguments: Any = {"x": 1}
     for _ in range(300):

@@ -194,7 +194,7 @@ def test_wrong_type_raises_with_the_names_of_the_fields(fields, names):
     with pytest.raises(ValidationError) as raised:
         RouterControls(**fields)
     (error,) = raised.value.errors()
-    assert error["msg"].startswith(f"Expected a dict with {names}")
+    assert error["msg"].startswith(f"Expected a dict (keys: {names}")
 
 
 def test_one_mistake_is_reported_once():
