@@ -55,6 +55,7 @@ def test_demo_uses_given_files_and_models(
         (["demo", "--model", "gpt-4o"], "provider/model"),
         (["demo", "--keep", __file__], "Cannot create directory"),
         (["serve", "--host", "203.0.113.1"], "loopback"),
+        (["serve", "--port", "65536"], "port: must be from 0 to 65535"),
         (["serve", "--fault", "gpt-4o=503"], "provider/model"),
         (["serve", "--requests-per-minute", "0"], "at least 1"),
         (["serve", "--latency", "-1"], "latency"),

@@ -37,13 +37,15 @@ def serve(
         record: File to which each request is appended, as one line of JSON without the API key.
 
     Raises:
-        ValueError: ``host`` is not a loopback address.
+        ValueError: ``host`` is not a loopback address, or ``port`` is not from 0 to 65535.
         ImportError: ``uvicorn`` is not installed (extra ``serve``).
         OSError: The port cannot be opened, for example because it is in use, or ``record`` cannot
             be written.
     """
     if not _is_loopback(host):
         raise ValueError(f"host: {host!r} is not a loopback address. Use '127.0.0.1'.")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port: must be from 0 to 65535, not {port}")
     try:
         import uvicorn  # noqa: PLC0415 - optional dependency
     except ImportError:

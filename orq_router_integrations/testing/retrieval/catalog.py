@@ -89,7 +89,7 @@ def _matches(entry: Mapping[str, Any], name: str, values: list[str]) -> bool:
         text = f"{entry['id']} {entry['description']}".casefold()
         return values[-1].casefold() in text
     if name not in _FILTERS:
-        reject_field(name, "is not a documented parameter")
+        reject_field(name, "is not a parameter that the offline router supports")
     value: Any = entry
     for key in _FILTERS[name]:
         value = value[key]
