@@ -102,7 +102,7 @@ class FileProcessor(ABC, Generic[PreparedT, ResultT]):
 
     @abstractmethod
     def prepare(self, item: SourceItem) -> AbstractContextManager[PreparedT]:
-        """Open an item."""
+        """Prepare the requests for an item. Temporary files are deleted when the block ends."""
 
     @abstractmethod
     def create_steps(self, prepared: PreparedT) -> list[Steps[ResultT]]:

@@ -1,9 +1,9 @@
 """The offline router: the router's HTTP API in-process, without an API key or a socket.
 
-It implements the documented HTTP API (see ``tests/contract`` in the repository). Its answers prove
-nothing about the real router: where the documentation is silent, one behavior was chosen here.
+It implements the documented HTTP API (see ``tests/contract`` in the repository). Where the
+documentation is silent, one behavior was chosen, so the real router may behave differently.
 Every response carries ``x-orq-offline: 1``, and successful ones name the answering model in
-``x-orq-offline-model``, a header the real router does not have.
+``x-orq-offline-model``, a header that the real router does not send.
 
 Choices where the documentation is silent: input guardrails run after the model lookup and before
 the cache lookup; the cache is consulted before the load balancer picks a model; a model of the load
@@ -71,14 +71,15 @@ Route = tuple[str, str, Callable[..., RouterResponse]]
 class OfflineRouter:
     """Emulates the AI Router in-process, for tests, demos and documentation.
 
-    Endpoints under every router prefix: POST /chat/completions, /audio/speech (WAV or raw PCM with
-    tones that encode the text), /audio/transcriptions and /audio/translations (which decode those
-    tones), /images/generations, /images/edits and /images/variations (PNGs that show their prompt),
-    /embeddings and /rerank (texts that share words are close), /moderations, and GET /models.
-    Under v3/router only: POST /responses, GET /responses/{id}, POST /decisions and GET
-    /models/{model}. At the root of the host: GET /v2/model-catalog (with invented features and
-    prices) and POST /v2/knowledge/{id}/search. Image URLs point to ``images.offline.invalid``,
-    which the router's transport serves.
+    Endpoints under every router prefix: POST /chat/completions, /audio/speech (tones that encode
+    the text), /audio/transcriptions and /audio/translations (which decode those tones),
+    /images/generations, /images/edits and /images/variations (images that show their prompt),
+    /embeddings and /rerank (texts that share words are close), and /moderations. Under v3/router
+    and v2/router: GET /models and GET /models/{model}. Under v3/router only: POST /responses, GET
+    /responses/{id} and POST /decisions. Under v2/router only: POST /ocr. At the root of the host:
+    GET /v2/model-catalog (with invented features and prices), POST /v2/knowledge/{id}/search and
+    POST /v1/responses/compact. Image URLs point to ``images.offline.invalid``, which the router's
+    transport serves. Without Pillow, images are blank PNGs; without PyAV, audio is WAV or raw PCM.
 
     A router can be pickled, and so can the clients and models that use it. A copy starts with an
     empty log and with its script from the beginning.

@@ -113,7 +113,7 @@ class AudioJoiner:
             raise AudioFormatError(f"{self.name} audio cannot be joined")
 
     def end_chunk(self) -> None:
-        """Finish a chunk. Raises ``AudioFormatError`` if it contains no audio."""
+        """Finish a chunk. Raises ``AudioFormatError`` if it does not contain audio."""
 
     def feed(self, data: bytes) -> bytes:
         """Process bytes as they arrive, and return those that belong in the file.

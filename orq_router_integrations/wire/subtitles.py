@@ -79,7 +79,7 @@ def _parse_seconds(parts: Sequence[str | None]) -> float:
 
 
 def format_srt(spans: Iterable[Span]) -> str:
-    """Format spans as a SubRip file. The format has no speakers, so they are omitted."""
+    """Format spans as a SubRip file. The format does not support speakers, so they are omitted."""
     cues = (
         f"{number}\n{_format_timing(span, ',')}\n{_escape_line(span.text)}\n"
         for number, span in enumerate(spans, start=1)
