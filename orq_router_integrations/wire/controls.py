@@ -1,4 +1,4 @@
-"""Router controls: typed options for what the router does around a call to a model.
+"""Router controls: typed options for routing a call, such as fallbacks and caching.
 
 ``request_encoding`` determines where each control is sent.
 """
