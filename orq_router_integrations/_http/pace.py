@@ -49,8 +49,8 @@ class Pace:
             processes of one machine can write (extra ``scale``; also ``pip install redis`` or
             ``pip install 'psycopg[binary]'``). For another database, an object with a method
             ``acquire()`` that returns 0 for a permit, or the seconds until the next attempt. If
-            the database cannot be reached during a run, a warning is logged and each process
-            applies the limit independently.
+            the database cannot be reached or the method fails during a run, a warning is logged
+            and each process applies the limit independently.
         name: Name of the limit in a shared database.
 
     Raises:
@@ -73,12 +73,13 @@ class Pace:
             raise RouterInputError(f"limit: Expected a positive int, got {self.limit!r}.")
         if not isinstance(self.per, int | float | timedelta) or not 0 < self.seconds < math.inf:
             raise RouterInputError(f"per: Expected seconds above 0, got {self.per!r}.")
-        if self.shared is None or isinstance(self.shared, PaceBackend):
+        is_object = not isinstance(self.shared, type)
+        if self.shared is None or (is_object and isinstance(self.shared, PaceBackend)):
             return
-        if not isinstance(self.shared, str | os.PathLike):
+        if not isinstance(self.shared, str | os.PathLike) or not os.fspath(self.shared):
             raise RouterInputError(
                 "shared: Expected a URL, a path or an object with an acquire method, "
-                f"got {type(self.shared).__name__}."
+                f"got {self.shared!r:.80}."
             )
         from orq_router_integrations._http.shared_pace import connect  # noqa: PLC0415
 

@@ -242,8 +242,6 @@ _BUCKETS_LOCK = threading.Lock()
 
 def get_bucket(pace: Pace) -> PaceBackend:
     """Return the bucket that all copies of a pace share in this process."""
-    if isinstance(pace.shared, PaceBackend):
-        return pace.shared
     with _BUCKETS_LOCK:
         key = (os.getpid(), pace.id)
         if key not in _BUCKETS:

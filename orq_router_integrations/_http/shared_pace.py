@@ -1,9 +1,11 @@
 """Limits that several processes share, in the databases that pyrate-limiter supports."""
 
 import logging
+import math
 import os
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,23 +30,31 @@ class SharedBucket:
     """The limit of all processes that use a database.
 
     Args:
-        pace: The limit and the database.
+        pace: The limit and the database, or the backend of the user.
         fallback: The limit of this process while the database cannot be reached.
     """
 
     def __init__(self, pace: Pace, *, fallback: PaceBackend) -> None:
         self._pace = pace
         self._fallback = fallback
-        self._connection: _Connection | None = None
+        self._connection: PaceBackend | None = None
         self._reconnect_at = 0.0
+        self._lock = threading.Lock()  # several clients may have copies of a pace
 
     def acquire(self) -> float:
         """Take a permit; see ``PaceBackend``."""
+        with self._lock:
+            return self._acquire()
+
+    def _acquire(self) -> float:
         if time.monotonic() < self._reconnect_at:
             return self._fallback.acquire()
         try:
             self._connection = self._connection or connect(self._pace)
-            return self._connection.acquire()
+            delay = self._connection.acquire()
+            if 0 <= delay < math.inf:
+                return delay
+            raise ValueError(f"acquire() returned {delay!r} instead of the seconds to wait")
         except Exception as error:  # noqa: BLE001 - databases raise errors of any type
             _LOG.warning(
                 "pace: Cannot reach %s, so this process keeps to the limit alone: %s",
@@ -99,12 +109,14 @@ class _Connection:
                 self._sqlite.commit()
 
 
-def connect(pace: Pace) -> _Connection:
-    """Connect to the database of a pace.
+def connect(pace: Pace) -> PaceBackend:
+    """Connect to the database of a pace, or return the backend of the user.
 
     Raises:
         RouterInputError: A package is missing, or the database cannot be reached.
     """
+    if isinstance(pace.shared, PaceBackend):
+        return pace.shared
     try:
         import pyrate_limiter  # noqa: F401, PLC0415
     except ImportError:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -11,6 +12,9 @@ from typing import Any
 from weakref import ReferenceType, ref
 
 _LOG = logging.getLogger(__name__)
+
+PARTIAL_PREFIX = ".+"
+"""Start of the names of files that are being written. Names of keys do not contain a plus."""
 
 
 class Claims:
@@ -29,6 +33,8 @@ class Claims:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._paths: dict[str, str] = {}
+        self._doubtful: dict[str, tuple[bytes, float]] = {}
+        """Claims with an unusable expiry: their content, and when they expire unless it changes."""
         self._pid = 0
         """The process that renews the claims. A forked child must forget those of its parent."""
 
@@ -55,6 +61,8 @@ class Claims:
 
     def release(self, path: str) -> None:
         """Give up a claim, if this worker has it."""
+        if self._pid != os.getpid():  # the claims are those of the parent
+            return
         with self._lock:
             claim = self._paths.pop(path, None)
         if claim is not None:
@@ -72,15 +80,27 @@ class Claims:
         return self._seconds / 3
 
     def _build_claim(self) -> bytes:
-        return json.dumps({"expires": time.time() + self._seconds}).encode()
+        content = {"expires": time.time() + self._seconds, "seconds": self._seconds}
+        return json.dumps(content).encode()
 
     def _read_expiry(self, claim: str) -> float | None:
         try:
-            return float(json.loads(self._files.cat_file(claim))["expires"])
+            data = self._files.cat_file(claim)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError):  # the file is being written
-            return time.time() + self._seconds
+        try:
+            content = json.loads(data)
+            expires, seconds = float(content["expires"]), float(content["seconds"])
+        except (ValueError, KeyError, TypeError):  # it is being written, or its writer has died
+            expires, seconds = math.inf, self._seconds
+        latest = time.time() + seconds
+        if expires <= latest:
+            return expires
+        # The file is damaged, or its writer has another clock, so check whether it is renewed.
+        known = self._doubtful.get(claim)
+        if known is None or known[0] != data:
+            known = self._doubtful[claim] = (data, latest)
+        return known[1]
 
 
 def _renew_regularly(claims: "ReferenceType[Claims]") -> None:
@@ -105,7 +125,7 @@ def create_file(files: Any, path: str, data: bytes) -> bool:
 def _create_local_file(path: str, data: bytes) -> None:
     directory = os.path.dirname(path)
     os.makedirs(directory, exist_ok=True)
-    descriptor, temporary = mkstemp(dir=directory, prefix=".")
+    descriptor, temporary = mkstemp(dir=directory, prefix=PARTIAL_PREFIX)
     try:
         with open(descriptor, "wb") as file:
             file.write(data)

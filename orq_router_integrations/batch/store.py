@@ -18,7 +18,7 @@ from langchain_core.stores import BaseStore
 
 from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
 from orq_router_integrations._integration import CLAIM_SCOPE
-from orq_router_integrations.batch.claims import Claims, create_file
+from orq_router_integrations.batch.claims import PARTIAL_PREFIX, Claims, create_file
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 
@@ -28,6 +28,8 @@ _LOG = logging.getLogger(__name__)
 
 MAX_NAME_CHARS = 150
 """Longer keys are hashed, because file names are limited."""
+
+MAX_CLAIM_SECONDS = 86_400
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Delays between checks for a result of another worker; the last one repeats."""
@@ -63,15 +65,20 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
     def __init__(
         self, url: str | os.PathLike[str], *, claim_seconds: float = 30.0, **storage_options: Any
     ) -> None:
-        if claim_seconds <= 0:
+        if not isinstance(claim_seconds, int | float) or not 0 < claim_seconds <= MAX_CLAIM_SECONDS:
             raise RouterInputError(
-                f"claim_seconds: Expected a number above 0, got {claim_seconds}."
+                f"claim_seconds: Expected a number above 0 and up to {MAX_CLAIM_SECONDS}, "
+                f"got {claim_seconds!r:.40}."
             )
+        if not isinstance(url, str | os.PathLike) or not os.fspath(url):
+            raise RouterInputError(f"url: Expected a directory or URL, got {url!r:.40}.")
         self.url = os.fspath(url)
         self.claim_seconds = claim_seconds
         self._storage_options = storage_options
         self._files, root = _open_file_system(self.url, storage_options)
         self._root = root.rstrip("/")
+        if "file" in self._files.protocol and os.path.exists(root) and not os.path.isdir(root):
+            raise RouterInputError(f"url: {self.url!r} is not a directory. Choose another path.")
         self._claims = Claims(self._files, claim_seconds)
 
     def __repr__(self) -> str:
@@ -79,7 +86,9 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
 
     def __reduce__(self) -> Any:
         arguments = {"claim_seconds": self.claim_seconds, **self._storage_options}
-        return partial(ResultStore, self.url, **arguments), ()
+        # Workers may have another working directory.
+        url = self._root if "file" in self._files.protocol else self.url
+        return partial(ResultStore, url, **arguments), ()
 
     # LangChain's store
 
@@ -105,8 +114,10 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         except FileNotFoundError:
             return
         for path in paths:
-            key = unquote(path.rpartition("/")[2])
-            if ".claim." not in key and key.startswith(prefix or ""):
+            name = path.rpartition("/")[2]
+            if ".claim." in name or name.startswith(PARTIAL_PREFIX):
+                continue
+            if (key := unquote(name)).startswith(prefix or ""):
                 yield key
 
     # LangChain's cache

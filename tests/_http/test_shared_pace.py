@@ -6,12 +6,14 @@ import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orq_router_integrations import Pace
 from orq_router_integrations._http import shared_pace
-from orq_router_integrations._http.pacing import TokenBucket, _create_bucket
+from orq_router_integrations._http.deadline import Deadline
+from orq_router_integrations._http.pacing import Pacer, TokenBucket, _create_bucket
 from orq_router_integrations._http.shared_pace import connect
 from orq_router_integrations.errors import RouterInputError
 
@@ -77,6 +79,34 @@ def test_unreachable_during_a_run(tmp_path: Path, monkeypatch, caplog) -> None:
 
 def raise_error(_: Pace) -> None:
     raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_clients_in_one_process_share_a_connection(tmp_path: Path, caplog) -> None:
+    """Each client asks in its own thread."""
+    bucket = _create_bucket(Pace(100_000, per=1, shared=tmp_path / "pace.db"))
+    with ThreadPoolExecutor(8) as pool:
+        delays = list(pool.map(lambda _: bucket.acquire(), range(300)))
+    assert delays == [0.0] * 300
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("delay", [-1, float("nan"), None, "x", OSError("down")], ids=repr)
+def test_failed_backend_does_not_block_calls(delay: Any, caplog) -> None:
+    class Backend:
+        def acquire(self) -> Any:
+            if isinstance(delay, Exception):
+                raise delay
+            return delay
+
+    pacer = Pacer(Pace(5, shared=Backend()))
+    pacer.wait(Deadline(timeout=5.0, idle_timeout=5.0))
+    assert "this process keeps to the limit alone" in caplog.text
+
+
+@pytest.mark.parametrize("shared", ["", 5, Pacer], ids=repr)
+def test_invalid_shared(shared: Any) -> None:
+    with pytest.raises(RouterInputError, match="shared: Expected a URL"):
+        Pace(5, shared=shared)
 
 
 def test_database_is_closed_with_its_bucket(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import json
 import logging
+import os
 import pickle
 import threading
 import time
@@ -17,6 +19,7 @@ from support.recordings import create_recording
 
 from orq_router_integrations import ChatOrq, OfflineRouter, OrqTranscriptionLoader
 from orq_router_integrations.batch import ResultStore
+from orq_router_integrations.batch.claims import create_file
 from orq_router_integrations.errors import RouterInputError, ServerError
 
 
@@ -47,6 +50,22 @@ class TestValues:
 
     def test_empty_store_has_no_keys(self, url: str) -> None:
         assert list(ResultStore(url).yield_keys()) == []
+
+    def test_file_that_is_being_written_is_not_a_key(self, tmp_path: Path) -> None:
+        store = ResultStore(tmp_path)
+        store.mset([("a", b"1")])
+        (tmp_path / "00").mkdir()
+        (tmp_path / "00" / ".+tmp").touch()
+        store.mset([(".b", b"1")])
+        assert sorted(store.yield_keys()) == [".b", "a"]
+
+    def test_copy_in_another_working_directory(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.chdir(tmp_path)
+        store = ResultStore("answers")
+        store.mset([("a", b"1")])
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert pickle.loads(pickle.dumps(store)).mget(["a"]) == [b"1"]
 
     def test_concurrent_writers(self, tmp_path: Path) -> None:
         with ThreadPoolExecutor(16) as pool:
@@ -100,6 +119,38 @@ class TestClaims:
         assert dead.get_or_claim("a") is None
         assert ResultStore(url).get_or_claim("a") is None
         assert not ResultStore(url)._claims.acquire(dead._get_path("a"))
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"[]", b'{"expires": 1e18, "seconds": 0.2}', b'{"expires": "NaN", "seconds": 1}'],
+        ids=["empty", "list", "future", "nan"],
+    )
+    def test_damaged_claim_expires(self, url: str, content: bytes) -> None:
+        """A worker that is killed while it renews a claim can leave an empty file."""
+        store = ResultStore(url, claim_seconds=0.2)
+        create_file(store._files, f"{store._get_path('a')}.claim.0", content)
+        assert not store._claims.acquire(store._get_path("a"))
+        assert store.get_or_claim("a") is None
+
+    def test_claim_of_a_worker_whose_clock_is_ahead_is_respected(self, url: str) -> None:
+        store = ResultStore(url, claim_seconds=30)
+        path = store._get_path("a")
+        for number in range(8):
+            content = {"seconds": 0.3, "expires": time.time() + 3600 + number}
+            store._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            store._files.pipe_file(f"{path}.claim.0", json.dumps(content).encode())
+            assert not store._claims.acquire(path)
+            time.sleep(0.1)
+        time.sleep(0.3)
+        assert store._claims.acquire(path)
+
+    def test_forked_child_keeps_the_claims_of_its_parent(self, url: str, monkeypatch: Any) -> None:
+        store = ResultStore(url)
+        assert store.get_or_claim("a") is None
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            store.release("a")
+        assert not ResultStore(url)._claims.acquire(store._get_path("a"))
 
     def test_living_worker_renews_its_claim(self, url: str) -> None:
         store = ResultStore(url, claim_seconds=0.3)
@@ -367,6 +418,17 @@ class TestInvalidInput:
         with pytest.raises(RouterInputError, match=problem):
             ResultStore(url)
 
-    def test_claim_seconds(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("url", [None, 5, ""], ids=repr)
+    def test_type_of_url(self, url: Any) -> None:
+        with pytest.raises(RouterInputError, match="url: Expected a directory or URL"):
+            ResultStore(url)
+
+    def test_file(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(RouterInputError, match="is not a directory"):
+            ResultStore(tmp_path / "file")
+
+    @pytest.mark.parametrize("seconds", [0, float("nan"), float("inf"), "30", None], ids=repr)
+    def test_claim_seconds(self, tmp_path: Path, seconds: Any) -> None:
         with pytest.raises(RouterInputError, match="claim_seconds"):
-            ResultStore(tmp_path, claim_seconds=0)
+            ResultStore(tmp_path, claim_seconds=seconds)
