@@ -316,7 +316,7 @@ def create_exchange(
 
 
 def _create_idempotency_key(seed: str | None, request: EncodedRequest) -> str:
-    """Return a random key, or one derived from the request if there is a seed to derive it from."""
+    """Return a random key; with a seed, a key derived from the seed and the request."""
     seed = seed or IDEMPOTENCY_SEED.get()
     if seed is None:
         return token_hex(16)

@@ -122,7 +122,7 @@ def _check_str(**arguments: object) -> None:
 
 
 def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, bool]:
-    """Return the content of a file, or only its start if it is lazy media, and which of the two."""
+    """Return the content of a file and ``False``, or the start of lazy media and ``True``."""
     if isinstance(file.content, bytes):
         return file.content, False
     with file.content.open("rb") as stream:
