@@ -17,7 +17,14 @@ from orq_router_integrations.wire import json
 Part = dict[str, Any]
 
 _SOURCE_TYPES = (None, "base64", "url", "id", "text")  # of LangChain's older blocks
-_SOURCE_FIELDS = ("source", "image_url", "input_audio", "file")  # of Anthropic, then of OpenAI
+_SOURCE_FIELDS = {
+    "image_url": ("image_url",),
+    "input_image": ("image_url",),
+    "input_file": (),
+    "input_audio": ("input_audio",),
+    "file": ("file", "source"),
+}
+"""The fields that may contain the source, by the type of an OpenAI block; others use ``source``."""
 DATA_FIELDS = ("base64", "data", "file_data")
 
 
@@ -41,7 +48,7 @@ class MediaSource:
         attributes = {**_get_dict(attributes, "metadata"), **attributes}
         url, data = _get_str(source, "url", "uri", "file_url"), _get_data(source)
         mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
-        if audio_format := source.get("format"):  # in OpenAI's ``input_audio``
+        if block.get("type") == "input_audio" and (audio_format := source.get("format")):
             mime_type = mime_type or f"audio/{audio_format}"
         text = _get_str(source, "text")
         if "text" in (source.get("type"), source.get("source_type")):
@@ -86,12 +93,16 @@ class MediaSource:
 
 def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of the source, which are in the block or in a dict that it contains."""
-    name = next((name for name in _SOURCE_FIELDS if block.get(name) is not None), "")
-    source = block.get(name, block)
-    if name == "image_url" and isinstance(source, str):
-        return {"url": source}
-    if not isinstance(source, Mapping):
-        raise _create_type_error(name, "a dict", source)
+    names = _SOURCE_FIELDS.get(str(block.get("type")), ("source",))
+    name = next((name for name in names if block.get(name) is not None), "")
+    value = block.get(name, block)
+    if name == "image_url" and isinstance(value, str):
+        return {"url": value}
+    is_flat = any(block.get(field) is not None for field in ("url", "file_id", *DATA_FIELDS))
+    if not (isinstance(value, Mapping) or is_flat):
+        raise _create_type_error(name, "a dict", value)
+    # If the block itself has a source, the field is something else, such as the name of the file.
+    source = value if isinstance(value, Mapping) else block
     if (source_type := source.get("source_type")) not in _SOURCE_TYPES:
         allowed = ", ".join(map(repr, _SOURCE_TYPES[1:]))
         raise ValueError(f"Unknown source_type {source_type!r}. Use one of {allowed}.")
@@ -283,7 +294,7 @@ def _convert_audio(source: MediaSource) -> Part:
 
 
 def _convert_file(source: MediaSource) -> Part:
-    if source.text is not None:
+    if source.text is not None and not (source.file_id or source.url or source.data):
         return _convert_text(source)
     file: dict[str, Any] = {}
     if source.file_id:

@@ -125,6 +125,31 @@ def test_media_of_a_result_has_the_type_of_its_data(
     assert user_message == {"role": "user", "content": [part]}
 
 
+PNG_BLOCK = {"type": "image", "base64": PNG}
+PDF_BLOCK = {"type": "file", "base64": PDF}
+UNRELATED_FIELDS: dict[str, tuple[Any, Any]] = {
+    "name of the file in file": ({**PNG_BLOCK, "file": "a.png"}, PNG_PART),
+    "dict in file": ({**PNG_BLOCK, "file": {"name": "a.png"}}, PNG_PART),
+    "name of the file in file of a file": ({**PDF_BLOCK, "file": "a.pdf"}, PDF_PART),
+    "origin in source": ({**PNG_BLOCK, "source": "web"}, PNG_PART),
+    "origin of a part in source": ({**PNG_PART, "source": "web"}, PNG_PART),
+    "input_audio of an image": ({**PNG_BLOCK, "input_audio": "x"}, PNG_PART),
+    "format of a file": ({**PDF_BLOCK, "format": "pdf"}, PDF_PART),
+    "caption of an image": ({**PNG_BLOCK, "text": "A cat"}, PNG_PART),
+    "caption of a file": ({**PDF_BLOCK, "text": "A report"}, PDF_PART),
+}
+
+
+@pytest.mark.parametrize(("block", "part"), UNRELATED_FIELDS.values(), ids=UNRELATED_FIELDS)
+def test_media_with_unrelated_fields_is_sent(
+    model: ChatOrq, router: OfflineRouter, block: Any, part: Any
+) -> None:
+    _, attachments = send_tool_result(model, router, [block])
+    assert attachments["content"] == [part]
+    model.invoke([HumanMessage([block])])
+    assert router.requests[-1].body["messages"][0]["content"] == [part]
+
+
 UNSENDABLE: dict[str, tuple[dict[str, Any], str]] = {
     "BMP": ({"type": "image", "base64": encode_base64(b"BM" + bytes(24))}, "image/bmp"),
     "not base64": ({"type": "image", "base64": "not base64!"}, "base64"),
