@@ -308,7 +308,7 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
     data += "=" * (-len(data) % 4)  # padding may be missing
     padding = b"".join(_find_other_characters(data))
     if padding not in {b"", b"=", b"=="} or not data.endswith(padding.decode()):
-        raise ValueError("The data is not base64. Encode it, for example with content_block(data).")
+        raise ValueError("The data is not base64. Encode it with base64.b64encode(data).decode().")
     size = len(data) // 4 * 3 - len(padding)
     if not size:
         raise ValueError("The data is empty. Pass the content of a file.")

@@ -146,7 +146,10 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ),
         ("file:///etc/hostname", "is a URL"),
         ("data:image/png,xyz", "image: Expected a data URL"),
-        ("data:image/png;base64,%%%", "image: The data is not base64"),
+        (
+            "data:image/png;base64,%%%",
+            "image: The data is not base64. Encode it with base64.b64encode",
+        ),
         ("nowhere.png", "image: Cannot open 'nowhere.png'"),
         ("", "image: "),
         ("img_0123456789ab", "is not an image of this tool"),
