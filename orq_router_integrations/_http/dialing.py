@@ -105,12 +105,11 @@ def _dial(
     try:
         if not (yield {lookup}, seconds):
             raise httpcore.ConnectTimeout(f"the lookup of host {host} timed out")
-        addresses = lookup.result()
+        return (yield from _race(lookup.result(), start, end))
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error
     finally:
         lookup.cancel()
-    return (yield from _race(addresses, start, end))
 
 
 def _race(

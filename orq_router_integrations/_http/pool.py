@@ -123,7 +123,7 @@ class _Attempt:
     ) -> None:
         self._pool, self._exchange = pool, exchange
         url, host = exchange.url, exchange.url.raw_host
-        proxy = exchange.proxies.select(url)
+        proxy = exchange.proxies.select(url) if exchange.proxies.urls else None
         if b":" in host and proxy and proxy.startswith("http"):
             host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
         self._route: Route = (url.raw_scheme, host, url.port, proxy)
@@ -242,10 +242,10 @@ class AsyncConnectionPool(_Pool):
 
     def _close_expired_later(self) -> None:
         self.close_expired()
-        loop, has_idle = asyncio.get_running_loop(), any(self._stacks.values())
-        self._timer = (
-            loop.call_later(SWEEP_SECONDS, self._close_expired_later) if has_idle else None
-        )
+        self._timer = None
+        if any(self._stacks.values()):
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(SWEEP_SECONDS, self._close_expired_later)
 
 
 class SenderRegistry:
@@ -275,7 +275,7 @@ class SenderRegistry:
         """Return the pool that all threads share, for a sync call of a client."""
         with _Pool.lock:
             self._pool = self._pool or ConnectionPool()
-            self._pool.clients[id(client)] = client
+            self._pool.clients.setdefault(id(client), client)
             return self._pool
 
     async def get_async_sender(self, client: object) -> AsyncConnectionPool:
@@ -289,7 +289,7 @@ class SenderRegistry:
                 self._by_loop = {**open_loops, loop: pool}
             await anext(pool.finalizer)
         pool = self._by_loop[loop]
-        pool.clients[id(client)] = client
+        pool.clients.setdefault(id(client), client)
         return pool
 
     def close(self, client: object | None = None) -> None:
