@@ -23,7 +23,7 @@ from langchain_core.load import dumps
 
 from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
 from orq_router_integrations.batch.store import ResultStore
-from orq_router_integrations.batch.tables import read_columns, write_columns
+from orq_router_integrations.batch.tables import add_columns, read_columns, to_values
 from orq_router_integrations.document_loaders.file_loader import FATAL_ERRORS
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
@@ -89,20 +89,20 @@ class Rows(ABC):
         """Process a batch in threads, and return it with the new columns."""
         columns = read_columns(batch)
         rows = self._run_batch(self._get_inputs(columns))
-        return self._add_columns(batch, columns, rows)
+        return self._add_columns(batch, rows)
 
     async def acall(self, batch: Any) -> Any:
         """Process a batch in the event loop, and return it with the new columns."""
         columns = read_columns(batch)
         rows = await self._arun_batch(self._get_inputs(columns))
-        return self._add_columns(batch, columns, rows)
+        return self._add_columns(batch, rows)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_fatal_error": None, "_settings": None}  # another account, perhaps
 
     # Batches
 
-    def _get_inputs(self, columns: Mapping[str, list[Any]]) -> list[Any]:
+    def _get_inputs(self, columns: Mapping[str, Any]) -> list[Any]:
         new_columns = {self.output_column, *self._metadata_columns.values()}
         if existing := sorted(new_columns & columns.keys()):
             raise RouterInputError(
@@ -115,12 +115,12 @@ class Rows(ABC):
                 f"The column {self.input_column!r} is missing. Columns: {', '.join(columns)}."
             )
             return [missing] * count
-        return columns[self.input_column]
+        return to_values(columns[self.input_column])
 
-    def _add_columns(self, batch: Any, columns: Mapping[str, list[Any]], rows: list[Row]) -> Any:
+    def _add_columns(self, batch: Any, rows: list[Row]) -> Any:
         names = {self.output_column: self.output_column, **self._metadata_columns}
         added = {column: [row.get(name) for row in rows] for name, column in names.items()}
-        return write_columns(batch, {**columns, **added})
+        return add_columns(batch, added)
 
     def _run_batch(self, inputs: Sequence[Any]) -> list[Row]:
         pool = get_pool(self.id, self.max_concurrency)

@@ -87,6 +87,54 @@ class TestColumns:
         assert list(table["answer"]) == ["A", "B"] or table["answer"].to_pylist() == ["A", "B"]
         assert isinstance(table, dict if kind == "numpy" else type(batch))
 
+    def test_other_columns_are_not_converted(self) -> None:
+        """Conversion to lists would lose types, and take long for images."""
+        numpy = pytest.importorskip("numpy")
+        image = numpy.zeros((1, 4, 4), dtype="uint8")
+        batch = {5: image, "prompt": numpy.array(["a"])}
+        table = create_rows(OfflineRouter(answers={"a": "A"}))(batch)
+        assert table[5] is image
+        assert table["answer"] == ["A"]
+        assert list(batch) == [5, "prompt"]
+
+    def test_messages_in_arrays(self) -> None:
+        """NumPy and pandas convert cells with lists to arrays."""
+        numpy = pytest.importorskip("numpy")
+        cell = numpy.empty(1, dtype=object)
+        cell[0] = {"role": "user", "content": "Hi"}
+        column = numpy.empty(2, dtype=object)
+        column[:] = [cell, None]
+        table = create_rows(OfflineRouter(answers={"Hi": "Hello!"}))({"prompt": column})
+        assert table["answer"] == ["Hello!", None]
+
+    def test_types_of_arrow_columns(self) -> None:
+        arrow = pytest.importorskip("pyarrow")
+        schema = {"id": arrow.int32(), "note": arrow.string(), "prompt": arrow.string()}
+        columns = {"id": [1], "note": [None], "prompt": ["a"]}
+        for table_type in (arrow.Table, arrow.RecordBatch):
+            batch = table_type.from_pydict(columns, schema=arrow.schema(schema))
+            table = create_rows(OfflineRouter(answers={"a": "A"}))(batch)
+            assert isinstance(table, table_type)
+            assert table.schema.types[:3] == list(schema.values())
+            assert table["answer"].to_pylist() == ["A"]
+
+    def test_types_of_pandas_columns(self) -> None:
+        pandas = pytest.importorskip("pandas")
+        batch = pandas.DataFrame({"id": [1, None], "prompt": ["a", None], 7: [1, 2]}, index=[5, 5])
+        batch = batch.astype({"id": "Int64", 7: "int8"})
+        batch.insert(0, "id", [3, 4], allow_duplicates=True)
+        table = create_rows(OfflineRouter(answers={"a": "A"}))(batch)
+        assert table.iloc[:, :4].equals(batch)
+        assert list(table.columns[:4]) == ["id", "id", "prompt", 7]
+        assert table["answer"].iloc[0] == "A"
+        assert "answer" not in batch
+
+    def test_columns_of_embeddings(self) -> None:
+        numpy = pytest.importorskip("numpy")
+        embeddings = OrqEmbeddings("openai/text-embedding-3-small", client=OfflineRouter().client())
+        table = EmbeddingRows(embeddings)({"text": numpy.array(["a", ""])})
+        assert [type(vector) for vector in table["embedding"]] == [list, type(None)]
+
 
 def create_numpy(columns: dict[str, Any]) -> Any:
     numpy = pytest.importorskip("numpy")
@@ -156,6 +204,8 @@ class TestErrors:
         [
             ({"prompt": ["a"], "id": [1, 2]}, "different lengths"),
             ({"prompt": "abc"}, "Pass a list of values"),
+            ({"prompt": 5}, "Pass a list of values"),
+            ({"prompt": {"a": "b"}}, "Pass a list of values"),
             (["a"], "Expected a dict of columns"),
         ],
     )
