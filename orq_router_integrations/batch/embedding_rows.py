@@ -1,14 +1,25 @@
 """``EmbeddingRows``: vectors of a column of texts."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from orq_router_integrations._concurrency import Steps
-from orq_router_integrations.batch.rows import Row, Rows, check_type, get_pool, load_row
+from orq_router_integrations._concurrency import CancelToken, Steps, agather, gather
+from orq_router_integrations.batch.rows import (
+    Row,
+    Rows,
+    check_type,
+    derive_idempotency_key,
+    get_pool,
+    load_row,
+)
 from orq_router_integrations.batch.store import ResultStore, iter_pauses
 from orq_router_integrations.embeddings import EmbeddingsResult, OrqEmbeddings
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
+from orq_router_integrations.wire.arguments import check_text
+from orq_router_integrations.wire.embeddings import split_batches
+from orq_router_integrations.wire.endpoints import EMBEDDINGS
 
 STORE_THREADS = 16
 """Number of texts that are looked up or stored at the same time."""
@@ -58,7 +69,7 @@ class EmbeddingRows(Rows):
         return await self._arun(self._process_batch(inputs))
 
     def _process_batch(self, inputs: Sequence[Any]) -> Steps[list[Row]]:
-        """Process a batch. Yields the texts to embed, which share requests."""
+        """Process a batch. Yields the texts of each request, with their keys."""
         items: list[str | Row] = []
         for value in inputs:
             try:
@@ -78,6 +89,12 @@ class EmbeddingRows(Rows):
                 yield next(pauses)
         return [rows[item] if isinstance(item, str) else item for item in items]
 
+    def _prepare(self, value: Any) -> Any:
+        text = super()._prepare(value)
+        with raise_input_errors(EMBEDDINGS.path):
+            check_text(text, self.input_column)  # an invalid text would fail a shared request
+        return text
+
     def _claim(self, keys: Mapping[str, str]) -> tuple[dict[str, Row], dict[str, str]]:
         """Return the stored rows by text, and the keys of the texts to embed."""
         if self.store is None:
@@ -89,24 +106,57 @@ class EmbeddingRows(Rows):
         return stored, {text: keys[text] for text, (_, is_claimed) in states.items() if is_claimed}
 
     def _embed(self, keys: Mapping[str, str]) -> Steps[dict[str, Row]]:
+        """Embed texts. Each request succeeds or fails independently."""
+        rows: dict[str, Row] = {}
+        chunk_size, max_tokens = self.embeddings.chunk_size, self.embeddings.max_batch_tokens
         try:
-            self._raise_fatal_error()
-            result = yield list(keys), "".join(keys.values()) or None
-            metadata = {
-                "answering_model": next(iter(result.answering_models), None),
-                "attempts": result.attempts,
-            }
-            rows = ({self.output_column: vector, **metadata} for vector in result.vectors)
-            stored = get_pool("store", STORE_THREADS).map(self._store_row, keys.values(), rows)
-            return dict(zip(keys, stored, strict=True))
-        except Exception as error:  # noqa: BLE001 - a failed item is a row
-            return dict.fromkeys(keys, self._create_error_row(error, *keys.values()))
+            batches = list(split_batches(list(keys), chunk_size, max_tokens))
+            groups = [{text: keys[text] for text in batch} for batch in batches]
+            results = yield groups, None
+            for group, result in zip(groups, results, strict=True):
+                rows |= self._create_rows(group, result)
         except BaseException:
             self._release(*keys.values())
             raise
+        return rows
 
-    def _call(self, value: list[str]) -> EmbeddingsResult:
-        return self.embeddings.embed(value)
+    def _create_rows(
+        self, keys: Mapping[str, str], result: EmbeddingsResult | Exception
+    ) -> dict[str, Row]:
+        if isinstance(result, Exception):
+            return dict.fromkeys(keys, self._create_error_row(result, *keys.values()))
+        metadata = {
+            "answering_model": next(iter(result.answering_models), None),
+            "attempts": result.attempts,
+        }
+        rows = ({self.output_column: vector, **metadata} for vector in result.vectors)
+        stored = get_pool("store", STORE_THREADS).map(self._store_row, keys.values(), rows)
+        return dict(zip(keys, stored, strict=True))
 
-    async def _acall(self, value: list[str]) -> EmbeddingsResult:
-        return await self.embeddings.aembed(value)
+    def _call(self, value: list[dict[str, str]]) -> list[EmbeddingsResult | Exception]:
+        def embed(keys: Mapping[str, str]) -> EmbeddingsResult | Exception:
+            try:
+                self._raise_fatal_error()
+                with derive_idempotency_key("".join(keys.values()) or None):
+                    return self.embeddings.embed(list(keys))
+            except Exception as error:  # noqa: BLE001 - a failed item is a row
+                self._keep_fatal_error(error)
+                return error
+
+        tasks = [partial(embed, keys) for keys in value]
+        return gather(tasks, CancelToken(), self.embeddings.max_concurrency)
+
+    async def _acall(self, value: list[dict[str, str]]) -> list[EmbeddingsResult | Exception]:
+        semaphore = asyncio.Semaphore(self.embeddings.max_concurrency)
+
+        async def embed(keys: Mapping[str, str]) -> EmbeddingsResult | Exception:
+            try:
+                async with semaphore:
+                    self._raise_fatal_error()
+                    with derive_idempotency_key("".join(keys.values()) or None):
+                        return await self.embeddings.aembed(list(keys))
+            except Exception as error:  # noqa: BLE001 - a failed item is a row
+                self._keep_fatal_error(error)
+                return error
+
+        return await agather([embed(keys) for keys in value])

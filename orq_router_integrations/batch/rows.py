@@ -137,14 +137,14 @@ class Rows(ABC):
 
     def _run(self, steps: Steps[T]) -> T:
         def call(item: tuple[Any, str | None]) -> Any:
-            with _derive_idempotency_key(item[1]):
+            with derive_idempotency_key(item[1]):
                 return self._call(item[0])
 
         return perform_steps(steps, call)
 
     async def _arun(self, steps: Steps[T]) -> T:
         async def call(item: tuple[Any, str | None]) -> Any:
-            with _derive_idempotency_key(item[1]):
+            with derive_idempotency_key(item[1]):
                 return await self._acall(item[0])
 
         return await aperform_steps(steps, call)
@@ -206,10 +206,13 @@ class Rows(ABC):
         if self._fatal_error is not None:
             raise self._fatal_error
 
-    def _create_error_row(self, error: Exception, *claimed_keys: str | None) -> Row:
-        self._release(*claimed_keys)
+    def _keep_fatal_error(self, error: Exception) -> None:
         if isinstance(error, FATAL_ERRORS):
             self._fatal_error = error
+
+    def _create_error_row(self, error: Exception, *claimed_keys: str | None) -> Row:
+        self._release(*claimed_keys)
+        self._keep_fatal_error(error)
         return {
             "error_type": type(error).__name__,
             "error": str(error)[:2000],
@@ -291,7 +294,7 @@ def _get_semaphore(rows_id: str, max_concurrency: int) -> asyncio.Semaphore:
 
 
 @contextmanager
-def _derive_idempotency_key(key: str | None) -> Iterator[None]:
+def derive_idempotency_key(key: str | None) -> Iterator[None]:
     """Derive the Idempotency-Key of requests from the key of a result.
 
     A router that honors it then charges nothing twice if the call is repeated after a crash.

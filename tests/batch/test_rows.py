@@ -418,6 +418,30 @@ class TestEmbeddings:
             table = self.create(router, store=ResultStore(tmp_path))({"text": ["a", "b"]})
             assert table["status"] == [status, status]
 
+    @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+    @pytest.mark.parametrize("status", [402, 500])
+    async def test_failed_request_loses_no_paid_vectors(
+        self, tmp_path: Path, status: int, is_async: bool
+    ) -> None:
+        model = "openai/text-embedding-3-small"
+        router = OfflineRouter(faults={model: [200, status]})
+        client = router.client(max_retries=0)
+        embeddings = OrqEmbeddings(model, chunk_size=2, max_concurrency=1, client=client)
+        batch = {"text": [*"abcdef"]}
+        rows = EmbeddingRows(embeddings, store=ResultStore(tmp_path))
+        table = await rows.acall(batch) if is_async else rows(batch)
+        last = status if status == 402 else None
+        assert table["status"] == [None, None, status, status, last, last]
+        table = EmbeddingRows(embeddings, store=ResultStore(tmp_path))(batch)
+        assert table["error"] == [None] * 6
+        texts = [request.body["input"] for request in router.requests[2 if last else 3 :]]
+        assert ["a", "b"] not in texts
+        assert len(router.requests) == 4
+
+    def test_text_that_cannot_be_sent(self) -> None:
+        table = self.create(OfflineRouter())({"text": ["a", "\ud800"]})
+        assert table["error_type"] == [None, "RouterInputError"]
+
     def test_text_that_looks_like_an_invalid_one(self) -> None:
         table = self.create(OfflineRouter())({"text": ["", "''", None, "None"]})
         assert [vector is not None for vector in table["embedding"]] == [False, True, False, True]
