@@ -47,6 +47,7 @@ class _StreamedItem:
     call_id: Any = None
     types: set[str] = field(default_factory=set)  # item types in its events
     content: dict[str, list[Any]] = field(default_factory=dict)  # emitted values by delta field
+    parts: set[int | None] = field(default_factory=set)  # content indices of the emitted text
     is_call: bool = False  # whether the start of a tool call has been emitted
     has_arguments: bool = False  # whether arguments of a tool call have been emitted
     is_finished: bool = False  # whether the finished item was received
@@ -132,6 +133,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         if name == "reasoning":
             part = (_get_index(event, "summary_index"), _get_index(event, "content_index"))
             return self._emit({name: text}, item, (event_type, *part))
+        if text:
+            item.parts.add(_get_index(event, "content_index"))
         logprobs = as_dicts(event.get("logprobs"))
         return self._emit({name: text, **({"logprobs": logprobs} if logprobs else {})}, item)
 
@@ -168,9 +171,11 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 self._has_annotations = True
                 return {"annotations": as_dicts([event.get("annotation")])}
             case "output_text.done" if text := extract_text(event.get("text")):
-                item = self._get_item(event, "message")
-                is_repeated = any(item.content.get("content", ()))
-                return {} if is_repeated else self._emit({"content": text}, item)
+                parts = self._get_item(event, "message").parts
+                index = _get_index(event, "content_index")
+                if not parts or not (index is None or parts & {index, None}):
+                    text_event = {**event, "delta": text}
+                    return self._convert_text_delta("response.output_text.delta", text_event)
         return {}
 
     def _start_item(self, event: JsonObject, payload: JsonObject) -> JsonObject:
