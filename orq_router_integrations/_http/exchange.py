@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -27,6 +26,7 @@ from orq_router_integrations.wire.call import (
     IDEMPOTENCY_SEED,
     MAX_ERROR_BYTES,
     Call,
+    IdempotencySeed,
     MalformedResponseError,
     Response,
     StreamCall,
@@ -317,11 +317,11 @@ def create_exchange(
 
 def _create_idempotency_key(seed: str | None, request: EncodedRequest) -> str:
     """Return a random key; with a seed, a key derived from the seed and the request."""
-    seed = seed or IDEMPOTENCY_SEED.get()
-    if seed is None:
+    source = IdempotencySeed(seed) if seed else IDEMPOTENCY_SEED.get()
+    if source is None:
         return token_hex(16)
     body = request.body if isinstance(request.body, bytes) else request.body.digest_input
-    return blake2b(f"{seed}{request.path}".encode() + body, digest_size=16).hexdigest()
+    return source.create_key(request.path.encode() + body)
 
 
 def _warn_about_fallback_loops(model: object, controls: RouterControls) -> None:

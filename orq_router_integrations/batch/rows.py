@@ -26,7 +26,7 @@ from orq_router_integrations.batch.store import ResultStore
 from orq_router_integrations.batch.tables import add_columns, read_columns, to_values
 from orq_router_integrations.document_loaders.file_loader import FATAL_ERRORS
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
+from orq_router_integrations.wire.call import IDEMPOTENCY_SEED, IdempotencySeed
 
 _LOG = logging.getLogger(__name__)
 
@@ -299,7 +299,7 @@ def derive_idempotency_key(key: str | None) -> Iterator[None]:
 
     A router that honors it then charges nothing twice if the call is repeated after a crash.
     """
-    token = IDEMPOTENCY_SEED.set(key)
+    token = IDEMPOTENCY_SEED.set(IdempotencySeed(key) if key else None)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ from orq_router_integrations._concurrency import Steps, aperform_steps, perform_
 from orq_router_integrations._integration import CLAIM_SCOPE
 from orq_router_integrations.batch.claims import PARTIAL_PREFIX, Claims, create_file
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
+from orq_router_integrations.wire.call import IDEMPOTENCY_SEED, IdempotencySeed
 
 T = TypeVar("T")
 
@@ -259,7 +259,7 @@ def _start_lookup(prompt: str, llm_string: str) -> str:
     """Return the key of an answer, from which the Idempotency-Key of the call is derived."""
     key = _hash_prompt(prompt, llm_string)
     if CLAIM_SCOPE.get() is not None:
-        IDEMPOTENCY_SEED.set(key)
+        IDEMPOTENCY_SEED.set(IdempotencySeed(key))
     return key
 
 

@@ -4,10 +4,13 @@ The chat model, tools and loaders describe a call, and the client sends it. Each
 function that parses its response, so the two sides are independent.
 """
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from orq_router_integrations.wire.controls import RouterControls
@@ -16,12 +19,29 @@ from orq_router_integrations.wire.json import get_json_type_name, loads
 
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
 
-IDEMPOTENCY_SEED: ContextVar[str | None] = ContextVar("idempotency_seed", default=None)
-"""Makes the Idempotency-Key of requests reproducible.
 
-The key is derived from this value, which must cover the contents of files, and the request. By
-default, each call has a random key.
-"""
+class IdempotencySeed:
+    """Derives reproducible Idempotency-Keys from a text, which must cover the contents of files.
+
+    Equal requests are numbered. Otherwise, a chain that asks a model again would receive the first
+    answer again from a router that honors the keys.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def create_key(self, request: bytes) -> str:
+        digest = blake2b(request, digest_size=16).hexdigest()
+        with self._lock:
+            self._counts[digest] += 1
+            number = self._counts[digest]
+        return blake2b(f"{self._text} {digest} {number}".encode(), digest_size=16).hexdigest()
+
+
+IDEMPOTENCY_SEED: ContextVar[IdempotencySeed | None] = ContextVar("idempotency_seed", default=None)
+"""Makes the Idempotency-Keys of requests reproducible. By default, each call has a random key."""
 
 Query = Mapping[str, str | tuple[str, ...]]
 """Query parameters, each with one or several values."""

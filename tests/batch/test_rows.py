@@ -11,8 +11,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableLambda, RunnableParallel
 from pydantic import BaseModel
 
 from orq_router_integrations import (
@@ -316,6 +317,28 @@ class TestStore:
             keys.append({request.headers["idempotency-key"] for request in router.requests})
         assert keys[0] == keys[1]
         assert len(keys[0]) == 2
+
+    @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+    async def test_idempotency_keys_of_equal_requests(self, tmp_path: Path, is_async: bool) -> None:
+        """A chain that asks twice expects two answers, and the same keys after a restart."""
+        keys = []
+        for number in range(2):
+            router = OfflineRouter()
+            model = ChatOrq(MODEL, client=router.client())
+            chain = RunnableParallel(dict.fromkeys("xy", model | StrOutputParser()))
+            rows = ChatRows(chain, store=ResultStore(tmp_path / str(number)))
+            batch = {"prompt": ["a", "b"]}
+            await rows.acall(batch) if is_async else rows(batch)
+            keys.append(sorted(request.headers["idempotency-key"] for request in router.requests))
+        assert keys[0] == keys[1]
+        assert len(set(keys[0])) == 4
+
+    def test_retried_request_keeps_its_idempotency_key(self, tmp_path: Path) -> None:
+        router = OfflineRouter(faults={MODEL: [500, 200]})
+        model = ChatOrq(MODEL, client=router.client(max_retries=1))
+        table = ChatRows(model, store=ResultStore(tmp_path))({"prompt": ["a"]})
+        assert table["attempts"] == [2]
+        assert len({request.headers["idempotency-key"] for request in router.requests}) == 1
 
 
 class TestPickle:
