@@ -237,16 +237,13 @@ def _wait_for(turn: "Future[None]", seconds: float) -> None:
 
 
 _BUCKETS: dict[tuple[int, str], PaceBackend] = {}
-_BUCKETS_LOCK = threading.Lock()
 
 
 def get_bucket(pace: Pace) -> PaceBackend:
     """Return the bucket that all copies of a pace share in this process."""
-    with _BUCKETS_LOCK:
-        key = (os.getpid(), pace.id)
-        if key not in _BUCKETS:
-            _BUCKETS[key] = _create_bucket(pace)
-        return _BUCKETS[key]
+    key = (os.getpid(), pace.id)
+    # Without a lock, which a forked child could inherit locked
+    return _BUCKETS.get(key) or _BUCKETS.setdefault(key, _create_bucket(pace))
 
 
 def _create_bucket(pace: Pace) -> PaceBackend:

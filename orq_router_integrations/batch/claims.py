@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from tempfile import mkstemp
 from typing import Any
-from weakref import ReferenceType, ref
+from weakref import ReferenceType, WeakSet, ref
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,12 +31,16 @@ class Claims:
     def __init__(self, files: Any, seconds: float) -> None:
         self._files = files
         self._seconds = seconds
-        self._lock = threading.Lock()
-        self._paths: dict[str, str] = {}
         self._doubtful: dict[str, tuple[bytes, float]] = {}
         """Claims with an unusable expiry: their content, and when they expire unless it changes."""
-        self._pid = 0
-        """The process that renews the claims. A forked child must forget those of its parent."""
+        self.reset_after_fork()
+        _INSTANCES.add(self)
+
+    def reset_after_fork(self) -> None:
+        """Forget all claims: a forked child has neither those of its parent nor their thread."""
+        self._lock = threading.Lock()
+        self._paths: dict[str, str] = {}
+        self._has_thread = False
 
     def acquire(self, path: str) -> bool:
         """Claim a result; returns whether no other worker has claimed it."""
@@ -53,16 +57,14 @@ class Claims:
             _LOG.warning("store: Cannot claim a result: %s", error)
             return True
         with self._lock:
-            if self._pid != os.getpid():
-                self._pid, self._paths = os.getpid(), {}
+            if not self._has_thread:
+                self._has_thread = True
                 threading.Thread(target=_renew_regularly, args=(ref(self),), daemon=True).start()
             self._paths[path] = claim
         return True
 
     def release(self, path: str) -> None:
         """Give up a claim, if this worker has it."""
-        if self._pid != os.getpid():  # the claims are those of the parent
-            return
         with self._lock:
             claim = self._paths.pop(path, None)
         if claim is not None:
@@ -101,6 +103,18 @@ class Claims:
         if known is None or known[0] != data:
             known = self._doubtful[claim] = (data, latest)
         return known[1]
+
+
+_INSTANCES: "WeakSet[Claims]" = WeakSet()
+
+
+def _reset_after_fork() -> None:
+    for claims in _INSTANCES:
+        claims.reset_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _renew_regularly(claims: "ReferenceType[Claims]") -> None:

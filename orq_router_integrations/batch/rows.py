@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 import os
-import threading
 from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -266,7 +265,6 @@ class AsyncRows:
 
 # One limit per process, shared by all copies of an object in it
 
-_LOCK = threading.Lock()
 _POOLS: dict[tuple[int, str], ThreadPoolExecutor] = {}
 """By process id too, because the threads of a pool do not exist in a forked child."""
 
@@ -282,10 +280,10 @@ def load_row(data: bytes) -> Row:
 
 def get_pool(rows_id: str, max_concurrency: int) -> ThreadPoolExecutor:
     key = (os.getpid(), rows_id)
-    with _LOCK:
-        if key not in _POOLS:
-            _POOLS[key] = ThreadPoolExecutor(max_concurrency, "orq-rows")
-        return _POOLS[key]
+    # Without a lock, which a forked child could inherit locked. Unused pools have no threads.
+    return _POOLS.get(key) or _POOLS.setdefault(
+        key, ThreadPoolExecutor(max_concurrency, "orq-rows")
+    )
 
 
 def _get_semaphore(rows_id: str, max_concurrency: int) -> asyncio.Semaphore:

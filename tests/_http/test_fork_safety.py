@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from support.local_client import wait_until
 
 from orq_router_integrations import ChatOrq, OfflineRouter
@@ -16,6 +17,7 @@ from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pool import _Pool
 from orq_router_integrations._http.redaction import RedactingFilter
 from orq_router_integrations._http.retry import RetryBudget
+from orq_router_integrations.batch.claims import Claims
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available"),
@@ -39,10 +41,15 @@ def invoke(router: OfflineRouter) -> None:
     ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi")
 
 
-USES: dict[type[Any], Callable[[Any], Any]] = {
+def create_claims() -> Claims:
+    return Claims(MemoryFileSystem(), 30.0)
+
+
+USES: dict[Callable[[], Any], Callable[[Any], Any]] = {
     RetryBudget: lambda budget: budget.acquire(1) and budget.release(1),
     OfflineRouter: invoke,
     _Pool: lambda pool: pool.close(),
+    create_claims: lambda claims: claims.acquire("/fork/a"),
 }
 
 

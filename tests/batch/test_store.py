@@ -4,7 +4,6 @@ import asyncio
 import gc
 import json
 import logging
-import os
 import pickle
 import threading
 import time
@@ -144,12 +143,11 @@ class TestClaims:
         time.sleep(0.3)
         assert store._claims.acquire(path)
 
-    def test_forked_child_keeps_the_claims_of_its_parent(self, url: str, monkeypatch: Any) -> None:
+    def test_forked_child_keeps_the_claims_of_its_parent(self, url: str) -> None:
         store = ResultStore(url)
         assert store.get_or_claim("a") is None
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "getpid", lambda: -1)
-            store.release("a")
+        store._claims.reset_after_fork()
+        store.release("a")
         assert not ResultStore(url)._claims.acquire(store._get_path("a"))
 
     def test_living_worker_renews_its_claim(self, url: str) -> None:
