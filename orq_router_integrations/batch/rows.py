@@ -106,7 +106,7 @@ class Rows(ABC):
         if existing := sorted(new_columns & columns.keys()):
             raise RouterInputError(
                 f"The batch already has columns that would be added: {', '.join(existing)}. Rename "
-                "or drop them, or pass metadata_prefix= or another name of the output."
+                "or drop them, or pass metadata_prefix= or another name for the new column."
             )
         if self.input_column not in columns:
             count = len(next(iter(columns.values()), []))
@@ -244,7 +244,7 @@ def check_type(name: str, value: Any, expected: Any) -> None:
 
 
 class AsyncRows:
-    """An async function from batches to batches, which shares the limit of its ``Rows``.
+    """Async version of ``Rows`` for engines that await functions, with the same limit.
 
     Ray's ``map_batches`` takes this class as its function, with ``fn_constructor_args=(rows,)``.
 
