@@ -15,6 +15,7 @@ from langchain_core import exceptions as core
 import orq_router_integrations
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient, RouterControls
 from orq_router_integrations.settings import RouterSettings
+from orq_router_integrations.testing import Fault
 
 DOCS = Path(__file__).parents[1] / "docs"
 PUBLIC_OBJECTS = [
@@ -115,16 +116,24 @@ class TestWebService:
         response = await self.post(service, "/stream", answers={"Hi": "Hello!"})
         assert "".join(re.findall(r'^data: "(.*)"$', response.text, re.MULTILINE)) == "Hello!"
 
+    @pytest.mark.parametrize("path", ["/ask", "/stream"])
     @pytest.mark.parametrize(("fault", "status"), [(401, 500), (404, 404)])
     async def test_error_has_a_status(
-        self, service: dict[str, Any], fault: int, status: int
+        self, service: dict[str, Any], path: str, fault: int, status: int
     ) -> None:
         """The client of the service is not at fault if the key of the service is wrong."""
-        response = await self.post(service, "/ask", faults={"openai/gpt-4o": fault})
+        response = await self.post(service, path, faults={"openai/gpt-4o": fault})
         assert response.status_code == status
 
+    async def test_error_says_when_to_retry(self, service: dict[str, Any]) -> None:
+        fault = Fault(status=429, headers={"Retry-After": "90"})
+        response = await self.post(service, "/ask", faults={"openai/gpt-4o": fault})
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "90")
+
     async def test_error_in_a_stream_is_an_event(self, service: dict[str, Any]) -> None:
-        response = await self.post(service, "/stream", faults={"openai/gpt-4o": 401})
+        fault = Fault(status=200, cut_after=2)
+        response = await self.post(service, "/stream", faults={"openai/gpt-4o": fault})
+        assert response.status_code == 200
         assert "event: error" in response.text
 
     async def test_disconnect_closes_the_request(self, service: dict[str, Any]) -> None:
@@ -134,7 +143,8 @@ class TestWebService:
         transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=body))
         client = RouterClient(http_async_client=httpx.AsyncClient(transport=transport))
         service["model"] = ChatOrq("openai/gpt-4o", client=client)
-        events = service["iter_events"]("Hi")
+        chunks = service["model"].astream("Hi")
+        events = service["iter_events"](await anext(chunks), chunks)
         assert await anext(events) == 'data: "Hello"\n\n'
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(events), timeout=0.01)

@@ -135,8 +135,8 @@ class TokenBucket:
 class Pacer:
     """Lets calls wait for their turn, in order.
 
-    A thread asks the gate and the bucket while calls wait, so that only one of them asks at a time
-    and the event loop never blocks.
+    While calls wait, one thread asks the gate and the bucket for permission, so that only one call
+    asks at a time and the event loop never blocks.
 
     Args:
         pace: The limit of the client.

@@ -1,4 +1,4 @@
-"""Rows: picklable functions from columns to columns, for Ray Data, Dask, Daft, Spark and others.
+"""Picklable functions that add columns to a batch, for Ray Data, Dask, Daft, Spark and others.
 
 A failed item becomes a row with an error, never an exception. After an error that would affect
 every row, no more requests are sent; completed rows are still stored and returned.

@@ -15,14 +15,15 @@ def to_srt(documents: Iterable[Document]) -> str:
     SubRip does not support speakers; use ``to_vtt`` to keep them.
 
     Args:
-        documents: Documents with ``start`` and ``end`` in seconds in their metadata, as loaded
-            with any ``granularity`` except ``file``.
+        documents: Documents of one recording with ``start`` and ``end`` in seconds in their
+            metadata, as loaded with ``granularity="segment"``.
 
     Returns:
         The contents of the subtitle file, one cue per Document.
 
     Raises:
-        RouterInputError: A Document does not have ``start`` and ``end``.
+        RouterInputError: A Document does not have ``start`` and ``end``, or the Documents belong
+            to several recordings.
 
     >>> document = Document("Good day.", metadata={"start": 0.0, "end": 2.5})
     >>> print(to_srt([document]), end="")
@@ -37,14 +38,16 @@ def to_vtt(documents: Iterable[Document]) -> str:
     """Format Documents as WebVTT (``.vtt``) subtitles.
 
     Args:
-        documents: Documents with ``start`` and ``end`` in seconds in their metadata, as loaded
-            with any ``granularity`` except ``file``. A ``speaker`` becomes a WebVTT voice.
+        documents: Documents of one recording with ``start`` and ``end`` in seconds in their
+            metadata, as loaded with ``granularity="segment"``. A ``speaker`` becomes a WebVTT
+            voice.
 
     Returns:
         The contents of the subtitle file, one cue per Document.
 
     Raises:
-        RouterInputError: A Document does not have ``start`` and ``end``.
+        RouterInputError: A Document does not have ``start`` and ``end``, or the Documents belong
+            to several recordings.
 
     >>> document = Document("Good day.", metadata={"start": 0.0, "end": 2.5, "speaker": "Ann"})
     >>> print(to_vtt([document]).splitlines()[3])
@@ -58,8 +61,16 @@ def _iter_spans(documents: Any) -> Iterator[Span]:
         raise RouterInputError(
             f"documents: Expected a list of Documents, got {type(documents).__name__}."
         )
+    recording = None
     for index, document in enumerate(documents):
         metadata = document.metadata if isinstance(document, Document) else {}
+        source = metadata.get("source")
+        if recording is not None and source != recording:
+            raise RouterInputError(
+                f"documents[{index}]: Expected Documents of one recording, got {recording!r} and "
+                f"{source!r}. Create the subtitles of each recording separately."
+            )
+        recording = source
         try:
             start, end = float(metadata["start"]), float(metadata["end"])
             round(start + end)  # raises for NaN and infinity

@@ -49,3 +49,12 @@ def test_documents_without_times_raise(metadata: dict) -> None:
 def test_other_objects_raise(convert: Any, documents: Any, message: str) -> None:
     with pytest.raises(RouterInputError, match=message):
         convert(documents)
+
+
+def test_documents_of_several_recordings_raise() -> None:
+    """Their times would start again within the file."""
+    times = {"start": 0, "end": 1}
+    documents = [Document("Hi.", metadata={**times, "source": name}) for name in ("a.wav", "b.wav")]
+    assert to_srt(documents[:1])
+    with pytest.raises(RouterInputError, match=r"documents\[1\]: .* got 'a.wav' and 'b.wav'"):
+        to_srt(documents)
