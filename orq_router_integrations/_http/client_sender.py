@@ -130,12 +130,14 @@ class SocketWatchdog:
 
     @classmethod
     def _run(cls) -> None:
-        while cls._has_thread:
+        while True:
             time.sleep(WATCHDOG_INTERVAL_SECONDS)
             with cls._lock:
                 for watchdog in cls._watched:
                     watchdog.check()
-                cls._has_thread = bool(cls._watched)
+                if not cls._watched:
+                    cls._has_thread = False
+                    return
 
     def check(self) -> None:
         """Shut down the socket if the deadline has passed."""

@@ -53,7 +53,7 @@ class _Pool:
         self.clients: WeakValueDictionary[int, object] = WeakValueDictionary()
         self._stacks: dict[Route, deque[tuple[float, Connection]]] = {}
 
-    def is_needed_after(self, client: object) -> bool:
+    def remove_client(self, client: object) -> bool:
         """Remove a client, and return whether others remain."""
         self.clients.pop(id(client), None)
         return bool(self.clients)
@@ -299,7 +299,7 @@ class SenderRegistry:
         """
         with _Pool.lock:
             pool = self._pool
-            if client and pool and pool.is_needed_after(client):
+            if client and pool and pool.remove_client(client):
                 return
             self._pool = None
             get_tls_context.cache_clear()
@@ -310,7 +310,7 @@ class SenderRegistry:
         """Close the pool of the running event loop; see ``close``."""
         with _Pool.lock:
             pool = self._by_loop.get(asyncio.get_running_loop())
-            if not pool or pool.is_needed_after(client):
+            if not pool or pool.remove_client(client):
                 return
             del self._by_loop[asyncio.get_running_loop()]
         await pool.finalizer.aclose()
