@@ -91,6 +91,7 @@ def create_slow_loader(transport: SlowTransport, max_concurrency: int) -> OrqTra
     return create_loader(ListBlobLoader(blobs), client=client, max_concurrency=max_concurrency)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_concurrency", [1, 4])
 async def test_max_concurrency_is_reached_and_not_exceeded(max_concurrency: int) -> None:
     transport = SlowTransport()
@@ -102,6 +103,7 @@ async def test_max_concurrency_is_reached_and_not_exceeded(max_concurrency: int)
     assert transport.max_active_count == max_concurrency
 
 
+@pytest.mark.slow
 async def test_stopping_async_iteration_cancels_requests() -> None:
     transport = SlowTransport(0.05)
     documents = create_slow_loader(transport, 4).alazy_load()
@@ -296,6 +298,7 @@ def get_audio_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "orq-worker" in thread.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_client", [True, False], ids=["own connections", "httpx client"])
 def test_stopping_iteration_ends_requests_in_flight(own_client: bool, tmp_path: Path) -> None:
     """With an httpx client only on new connections, because httpx hides which one is reused."""

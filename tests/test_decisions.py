@@ -105,6 +105,7 @@ class TestAnswers:
         assert caught.value.answers.cost is not None
         assert caught.value.request_id == caught.value.answers.request_id
 
+    @pytest.mark.slow
     def test_timeout_of_the_router(self) -> None:
         fault = Fault(status=200, seconds=60)
         model = Model(controls={"timeout": {"call_timeout": 5_000}}, faults={LUNA: fault})

@@ -194,6 +194,7 @@ async def test_async_agent() -> None:
     assert state["messages"][-1].text == REMOVED
 
 
+@pytest.mark.slow
 def test_failed_moderation_ends_the_run() -> None:
     with pytest.raises(RouterError):
         run(router=OfflineRouter(faults={MODERATION: 500}, answers={MODEL: "Hello!"}))

@@ -56,10 +56,12 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("empty_directory")
 @pytest.mark.skipif(not find_spec("langchain_core.decisions"), reason="requires langchain-core 1.8")
 class TestExamples:
+    @pytest.mark.slow
     def test_run_in_a_script(self) -> None:
         assert len(EXAMPLES) == 10
         run_examples()
 
+    @pytest.mark.slow
     def test_run_in_a_notebook(self) -> None:
         """Cells of a notebook run within an event loop."""
         asyncio.run(run_examples_in_a_loop())

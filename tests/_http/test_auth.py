@@ -44,6 +44,7 @@ def test_async_key_function_fails_for_sync_calls(method):
         )
 
 
+@pytest.mark.slow
 async def test_blocking_key_function_does_not_block_event_loop():
     ticks = []
 

@@ -106,6 +106,7 @@ def test_response_before_tls_handshake_is_ignored(caller, trusted_certificate, r
         thread.join(5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_deadline_applies_to_host_lookup(is_async, resolve_to):
     may_return = threading.Event()
@@ -192,6 +193,7 @@ def test_early_response_ends_upload(caller, tls, trusted_certificate, resolve_to
         caller.send(create_client(url), LARGE_CALL)
 
 
+@pytest.mark.slow
 @both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_early_response_ends_upload_to_reading_server(caller, tls, trusted_certificate, resolve_to):
@@ -215,6 +217,7 @@ def test_early_response_ends_upload_to_reading_server(caller, tls, trusted_certi
     assert received < 10_000_000
 
 
+@pytest.mark.slow
 @both_callers
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_informational_response_does_not_end_upload(caller, tls, trusted_certificate, resolve_to):

@@ -85,6 +85,7 @@ def test_data_may_be_cut_anywhere(position: int) -> None:
     assert read(join(HEAD + BODY, position)) == (CONTENT, "end, then b''")
 
 
+@pytest.mark.slow
 @given(st.sampled_from([BODY, *UNUSUAL]), st.lists(st.integers(0, 200), max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_httpcore_reads_the_same_with_and_without_joining(body: bytes, cuts: list[int]) -> None:

@@ -157,6 +157,7 @@ async def test_clients_of_both_libraries_are_used(library):
         assert server.accepted == 2
 
 
+@pytest.mark.slow
 @each_library
 async def test_streams_of_both_libraries_end_at_idle_timeout(library):
     with Loopback(open_ended_response(encode_event("Hel"))) as server, library.Client() as http:
@@ -213,6 +214,7 @@ def test_httpx2_is_not_imported():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 async def test_cancelled_calls_leave_httpx_pool_usable():
     with Loopback(send_nothing) as hanging, Loopback(complete_response(COMPLETION)) as working:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=4)) as http:

@@ -88,6 +88,7 @@ def test_call_ends_at_deadline(caller, call, answer):
         assert (error.endpoint, error.attempts) == ("/chat/completions", 1)
 
 
+@pytest.mark.slow
 @both_callers
 def test_deadline_applies_to_reused_connection(caller):
     answers = [complete_response(COMPLETION), SLOW_RESPONSES["slow head"]]
@@ -129,6 +130,7 @@ IDLE_STREAMS = {
 }
 
 
+@pytest.mark.slow
 @both_callers
 @pytest.mark.parametrize("answer", IDLE_STREAMS.values(), ids=IDLE_STREAMS)
 def test_idle_stream_ends_with_partial_text(caller, answer):
@@ -267,6 +269,7 @@ class WatchedTransport(httpx.HTTPTransport):
         return response
 
 
+@pytest.mark.slow
 def test_pooled_connection_is_not_watched():
     """The watchdog could otherwise shut down the socket of the next request."""
     transport = WatchedTransport()
@@ -284,6 +287,7 @@ class FailingStream:
         raise RuntimeError("this stream has no socket")
 
 
+@pytest.mark.slow
 def test_failing_transport_does_not_stop_watchdog():
     with SocketWatchdog(Deadline(timeout=0.01, idle_timeout=30)) as failing:
         failing.stream = FailingStream()

@@ -132,6 +132,7 @@ class TestGate:
         gate.admit()
         assert gate.get_delay() == pytest.approx(0.5 * 0.5 ** (1 / 7.5))
 
+    @pytest.mark.slow
     def test_jitter(self) -> None:
         """Clients that were rejected together do not come back together."""
         delays = set()
@@ -163,6 +164,7 @@ class TestBucket:
 
 
 class TestPacer:
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["sync", "async"])
     async def test_cancelled_waits_leave_nothing_behind(self, kind) -> None:
         pacer = Pacer(None)
@@ -184,6 +186,7 @@ class TestPacer:
         assert not pacer._waiting
         assert pacer._thread is None
 
+    @pytest.mark.slow
     async def test_order(self) -> None:
         pacer = Pacer(Pace(100, per=1))
         order: list[int] = []
@@ -210,6 +213,7 @@ class TestPacer:
 
 @both_callers
 class TestClient:
+    @pytest.mark.slow
     def test_other_calls_wait_too(self, caller) -> None:
         script = Script(LIMITED, respond())
         client = create_client(script)
@@ -218,6 +222,7 @@ class TestClient:
         assert time.monotonic() - start >= 0.2
         assert client.retry_budget.tokens == 500
 
+    @pytest.mark.slow
     def test_calls_wait_without_retries(self, caller) -> None:
         script = Script(LIMITED, respond())
         client = create_client(script, max_retries=0)
@@ -227,6 +232,7 @@ class TestClient:
         assert caller.send(client, create_call()) == ANSWER
         assert time.monotonic() - start >= 0.15
 
+    @pytest.mark.slow
     def test_wait_counts_towards_the_deadline(self, caller) -> None:
         client = create_client(Script(respond(429, {}, retry_after="30")), deadline=0.2)
         with pytest.raises(RateLimitError):
@@ -235,6 +241,7 @@ class TestClient:
             caller.send(client, create_call())
         assert (raised.value.attempts, raised.value.ambiguous) == (0, False)
 
+    @pytest.mark.slow
     def test_used_up_limit_closes_the_gate_before_a_rejection(self, caller) -> None:
         headers = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0.3s"}
         client = create_client(Script(respond(**headers), respond()))
@@ -250,6 +257,7 @@ class TestClient:
         caller.send(client, create_call())
         assert client._pacer.pacer is None
 
+    @pytest.mark.slow
     def test_pace(self, caller) -> None:
         client = create_client(Script(), pace=Pace(20, per=1))
         start = time.monotonic()
@@ -298,6 +306,7 @@ class TestSettings:
         assert plain.fingerprint() == paced.fingerprint()
 
 
+@pytest.mark.slow
 def test_short_waits_do_not_count_as_retries_at_first() -> None:
     """A rolling limit rejects many calls shortly before the next one is accepted."""
     fault = Fault(status=429, headers={"retry-after": "0.005"})

@@ -117,6 +117,7 @@ async def test_idle_async_connections_expire_without_another_call(advance_clock,
         assert await local_client(server).asend(create_call()) == ANSWER
 
 
+@pytest.mark.slow
 @both_callers
 def test_connection_closed_by_server_is_not_reused(caller):
     with Loopback(respond_and_close) as server:
@@ -232,6 +233,7 @@ async def test_bytes_after_response_are_not_the_next_response(is_async, is_strea
         assert server.accepted == 2
 
 
+@pytest.mark.slow
 @both_callers
 def test_unreadable_text_after_response_fails_the_next_attempt(caller):
     """The request of that attempt may have been processed, so it is not simply sent again."""

@@ -38,6 +38,7 @@ def test_budget_limits_retries_in_outage(caller, monkeypatch, failure, max_attem
     assert raised.value.attempts == 3, "another client has its own budget"
 
 
+@pytest.mark.slow
 @both_callers
 def test_successful_call_returns_tokens_of_its_retries(caller, monkeypatch):
     record_sleeps(monkeypatch)

@@ -81,6 +81,7 @@ def raise_error(_: Pace) -> None:
     raise sqlite3.OperationalError("disk I/O error")
 
 
+@pytest.mark.slow
 def test_clients_in_one_process_share_a_connection(tmp_path: Path, caplog) -> None:
     """Each client asks in its own thread."""
     bucket = _create_bucket(Pace(100_000, per=1, shared=tmp_path / "pace.db"))

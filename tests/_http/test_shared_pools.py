@@ -158,6 +158,7 @@ def test_closed_client_can_be_used_again(caller, pools):
 STREAM = respond_slowly(encode_event("Hel"), encode_event("lo"), DONE)
 
 
+@pytest.mark.slow
 def test_calls_in_progress_finish_after_close():
     with Loopback(STREAM) as server:
         client, other = local_client(server), local_client(server)
@@ -169,6 +170,7 @@ def test_calls_in_progress_finish_after_close():
         assert len(list(other.stream(create_stream_call()))) == server.accepted == 2
 
 
+@pytest.mark.slow
 async def test_calls_in_progress_finish_after_aclose():
     with Loopback(STREAM) as server:
         client, other = local_client(server), local_client(server)

@@ -129,6 +129,7 @@ class TestCallSpan:
             await asyncio.sleep(0)
         assert spans.call.status.status_code is StatusCode.UNSET
 
+    @pytest.mark.slow
     def test_retries_are_child_spans(self, spans: Spans) -> None:
         create_model(OfflineRouter(faults={MODEL: [500, 503]})).invoke("Hi")
         assert [
@@ -204,6 +205,7 @@ class TestCallSpan:
         assert spans.find("image_generation openai/gpt-image-1")
         assert spans.find("speech openai/tts-1")
 
+    @pytest.mark.slow
     def test_content_and_key_are_not_recorded(self, spans: Spans) -> None:
         router = OfflineRouter(
             answers={"a secret prompt": "a secret answer"}, faults={MODEL: [500]}

@@ -113,6 +113,7 @@ def test_untrusted_certificate_is_final_and_explained(caller):
     assert (error.attempts, error.is_retryable) == (1, False)
 
 
+@pytest.mark.slow
 @both_callers
 def test_connection_closed_during_handshake_is_retried(caller):
     """The server may be restarting."""

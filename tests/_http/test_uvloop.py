@@ -87,6 +87,7 @@ def test_stream_can_be_left():
         assert wait_until(lambda: server.open == 0)
 
 
+@pytest.mark.slow
 def test_deadline_ends_call():
     with Loopback(send_nothing) as server:
         with pytest.raises(RouterTimeoutError, match="deadline of"):

@@ -225,12 +225,14 @@ class TestStore:
         assert second["input_tokens"] == first["input_tokens"]
         assert len(router.log) == 12
 
+    @pytest.mark.slow
     def test_duplicates_are_paid_once(self, tmp_path: Path) -> None:
         router = OfflineRouter(latency=0.05)
         table = create_rows(router, store=ResultStore(tmp_path))({"prompt": ["a", "b"] * 8})
         assert len(router.log) == 2
         assert len(set(table["answer"])) == 2
 
+    @pytest.mark.slow
     async def test_duplicates_are_paid_once_in_the_event_loop(self, tmp_path: Path) -> None:
         router = OfflineRouter(latency=0.05)
         rows = AsyncRows(create_rows(router, store=ResultStore(tmp_path)))
@@ -243,6 +245,7 @@ class TestStore:
         assert rows({"prompt": ["a"]})["status"] == [500]
         assert rows({"prompt": ["a"]})["error"] == [None]
 
+    @pytest.mark.slow
     async def test_canceled_item_can_be_computed_by_others(self, tmp_path: Path) -> None:
         slow = create_rows(OfflineRouter(latency=30), store=ResultStore(tmp_path))
         task = asyncio.create_task(slow.acall({"prompt": ["a"]}))
@@ -254,6 +257,7 @@ class TestStore:
         table = await asyncio.wait_for(other.acall({"prompt": ["a"]}), timeout=20)
         assert table["error"] == [None]
 
+    @pytest.mark.slow
     async def test_canceled_wait_leaves_the_claim_of_another_item(self, tmp_path: Path) -> None:
         router = OfflineRouter(latency=1)
         rows = create_rows(router, store=ResultStore(tmp_path))
@@ -333,6 +337,7 @@ class TestStore:
         assert keys[0] == keys[1]
         assert len(set(keys[0])) == 4
 
+    @pytest.mark.slow
     def test_retried_request_keeps_its_idempotency_key(self, tmp_path: Path) -> None:
         router = OfflineRouter(faults={MODEL: [500, 200]})
         model = ChatOrq(MODEL, client=router.client(max_retries=1))
@@ -422,6 +427,7 @@ class TestEmbeddings:
         assert router.requests[1].body["input"] == ["c"]
         assert table["from_store"] == [True, False]
 
+    @pytest.mark.slow
     async def test_texts_that_several_workers_embed(self, tmp_path: Path) -> None:
         """Workers that wait for each other's texts do not block each other."""
         router = OfflineRouter(latency=0.2)

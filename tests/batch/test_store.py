@@ -113,6 +113,7 @@ class TestClaims:
         store.release("a")
         assert ResultStore(url).get_or_claim("a") is None
 
+    @pytest.mark.slow
     def test_claim_of_a_dead_worker_expires(self, url: str, monkeypatch: Any) -> None:
         dead = ResultStore(url, claim_seconds=0.2)
         monkeypatch.setattr(dead._claims, "renew", lambda: 3600.0)
@@ -120,6 +121,7 @@ class TestClaims:
         assert ResultStore(url).get_or_claim("a") is None
         assert not ResultStore(url)._claims.acquire(dead._get_path("a"))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "content",
         [b"", b"[]", b'{"expires": 1e18, "seconds": 0.2}', b'{"expires": "NaN", "seconds": 1}'],
@@ -132,6 +134,7 @@ class TestClaims:
         assert not store._claims.acquire(store._get_path("a"))
         assert store.get_or_claim("a") is None
 
+    @pytest.mark.slow
     def test_claim_of_a_worker_whose_clock_is_ahead_is_respected(self, url: str) -> None:
         store = ResultStore(url, claim_seconds=30)
         path = store._get_path("a")
@@ -266,6 +269,7 @@ class TestLangChain:
 class TestClaimsOfLangChain:
     """Workers wait for each other where the result is stored by LangChain or by a loader."""
 
+    @pytest.mark.slow
     def test_prompt_that_several_threads_send(self, url: str) -> None:
         router = OfflineRouter(latency=0.1)
 
@@ -277,6 +281,7 @@ class TestClaimsOfLangChain:
             assert len(set(pool.map(ask, range(4)))) == 1
         assert len(router.log) == 1
 
+    @pytest.mark.slow
     async def test_prompt_that_several_tasks_send(self, url: str) -> None:
         router = OfflineRouter(latency=0.1)
         model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
@@ -301,6 +306,7 @@ class TestClaimsOfLangChain:
             await asyncio.wait_for(models[1].ainvoke("Hi"), 20)
         assert models[2].invoke("Hi").text
 
+    @pytest.mark.slow
     async def test_claim_that_arrives_after_a_cancellation_is_released(
         self, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -334,6 +340,7 @@ class TestClaimsOfLangChain:
         assert keys[:2] == keys[2:4]
         assert len(set(keys)) == 3
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
     async def test_recording_that_several_loaders_send(self, url: str, is_async: bool) -> None:
         router = OfflineRouter(answers={"openai/whisper-1": "Good day."}, latency=0.1)

@@ -69,6 +69,7 @@ async def test_attempts_and_latency_include_the_wait(router: OfflineRouter, awai
     assert 0.001 * (provenance.attempts - 1) < provenance.latency <= elapsed
 
 
+@pytest.mark.slow
 def test_retried_polls_count_as_attempts() -> None:
     script = Script(
         respond(json={"id": "r1", "status": "queued"}),

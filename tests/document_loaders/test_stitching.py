@@ -25,6 +25,7 @@ def create_transcript(
     return Transcript(text, word_spans if words else (), (segment,) if segments else ())
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from("abc"), min_size=8, max_size=40), st.data())
 def test_timed_words_are_stitched_exactly(letters: list[str], data: st.DataObject) -> None:
     """Even if words repeat and each side lacks words at its edge."""

@@ -170,6 +170,7 @@ def test_skipped_chunk_is_logged_and_counted(talk: Any, caplog: pytest.LogCaptur
     assert document.page_content.endswith(talk.text[-500:])
 
 
+@pytest.mark.slow
 def test_transcripts_before_a_failure_are_stored(talk: Any, tmp_path: Path) -> None:
     router = OfflineRouter(faults={WHISPER: [200, 200, 500]})
     loader = create_loader(

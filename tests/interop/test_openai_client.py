@@ -77,6 +77,7 @@ class TestChat:
 
 
 class TestResponses:
+    @pytest.mark.slow
     def test_complete(self, client):
         response = client.responses.create(model=GPT, input="Hi")
         assert response.output_text == f"Offline answer from {GPT} to 'Hi'."
@@ -191,6 +192,7 @@ class TestEmbeddings:
         else:
             assert [len(item.embedding) for item in response.data] == [64, 64]
 
+    @pytest.mark.slow
     def test_encoding_chosen_by_the_client(self, client):
         response = client.embeddings.create(model="openai/text-embedding-3-small", input="Hi")
         assert len(response.data[0].embedding) == 1536

@@ -46,6 +46,7 @@ def speech():
 
 
 class TestChat:
+    @pytest.mark.slow
     def test_complete(self, orq):
         response = orq.router.chat.completions.create(model=GPT, messages=USER)
         assert response.choices[0].message.content == ANSWER
@@ -95,6 +96,7 @@ class TestResponses:
 
 
 class TestImages:
+    @pytest.mark.slow
     def test_all_operations(self, orq):
         images = orq.router.images
         generated = images.generations.create(model="openai/gpt-image-1", prompt="A boat")

@@ -180,12 +180,14 @@ class Person(BaseModel):
 
 
 class TestOpenAIClient:
+    @pytest.mark.slow
     def test_create(self, client):
         response = client.responses.create(model=GPT, input="Hello there")
         assert response.output_text.startswith("Offline answer from openai/gpt-4o")
         assert response.usage.total_tokens > 0
         assert client.responses.retrieve(response.id).output_text == response.output_text
 
+    @pytest.mark.slow
     def test_stream(self, client):
         events = list(client.responses.create(model=GPT, input="Hello", stream=True))
         text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
@@ -202,6 +204,7 @@ class TestOpenAIClient:
             (call,) = stream.get_final_response().output
         assert (call.name, call.parsed_arguments) == ("magic", {"input": 3})
 
+    @pytest.mark.slow
     def test_tool_loop_with_and_without_state(self, client, create_responses_tool):
         tools = [create_responses_tool("get_weather", location={"type": "string"})]
         ask = [{"role": "user", "content": "What is the weather in Paris?"}]
@@ -216,18 +219,21 @@ class TestOpenAIClient:
         assert "get_weather: rain" in stateful.output_text
         assert replayed.output_text == stateful.output_text
 
+    @pytest.mark.slow
     def test_structured_output(self, client):
         response = client.responses.parse(
             model=GPT, input='The person "Ada" is 36.', text_format=Person
         )
         assert response.output_parsed == Person(name="Ada", age=36)
 
+    @pytest.mark.slow
     def test_output_can_be_sent_back(self, client):
         first = client.responses.create(model=GPT, input="Why?")
         assert [item.type for item in first.output] == ["reasoning", "message"]
         again = [*first.output, {"role": "user", "content": "Sure?"}]
         assert client.responses.create(model=GPT, input=again).status == "completed"
 
+    @pytest.mark.slow
     def test_errors(self, client):
         with pytest.raises(openai.BadRequestError, match="input"):
             client.responses.create(model=GPT)
@@ -237,6 +243,7 @@ class TestOpenAIClient:
         with pytest.raises(openai.APIError, match="busy"):
             list(stream)
 
+    @pytest.mark.slow
     def test_background(self, client):
         response = client.responses.create(model=GPT, input="x", background=True)
         statuses = [response.status]

@@ -180,6 +180,7 @@ class TestRouting:
             "voice": "alloy",
         }
 
+    @pytest.mark.slow
     def test_load_balancer(self):
         client = SpeechClient()
         models = [{"model": TTS, "weight": 0.5}, {"model": ELEVEN, "weight": 0.5}]

@@ -37,6 +37,7 @@ def test_generate_returns_image_and_metadata(router):
     assert router.requests[0].body == {"model": GPT, "prompt": "a red boat", **SMALL}
 
 
+@pytest.mark.slow
 def test_sync_and_async_return_equal_results():
     async def run(prefix: str) -> list[ImageResult]:
         image_tool = create_tool()

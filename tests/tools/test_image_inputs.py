@@ -40,6 +40,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_accepts_paths_bytes_blobs_and_data_urls(router, image_tool, file):
     sources = [
         *(str(file), file, BOAT, bytearray(BOAT), DATA_URL),
@@ -72,6 +73,7 @@ def test_accepts_pil_images(router, image_tool, mode):
     assert router.requests[0].body["image"]["mime_type"] == "image/png"
 
 
+@pytest.mark.slow
 def test_accepts_earlier_results(router, image_tool):
     result = image_tool.generate("boat", n=2, size="64x64")
     message = call_tool(image_tool, prompt="boat")

@@ -72,6 +72,7 @@ async def test_message_cannot_open_files_outside_directory(router, awaited, secr
     assert router.requests == []
 
 
+@pytest.mark.slow
 @every_way
 async def test_message_opens_files_in_directory(router, awaited, directory):
     (directory.parent / "other name").symlink_to(directory)
@@ -83,6 +84,7 @@ async def test_message_opens_files_in_directory(router, awaited, directory):
             assert (await edit(tool, awaited, "bird", source)).operation == "edit"
 
 
+@pytest.mark.slow
 @every_way
 async def test_program_may_open_any_file(router, awaited, secret, directory):
     result = ImageResult.of(create_message(secret))

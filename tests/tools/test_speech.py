@@ -100,6 +100,7 @@ class TestSynthesize:
         await synthesize(create_tool(router), is_async, TEXT, controls={"identity": "u"})
         assert router.requests[1].headers["x-orq-identity-id"] == "u"
 
+    @pytest.mark.slow
     async def test_retries_after_status(self, is_async):
         router = OfflineRouter(faults={TTS: [503]})
         tool = create_tool(router, client=router.client(max_retries=1))

@@ -98,6 +98,7 @@ async def test_deadline_covers_slow_audio(is_async, is_file, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_streamed_audio_may_outlast_deadline():
     with Loopback(drip_audio) as server:
         client = local_client(server, deadline=0.5, stream_chunk_timeout=30.0)
