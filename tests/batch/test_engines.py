@@ -69,7 +69,7 @@ def test_shared_pace(server: str, tmp_path: Path) -> None:
     pytest.importorskip({"redis": "redis", "postgres": "psycopg"}[server])
     serve = getattr(database_servers, f"serve_{server}")
     with serve(tmp_path) as url:
-        pace = Pace(400, per=600, shared=url, name="it's")
+        pace = Pace(400, per=6000, shared=url, name="it's")
         with ThreadPoolExecutor(8) as pool:
             permits = sum(pool.map(take_permits, [pace] * 8))
         assert permits == pace.burst == 20
