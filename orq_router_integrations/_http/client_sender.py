@@ -42,7 +42,7 @@ def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: A
     timeouts = {name: min(limit or remaining, remaining) for name, limit in limits}
     extensions = {"timeout": timeouts, "trace": trace}
     is_httpx = isinstance(client, httpx.Client | httpx.AsyncClient)
-    url = exchange.url if is_httpx else str(exchange.url)  # takes a while to be parsed again
+    url = exchange.url if is_httpx else str(exchange.url)  # parsing it again is slow
     built = client.build_request(exchange.encoded.method, url, extensions=extensions, **request)
     built.headers.pop("cookie", None)  # the client may have stored cookies
     return client.send(built, stream=True, follow_redirects=False)

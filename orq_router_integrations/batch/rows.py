@@ -97,7 +97,8 @@ class Rows(ABC):
         return self._add_columns(batch, rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_fatal_error": None, "_settings": None}  # another account, perhaps
+        # The other process may use another account.
+        return {**vars(self), "_fatal_error": None, "_settings": None}
 
     # Batches
 
