@@ -35,11 +35,14 @@ def test_main_argument_may_be_positional():
 @pytest.mark.parametrize(
     ("create", "message"),
     [
-        (lambda: OrqImageTool("openai/gpt-image-1"), r"OrqImageTool\(model='openai/gpt-image-1'\)"),
-        (lambda: OrqSpeechTool("openai/tts-1"), r"\(voice='alloy', model='openai/tts-1'\)"),
-        (lambda: OrqAudioParser("openai/whisper-1"), "OrqAudioParser takes keyword arguments only"),
+        (lambda: OrqImageTool("openai/gpt-image-1"), r"OrqImageTool\(model='openai/gpt-image-1', "),
+        (lambda: OrqSpeechTool("openai/tts-1"), r"\(model='openai/tts-1', voice='alloy'\)"),
+        (
+            lambda: OrqAudioParser("openai/whisper-1"),
+            "OrqAudioParser takes no positional arguments",
+        ),
         (lambda: RouterClient(KEY), r"RouterClient\(api_key='...'\)"),
-        (lambda: ChatOrq(GPT, 0.5), "Pass the others by keyword"),
+        (lambda: ChatOrq(GPT, 0.5), "Use keyword arguments"),
         (lambda: ChatOrq(GPT, model=GPT), "'model' twice"),
     ],
 )

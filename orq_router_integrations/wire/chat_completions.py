@@ -122,10 +122,6 @@ class ChatStreamDecoder(EventStreamDecoder):
 
     _has_messages = _has_deltas = False  # which of the two the choices have had so far
 
-    def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        choice = get_first_choice(event)
-        return as_dict(choice.get("delta") or choice.get("message")), "content"
-
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and record its text and finish reason."""
         choice = get_first_choice(event)

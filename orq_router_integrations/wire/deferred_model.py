@@ -1,8 +1,8 @@
 """Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
-from inspect import Parameter, Signature, cleandoc
-from textwrap import TextWrapper
+from inspect import Parameter, Signature, cleandoc, get_annotations
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,15 +11,8 @@ from pydantic.fields import FieldInfo
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
 
-_FIRST_SECTION = re.compile(r"^(?:Attributes|Examples?|Raises|Returns):$|^>>> ", re.MULTILINE)
+_FIRST_SECTION = re.compile(r"^(?=(?:Attributes|Examples?|Raises|Returns):$|>>> )", re.MULTILINE)
 _MAX_DEFAULT_CHARS = 40
-_WRAPPER = TextWrapper(
-    width=96,
-    initial_indent=" " * 4,
-    subsequent_indent=" " * 8,
-    break_long_words=False,
-    break_on_hyphens=False,
-)
 
 
 def optional(description: str, **options: Any) -> Any:
@@ -65,25 +58,20 @@ def bind_positional_args(
     if not args:
         return kwargs
     name, positional = cls.__name__, cls.positional_field
-    if positional is None:
-        raise TypeError(f"{name} takes keyword arguments only: {name}({_show_arguments(cls)}).")
-    if len(args) > 1:
-        raise TypeError(
-            f"{name} takes one positional argument, {positional!r}. "
-            f"Pass the others by keyword: {name}({positional}, {_show_arguments(cls)})."
+    if len(args) > 1 or positional is None:
+        accepted = (
+            f"one positional argument, {positional!r}" if positional else "no positional arguments"
         )
+        examples = [
+            f"{field_name}={field.examples[0]!r}" if field.examples else f"{field_name}=..."
+            for field_name, field in order_fields(cls)
+            if field_name != positional and (field.is_required() or field.examples)
+        ]
+        example = ", ".join([*filter(None, [positional]), *(examples[:2] or ["..."])])
+        raise TypeError(f"{name} takes {accepted}. Use keyword arguments: {name}({example}).")
     if positional in kwargs:
         raise TypeError(f"{name} got {positional!r} twice: by position and by keyword.")
     return {positional: args[0], **kwargs}
-
-
-def _show_arguments(cls: type[DeferredModel]) -> str:
-    """Return an example of keyword arguments: the required ones, or a typical one."""
-    fields = {name: field for name, field in order_fields(cls) if name != cls.positional_field}
-    names = [name for name, field in fields.items() if field.is_required()]
-    names = names or [name for name, field in fields.items() if field.examples] or [*fields]
-    examples = {name: repr(field.examples[0]) for name, field in fields.items() if field.examples}
-    return ", ".join(f"{name}={examples.get(name, '...')}" for name in names[:2])
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
@@ -92,12 +80,9 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
     Fields without a description belong to LangChain and come last.
     """
     fields = cls.model_fields
-    names: list[str] = []
-    for base in reversed(cls.__mro__):
-        base_fields: dict[str, FieldInfo] = getattr(base, "__pydantic_fields__", {})
-        names = [n for n in base_fields if n in fields and n not in names] + names
+    names = dict.fromkeys(name for base in cls.__mro__ for name in get_annotations(base))
     return sorted(
-        ((name, fields[name]) for name in names),
+        ((name, fields[name]) for name in names if name in fields),
         key=lambda item: (
             item[0] != cls.positional_field,
             not item[1].is_required(),
@@ -119,31 +104,11 @@ class _LazySignature:
         return Signature(parameters)
 
 
-def _add_args_section(docstring: str, cls: type[DeferredModel]) -> str:
-    """Add a section with the descriptions of the fields to the docstring of a model."""
-    text = cleandoc(docstring)
-    fields = order_fields(cls)
-    args = [
-        f"{name}: {field.description.rstrip('.')}.{_describe_default(field)}"
-        for name, field in fields
-        if field.description
-    ]
-    if not args:
-        return text
-    if inherited := [name for name, field in fields if not field.description]:
-        args.append(f"{', '.join(inherited)}: See the base class.")
-    section = "\n".join(["Args:", *map(_WRAPPER.fill, args)])
-    match = _FIRST_SECTION.search(text)
-    position = match.start() if match else len(text)
-    parts = (text[:position].rstrip(), section, text[position:].rstrip())
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _describe_default(field: FieldInfo) -> str:
-    default = _shorten_default(field)
-    if field.is_required() or default in (None, {}, []) or isinstance(default, _Ellipsis):
-        return ""
-    return f" Defaults to {default!r}."
+def _shorten_default(field: FieldInfo) -> Any:
+    if field.is_required():
+        return Parameter.empty
+    is_long = field.default_factory or len(repr(field.default)) > _MAX_DEFAULT_CHARS
+    return _Ellipsis() if is_long else field.default
 
 
 class _Ellipsis:
@@ -153,14 +118,23 @@ class _Ellipsis:
         return "..."
 
 
-def _shorten_default(field: FieldInfo) -> Any:
-    if field.is_required():
-        return Parameter.empty
-    if field.default_factory in {dict, list}:
-        return field.get_default(call_default_factory=True)
-    if field.default_factory or len(repr(field.default)) > _MAX_DEFAULT_CHARS:
-        return _Ellipsis()
-    return field.default
+def _add_args_section(docstring: str, cls: type[DeferredModel]) -> str:
+    """Add a section with the descriptions of the fields to the docstring of a model."""
+    args = [
+        fill(
+            f"{name}: {field.description.rstrip('.')}.",
+            width=96,
+            initial_indent=" " * 4,
+            subsequent_indent=" " * 8,
+        )
+        for name, field in order_fields(cls)
+        if field.description
+    ]
+    if not args:
+        return docstring
+    summary, *other_sections = _FIRST_SECTION.split(cleandoc(docstring), maxsplit=1)
+    section = "\n".join(["Args:", *args])
+    return "\n\n".join([summary.rstrip(), section, *other_sections])
 
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from orq_router_integrations.wire.json import dumps, loads
+from orq_router_integrations.wire.json import dumps, loads, map_strings
 
 MAX_TEXT_CHARS = 2000
-MAX_DEPTH = 50
 MIN_KEY_CHARS = 8  # shorter keys are not redacted: they would match ordinary words
 
 MIN_BASE64_CHARS = 200  # text of this length that looks like base64 is file data
@@ -19,23 +19,11 @@ def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
     """Return a body as parsed JSON (``None`` if it is not JSON) and as text, both redacted."""
     text = content.decode("utf-8", "replace")
     try:
-        parsed = _redact_json(loads(content), secret)
-    except ValueError:
+        parsed = map_strings(loads(content), partial(redact, secret=secret))
+        # The key may contain JSON escapes, so text with escapes is parsed and serialized again.
+        return parsed, dumps(parsed).decode() if "\\" in text else redact(text, secret)
+    except (ValueError, RecursionError):
         return None, redact(text, secret)
-    # The key may contain JSON escapes, so text with escapes is parsed and serialized again.
-    return parsed, dumps(parsed).decode() if "\\" in text else redact(text, secret)
-
-
-def _redact_json(value: Any, secret: str, depth: int = 0) -> Any:
-    if depth > MAX_DEPTH:
-        return "[nested too deeply]"
-    if isinstance(value, str):
-        return redact(value, secret)
-    if isinstance(value, list):
-        return [_redact_json(item, secret, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {redact(k, secret): _redact_json(v, secret, depth + 1) for k, v in value.items()}
-    return value
 
 
 def get_error_fields(body: Any) -> Mapping[str, Any]:

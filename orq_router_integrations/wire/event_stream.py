@@ -1,5 +1,6 @@
 """Decode JSON event streams: the part that both chat APIs share."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,6 +15,9 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.json import get_json_type_name, loads
 from orq_router_integrations.wire.sse import SSEDecoder
 
+_LOW_SURROGATE_AT_START = re.compile(rb'(?<!\\)"(?=\\u[dD][c-fC-F])')
+_HIGH_SURROGATE_AT_END = re.compile(rb'(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?=")')
+
 
 class EventStreamDecoder(ABC):
     """Decodes an event stream into JSON chunks.
@@ -26,7 +30,7 @@ class EventStreamDecoder(ABC):
         self._sse = SSEDecoder()
         self._unread: bytearray | None = bytearray()  # everything received before the first event
         self._text: list[str] = []
-        self._pending_surrogate = ""  # first half of a surrogate pair that was split between events
+        self._high_surrogate = b""  # first half of a surrogate pair that was split between events
         self.has_answer = False  # whether any part of an answer was received, also without text
         self.finish_seen = False  # whether the stream may end without the ``[DONE]`` marker
         self.done = False  # whether the stream is complete; nothing is decoded afterwards
@@ -35,11 +39,6 @@ class EventStreamDecoder(ABC):
     def partial(self) -> str:
         """The text received so far."""
         return "".join(self._text)
-
-    @property
-    def pending_text(self) -> str:
-        """The replacement character if the text ended in half a surrogate pair, otherwise empty."""
-        return "\ufffd" if self._pending_surrogate else ""
 
     def record_text(self, text: Any) -> None:
         """Add received text to ``partial``. Values that are not strings are ignored."""
@@ -62,38 +61,31 @@ class EventStreamDecoder(ABC):
                 return
 
     def _parse_event(self, content: bytes, name: str) -> dict[str, Any]:
-        try:
-            event = loads(content, self._join_surrogates, always_transform=self._pending_surrogate)
-        except ValueError:
-            if name == "error":
-                raise EmbeddedError(content) from None
-            message = "an event of the stream is not JSON"
-            raise MalformedResponseError(message, content) from None
         if name == "error":
             raise EmbeddedError(content)
+        try:
+            event = loads(self._join_surrogates(content) if b"\\ud" in content.lower() else content)
+        except ValueError:
+            message = "an event of the stream is not JSON"
+            raise MalformedResponseError(message, content) from None
         if not isinstance(event, dict):
             message = f"an event of the stream is {get_json_type_name(event)}, not an object"
             raise MalformedResponseError(message, content)
         raise_for_error(event, content)
         return event
 
-    def _join_surrogates(self, event: Any) -> Any:
-        """Move half a surrogate pair at the end of a string to the start of the next one.
+    def _join_surrogates(self, content: bytes) -> bytes:
+        """Move half a surrogate pair at the end of a string to the event with its other half.
 
         Some providers split characters outside the Basic Multilingual Plane between two events.
         """
-        if not isinstance(event, dict):
-            return event
-        owner, key = self.find_text(event)
-        if isinstance(text := owner.get(key), str):
-            text = self._pending_surrogate + text
-            self._pending_surrogate = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-            owner[key] = text.removesuffix(self._pending_surrogate)
-        return event
-
-    @abstractmethod
-    def find_text(self, event: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Return the object and the key that hold the text of an event."""
+        if self._high_surrogate and (low := _LOW_SURROGATE_AT_START.search(content)):
+            content = content[: low.end()] + self._high_surrogate + content[low.end() :]
+            self._high_surrogate = b""
+        if high := _HIGH_SURROGATE_AT_END.search(content):
+            self._high_surrogate = high[0]
+            content = content[: high.start()] + content[high.end() :]
+        return content
 
     @abstractmethod
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,7 @@ A small object needs 40 times the memory of its text.
 
 _DATA_PREFIX = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
-_MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * len(str(2**63))
+_WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,300})(?:\.0*)?\s*")
 
 
 def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
@@ -37,107 +35,64 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
     """
     try:
         data = orjson.dumps(value)
-    except TypeError as error:
-        _check_value(value, name, nan_as_null=nan_as_null)
-        return _dump_big_integers(value, f"{name}: Cannot be sent as JSON ({error})")
+    except TypeError:  # also raised for integers of more than 64 bits, which are sent as well
+        plain = _to_plain_value(value, name, nan_as_null=nan_as_null)
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
     if not nan_as_null and b"null" in data:  # orjson writes null for NaN and the infinities
-        _check_value(value, name)
+        _to_plain_value(value, name)
     return data
 
 
-def _dump_big_integers(value: Any, message: str) -> bytes:
-    """Serialize a value that contains integers of more than 64 bits, which orjson rejects."""
-    try:
-        text = json.dumps(
-            _replace_non_finite(value),
-            ensure_ascii=False,
-            separators=(",", ":"),
-            default=lambda item: orjson.loads(orjson.dumps(item)),
-        )
-    except (TypeError, ValueError):
-        raise ValueError(message) from None
-    return text.encode()
-
-
-def _replace_non_finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [_replace_non_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _replace_non_finite(item) for key, item in value.items()}
-    return value
-
-
-def _check_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool = False) -> None:
-    """Raise ``ValueError`` for the first part of a value that cannot be sent."""
+def _to_plain_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool = False) -> Any:
+    """Convert a value to types of JSON, or raise ``ValueError`` with the path of the problem."""
     if depth > MAX_DEPTH:
         raise ValueError(f"{path[:50]}...: Nested too deeply. Use at most {MAX_DEPTH} levels.")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _check_key(key, path)
-            item_path = f"{path}.{key}" if path else key
-            _check_value(item, item_path, depth + 1, nan_as_null=nan_as_null)
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            _check_value(item, f"{path}[{index}]", depth + 1, nan_as_null=nan_as_null)
-    else:
-        _check_scalar(value, path, nan_as_null=nan_as_null)
+    if isinstance(value, dict):
+        prefix = f"{path}." if path else ""
+        return {
+            _check_key(key, path): _to_plain_value(
+                item, f"{prefix}{key}", depth + 1, nan_as_null=nan_as_null
+            )
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [
+            _to_plain_value(item, f"{path}[{index}]", depth + 1, nan_as_null=nan_as_null)
+            for index, item in enumerate(value)
+        ]
+    if isinstance(value, float) and not math.isfinite(value):
+        if nan_as_null:
+            return None
+        raise ValueError(f"{path}: Cannot send {value} as JSON. Use a finite number.")
+    try:
+        return value if isinstance(value, int) else orjson.loads(orjson.dumps(value))
+    except TypeError as error:
+        name = type(value).__name__
+        raise ValueError(f"{path}: Cannot send {name} as JSON ({error})") from None
 
 
-def _check_key(key: Any, path: str) -> None:
+def _check_key(key: Any, path: str) -> str:
     if not isinstance(key, str):
         raise ValueError(f"{path}: The key {key!r} must be a str. Convert it.")
-    if _SURROGATE.search(key):
-        raise ValueError(f"{path}: The key {key!r} contains a lone surrogate. Remove it.")
+    return check_encodable(key, f"{path}: Key {key!r:.80}")
 
 
-def _check_scalar(value: Any, path: str, *, nan_as_null: bool) -> None:
-    if isinstance(value, float):
-        if not (math.isfinite(value) or nan_as_null):
-            raise ValueError(f"{path}: Cannot send {value} as JSON. Use a finite number.")
-    elif not isinstance(value, int):  # integers of more than 64 bits are sent as well
-        try:
-            orjson.dumps(value)
-        except TypeError as error:
-            name = type(value).__name__
-            raise ValueError(f"{path}: Cannot send {name} as JSON ({error})") from None
-
-
-def loads(
-    data: bytes | str,
-    transform: Callable[[Any], Any] | None = None,
-    *,
-    always_transform: object = False,
-) -> Any:
+def loads(data: bytes | str) -> Any:
     r"""Parse untrusted JSON leniently.
 
-    Integers of any size are exact. Strings may contain raw control characters. NaN, the infinities
-    and numbers out of range become ``None``, and lone surrogates such as ``"\ud83d"`` become
-    U+FFFD, so that one such value does not make the others unreadable.
-
-    ``transform`` is applied to the parsed value before lone surrogates are replaced. By default it
-    is only called if the text may contain one, because parsing is faster otherwise.
+    Strings may contain raw control characters. NaN, the infinities and numbers out of range become
+    ``None``, and lone surrogates such as ``"\ud83d"`` become U+FFFD, so that one such value does
+    not make the others unreadable.
     """
     text = data.encode() if isinstance(data, str) else data
     if len(text) > 2 * MAX_CONTAINERS and text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
         raise ValueError(f"more than {MAX_CONTAINERS} objects and arrays")
     try:
-        if not always_transform and _LONG_NUMBER not in text.translate(_MASK_DIGITS):
-            return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        pass  # orjson rejects lone surrogates, control characters and NaN
-    try:
-        value = json.loads(
-            text,
-            strict=False,
-            parse_constant=lambda _: None,
-            parse_int=_read_int,
-            parse_float=_read_float,
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # also raised for lone surrogates, control characters and NaN
+        return _loads_leniently(
+            text, parse_constant=lambda _: None, parse_float=as_float, parse_int=as_int
         )
-        return replace_lone_surrogates(transform(value) if transform else value)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
@@ -145,38 +100,39 @@ def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
 
     This differs from ``loads`` in that NaN and the infinities are floats.
     """
+    value = _loads_leniently(text)
+    if not replace_surrogates and value != json.loads(text, strict=False):
+        raise ValueError("contains a lone surrogate")
+    return value
+
+
+def _loads_leniently(text: bytes | str, **options: Any) -> Any:
     try:
-        value = json.loads(text, strict=False)
-        replaced = replace_lone_surrogates(value)
+        return replace_lone_surrogates(json.loads(text, strict=False, **options))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not replace_surrogates and replaced != value:
-        raise ValueError("contains a lone surrogate")
-    return replaced
-
-
-def _read_int(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:  # more digits than Python converts
-        return None
-
-
-def _read_float(text: str) -> float | None:
-    return value if math.isfinite(value := float(text)) else None
 
 
 def replace_lone_surrogates(value: Any) -> Any:
     """Replace lone surrogates, which UTF-8 cannot encode, and join pairs of them."""
+    return map_strings(value, _replace_in_string)
+
+
+def _replace_in_string(text: str) -> str:
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def map_strings(value: Any, function: Callable[[str], str]) -> Any:
+    """Apply a function to all strings in a JSON value, including keys."""
     if isinstance(value, str):
-        if value.isascii() or not _SURROGATE.search(value):
-            return value
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [replace_lone_surrogates(item) for item in value]
+        return function(value)
+    if isinstance(value, (list, tuple)):
+        return [map_strings(item, function) for item in value]
     if isinstance(value, dict):
         return {
-            replace_lone_surrogates(key): replace_lone_surrogates(item)
+            function(key) if isinstance(key, str) else key: map_strings(item, function)
             for key, item in value.items()
         }
     return value

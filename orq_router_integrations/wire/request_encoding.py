@@ -7,7 +7,7 @@ Otherwise a 15 MB file would be in memory several times.
 
 import re
 from binascii import b2a_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -302,19 +302,15 @@ def build_json_body(value: Any) -> bytes | StreamedBody:
         return data
     deferred: dict[bytes, DeferredBase64] = {}
 
-    def insert_markers(item: Any) -> Any:
-        if isinstance(item, DeferredBase64):
-            marker = uuid4().hex
-            deferred[marker.encode()] = item
-            return marker
-        if isinstance(item, Mapping):
-            return {key: insert_markers(child) for key, child in item.items()}
-        if isinstance(item, (list, tuple)):
-            return [insert_markers(child) for child in item]
-        return item
+    def replace_by_marker(text: str) -> str:
+        if not isinstance(text, DeferredBase64):
+            return text
+        marker = uuid4().hex
+        deferred[marker.encode()] = text
+        return marker
 
     # Serialize again with a unique marker for each deferred string, then split at the markers.
-    tail = json.dumps(insert_markers(value))
+    tail = json.dumps(json.map_strings(value, replace_by_marker))
     parts: list[bytes | DeferredBase64] = []
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)

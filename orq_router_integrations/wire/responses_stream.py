@@ -63,9 +63,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
         self._has_annotations = False  # whether annotations have events of their own
 
-    def find_text(self, event: JsonObject) -> tuple[JsonObject, str]:
-        return (event, "delta") if event.get("type") == "response.output_text.delta" else ({}, "")
-
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
         """Yield the chunks of an event, if it has new content."""
         event_type = as_str(event.get("type"))
@@ -208,8 +205,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             return {"tool_calls": [{"index": item.index, **calls[0]}]}
         if self._has_annotations:
             delta.pop("annotations", None)
-        if "content" in item.content:
-            item.content["content"].append(self.pending_text)  # which is emitted at the end
         missing = {
             name: _get_missing(value, item.content.get(name)) for name, value in delta.items()
         }
