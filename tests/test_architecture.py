@@ -68,13 +68,13 @@ WITHOUT_LANGCHAIN = {"_http", "client", "settings", "wire"}
 
 
 @cache
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def list_nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
 
 
 def imported_modules(path: Path) -> Iterator[str]:
     """Every module that a file imports, also inside functions."""
-    for node in ast.walk(parse(path)):
+    for node in list_nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -133,7 +133,7 @@ def test_functions_are_short() -> None:
     lengths = {
         f"{path.relative_to(PACKAGE)}: {node.name}": function_length(node)
         for path in FILES
-        for node in ast.walk(parse(path))
+        for node in list_nodes(path)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
     assert not {name: lines for name, lines in lengths.items() if lines > 40}

@@ -270,6 +270,7 @@ def test_break_closes_stream():
     assert body.closed
 
 
+@pytest.mark.slow
 async def test_break_closes_async_stream(monkeypatch):
     monkeypatch.setattr(client_sender, "READ_AHEAD_BYTES", 1)
     body = ResponseBody(*COMPLETE)

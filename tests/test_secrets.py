@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,17 @@ FORBIDDEN = {
 }
 
 
-def list_repository_files() -> list[Path]:
-    """Return the files that git tracks or would add."""
+@cache
+def read_repository() -> dict[str, str]:
+    """Return the files that git tracks or would add, by path."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         check=True,
     )
-    paths = (ROOT / name for name in listed.stdout.decode().split("\0") if name)
-    return [path for path in paths if path.is_file()]
+    paths = [path for path in listed.stdout.decode().split("\0") if (ROOT / path).is_file()]
+    return {path: (ROOT / path).read_bytes().decode("utf-8", "replace") for path in paths}
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="requires a git checkout")
@@ -35,9 +37,9 @@ def list_repository_files() -> list[Path]:
 def test_repository_contains_no(name):
     pattern = re.compile(FORBIDDEN[name])
     found = [
-        f"{path.relative_to(ROOT)}: {match[0][:12]}..."
-        for path in list_repository_files()
-        for match in pattern.finditer(path.read_bytes().decode("utf-8", "replace"))
+        f"{path}: {match[0][:12]}..."
+        for path, text in read_repository().items()
+        for match in pattern.finditer(text)
     ]
     assert not found, f"{name} in the repository: {found}"
 

@@ -34,6 +34,7 @@ from orq_router_integrations.errors import (
 each_library = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_proxy_of_own_httpx_client_is_used(is_async: bool) -> None:
     with Loopback(complete_response(COMPLETION)) as proxy, httpx.Client(proxy=proxy.url) as http:
@@ -76,6 +77,7 @@ async def test_call_cancelled_while_connecting_leaks_no_socket(monkeypatch):
             assert server.open <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", range(0, 40, 3))
 @each_library
 async def test_first_call_can_be_cancelled_at_any_time(library, turns):

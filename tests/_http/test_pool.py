@@ -152,6 +152,7 @@ def test_unfinished_stream_is_closed():
         assert wait_until(lambda: server.open == 0)
 
 
+@pytest.mark.slow
 async def test_cancelled_calls_leave_no_connection():
     with Loopback(send_nothing) as hanging, Loopback(complete_response(COMPLETION)) as working:
         await cancel_calls(local_client(hanging), 0.1)

@@ -34,6 +34,7 @@ def test_names_are_separate_limits(tmp_path: Path) -> None:
         assert [bucket.acquire() == 0 for _ in range(2)] == [True, False]
 
 
+@pytest.mark.slow
 def test_concurrent_connections_do_not_exceed_the_limit(tmp_path: Path) -> None:
     pace = Pace(400, per=600, shared=tmp_path / "pace.db")
     with ThreadPoolExecutor(8) as pool:

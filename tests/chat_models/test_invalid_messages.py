@@ -127,6 +127,7 @@ def test_input_that_langchain_rejects_raises_value_error(
     assert router.requests == []
 
 
+@pytest.mark.slow
 def test_image_over_20_mb_is_not_repeated_in_the_error(
     model: ChatOrq, router: OfflineRouter
 ) -> None:

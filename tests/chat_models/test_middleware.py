@@ -260,6 +260,7 @@ async def test_retry_middleware_does_not_retry_invalid_input(api: str, awaited: 
     assert not sent
 
 
+@pytest.mark.slow
 @every_failure
 @both_apis
 @every_way

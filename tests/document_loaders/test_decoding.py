@@ -71,6 +71,7 @@ def test_short_recording_is_sent_unchanged(tmp_path: Path) -> None:
     assert [r.body["file"]["size"] for r in router.requests] == [path.stat().st_size]
 
 
+@pytest.mark.slow
 async def test_large_file_is_split_and_temporary_files_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

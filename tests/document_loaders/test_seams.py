@@ -94,7 +94,9 @@ def merge(
     return [word.text for word in words if word.text in heard], merged.text.split()
 
 
-@pytest.mark.parametrize("lost_at_end", [0, 1, 3, 5, 8])
+@pytest.mark.parametrize(
+    "lost_at_end", [0, 3, *(pytest.param(words, marks=pytest.mark.slow) for words in (1, 5, 8))]
+)
 @pytest.mark.parametrize(
     ("times", "segment_words"),
     [("words", 8), ("segments", 3), ("segments", 8), ("segments", 25), ("none", 8)],

@@ -69,6 +69,7 @@ async def test_result_does_not_depend_on_overlap_and_concurrency(
     check_words(await loader.aload(), talk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("response_format", ["json", "text", "srt", "vtt"])
 def test_formats_without_words_are_stitched(talk: Any, response_format: str) -> None:
     router = OfflineRouter()
@@ -112,6 +113,7 @@ def test_prompt_of_a_chunk_ends_with_the_previous_transcript(talk: Any) -> None:
     assert router.requests[0].body["file"]["filename"] == "talk.001.wav"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "count"),
     [({}, 3), ({"carry_prompt": False}, 8)],
@@ -262,6 +264,7 @@ def test_retries_send_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(router.requests), len(digests)) == (3, 1)
 
 
+@pytest.mark.slow
 def test_file_above_the_limit_of_the_router_raises_413() -> None:
     large = create_recording("")[:44] + bytes(26 * 2**20)
     with pytest.raises(RouterError, match="at most 26214400") as raised:

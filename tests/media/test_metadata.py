@@ -139,6 +139,7 @@ def test_real_files():
     assert read_audio_seconds((ASSETS / "bird.wav").read_bytes()) == 1.0
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=40), st.integers(0, 45), st.integers(0, 45))
 def test_base64_view_slices_like_bytes(data, start, stop):
     assert to_view(data)[start:stop] == data[start:stop]

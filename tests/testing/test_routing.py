@@ -198,6 +198,7 @@ class TestLoadBalancer:
         models = [{"model": f"openai/{name}", "weight": weight} for name, weight in weights.items()]
         return {"type": "weight_based", "models": models}
 
+    @pytest.mark.slow
     def test_weights_are_normalized(self, create_chat):
         chat = create_chat()
         for _ in range(200):

@@ -92,6 +92,7 @@ class TestSound:
         response = SpeechClient().post(response_format="mp3")
         assert decode_wav(response) == TEXT
 
+    @pytest.mark.slow
     def test_default_format_is_mp3(self):
         client = SpeechClient()
         assert client.post().content == client.post(response_format="mp3").content
@@ -112,6 +113,7 @@ class TestSound:
         assert lengths[0.5] / lengths[1] == pytest.approx(2, rel=0.01)
         assert lengths[1] / lengths[2] == pytest.approx(2, rel=0.01)
 
+    @pytest.mark.slow
     def test_output_is_deterministic(self):
         """The voice has no effect either."""
         assert SpeechClient().post().content == SpeechClient().post(voice="nova").content

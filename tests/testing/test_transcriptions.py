@@ -244,6 +244,7 @@ def test_rules_of_one_endpoint(send: Send, path: str, fields: dict[str, Any], pa
     assert (response.status_code, response.json()["error"]["param"]) == (422, param)
 
 
+@pytest.mark.slow
 def test_file_too_large(send: Send) -> None:
     response = send(data=create_wav(bytes(25 * 2**20)))
     assert (response.status_code, response.json()["error"]["code"]) == (413, "file_too_large")

@@ -99,6 +99,7 @@ def test_other_arguments_are_rejected(router, args):
     assert not router.requests
 
 
+@pytest.mark.slow
 def test_model_edits_and_varies_images_by_id(router):
     image_tool = create_tool(router, model_args=("image", "mask", "size"))
     generated = ImageResult.of(call_tool(image_tool, prompt="boat", size="128x128"))

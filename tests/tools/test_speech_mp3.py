@@ -46,6 +46,7 @@ def list_words(samples: bytes) -> list[str]:
     return [word.text for word in decode_speech(samples, rate=RATE)]
 
 
+@pytest.mark.slow
 @sync_and_async
 async def test_joined_mp3_contains_every_word(is_async):
     answers = {TTS: [Answer(audio=encode_mp3(sentence)) for sentence in SENTENCES]}

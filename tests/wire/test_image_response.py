@@ -248,6 +248,7 @@ def test_chunk_size_is_limited():
     assert len(reader.skeleton) < 45
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_invalid_json_raises_value_error_at_most(data):

@@ -56,6 +56,7 @@ def test_srt_round_trip() -> None:
     assert format_srt(parse_subtitles(SRT)) == SRT.replace("Two\nlines.", "Two lines.")
 
 
+@pytest.mark.slow
 @given(st.lists(spans, max_size=4))
 def test_vtt_round_trip(expected: list[Span]) -> None:
     cues = parse_subtitles(format_vtt(expected))
