@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
@@ -72,9 +71,6 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
     endpoint = DECISIONS
     schema = DecisionRequest
     default_retry = RouterRetry(count=2)
-
-    def __init__(self, script: AnswerScript) -> None:
-        self._script = script
 
     def respond(self, request: DecisionRequest, model: str) -> RouterResponse:
         check_media(request, model)

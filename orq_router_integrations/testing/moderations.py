@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
@@ -39,9 +38,6 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
 
     endpoint = MODERATIONS
     schema = ModerationRequest
-
-    def __init__(self, script: AnswerScript) -> None:
-        self._script = script
 
     def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
         if request.input == []:

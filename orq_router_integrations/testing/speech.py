@@ -12,7 +12,6 @@ from pydantic import Field
 
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.media.audio import encode_audio, has_pyav
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 from orq_router_integrations.testing.routing.endpoint import (
@@ -47,9 +46,6 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
 
     endpoint = SPEECH
     schema = SpeechRequest
-
-    def __init__(self, script: AnswerScript) -> None:
-        self._script = script
 
     def respond(self, request: SpeechRequest, model: str) -> RouterResponse:
         """Return audio in the requested format, or in the provider's default format."""

@@ -96,8 +96,8 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
     """Handler of transcriptions or of translations, depending on ``endpoint``."""
 
     def __init__(self, endpoint: Endpoint, script: AnswerScript) -> None:
+        super().__init__(script)
         self.endpoint = endpoint
-        self._script = script
         self.schema = TranslationForm if endpoint is TRANSLATIONS else TranscriptionForm
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> AnyForm:

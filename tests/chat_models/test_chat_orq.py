@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from support.chat import GPT, create_model, last_body
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterControls, init_orq_chat_model
+from orq_router_integrations.testing import Answer
 
 SECRETS: dict[str, Any] = {
     "api_key": "sk-orq-SECRET",
@@ -146,7 +147,9 @@ def test_cost_is_in_the_metadata_of_responses(router: OfflineRouter, stream: boo
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_logprobs_are_in_the_metadata(router: OfflineRouter, api: str, stream: bool) -> None:
+def test_logprobs_are_in_the_metadata(api: str, stream: bool) -> None:
+    logprobs = [{"token": "Hello!", "logprob": -0.1}]
+    router = OfflineRouter(answers={"Hi": Answer("Hello!", logprobs=logprobs)})
     model = create_model(router, api=api, streaming=stream)
     answer = model.invoke("Hi", logprobs=True, top_logprobs=1)
-    assert answer.response_metadata["logprobs"]["content"]
+    assert answer.response_metadata["logprobs"]["content"] == logprobs

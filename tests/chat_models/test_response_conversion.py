@@ -42,7 +42,10 @@ ANSWERS: dict[str, tuple[Answer, dict[str, Any]]] = {
     ),
     "refusal": (Answer(refusal="I would rather not."), {}),
     "audio": (Answer("Hello there."), AUDIO),
-    "logprobs": (Answer("Hello there."), {"logprobs": True, "top_logprobs": 2}),
+    "logprobs": (
+        Answer("Hello there.", logprobs=[{"token": "Hello "}, {"token": "there."}]),
+        {"logprobs": True, "top_logprobs": 2},
+    ),
     "length": (Answer("Hello there, all of you."), {"max_tokens": 3}),
     "content filter": (Answer("He", finish_reason="content_filter"), {}),
     "stop sequence": (Answer("Hello there, all of you."), {"stop": ["all"]}),

@@ -10,6 +10,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
+from orq_router_integrations.testing import Answer
 
 ASSETS = Path(__file__).parents[1] / "assets"
 MEDIA = {".png": "diagram.png", ".pdf": "dummy.pdf", ".wav": "bird.wav"}
@@ -76,7 +77,8 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "openai/gpt-4o", "client": OfflineRouter().client()}
+        router = OfflineRouter(answers=count_cached_tokens)
+        return {"model": "openai/gpt-4o", "client": router.client()}
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, list[Any]]:
@@ -101,17 +103,23 @@ class TestIntegration(ChatModelIntegrationTests):
         return self.ask("What is 17 * 23?", stream=stream, reasoning_effort="high")
 
     def invoke_with_cache_read_input(self, *, stream: bool = False) -> AIMessage:
-        return self.ask("A long prompt. " * 200, twice=True, stream=stream, prompt_cache_key="k")
+        return self.ask("A long prompt. " * 200, stream=stream, prompt_cache_key="k")
 
     def invoke_with_cache_creation_input(self, *, stream: bool = False) -> AIMessage:
         params = {"cache_control": {"type": "ephemeral"}}
         return self.ask("A long prompt. " * 200, stream=stream, **params)
 
-    def ask(self, prompt: Any, *, stream: bool, twice: bool = False, **kwargs: Any) -> AIMessage:
-        model = ChatOrq(**self.chat_model_params)
-        if twice:
-            model.invoke(prompt, **kwargs)
-        return model.invoke(prompt, stream=stream, **kwargs)
+    def ask(self, prompt: Any, *, stream: bool, **kwargs: Any) -> AIMessage:
+        return ChatOrq(**self.chat_model_params).invoke(prompt, stream=stream, **kwargs)
+
+
+def count_cached_tokens(body: dict[str, Any]) -> Answer | None:
+    """Answer requests that use the provider's prompt cache with the number of cached tokens."""
+    if "prompt_cache_key" in body:
+        return Answer("Yes.", usage={"prompt_tokens_details": {"cached_tokens": 500}})
+    if "cache_control" in body:
+        return Answer("Yes.", usage={"prompt_tokens_details": {"cache_creation_tokens": 500}})
+    return None
 
 
 class TestResponses(TestIntegration):
@@ -159,7 +167,9 @@ class TestJsonMode(TestIntegration):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        router = OfflineRouter(answers=answer_json_requests)
+        router = OfflineRouter(
+            answers=lambda body: answer_json_requests(body) or count_cached_tokens(body)
+        )
         return {"model": "openai/gpt-4o", "client": router.client()}
 
 

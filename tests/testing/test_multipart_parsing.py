@@ -200,7 +200,7 @@ class EchoEndpoint(EndpointHandler[EchoRequest]):
 
 def create_echo_router(**settings: Any) -> OfflineRouter:
     router = OfflineRouter(**settings)
-    router._routes.append(router._create_route(EchoEndpoint()))
+    router._routes.append(router._create_route(EchoEndpoint(router._answers)))
     return router
 
 

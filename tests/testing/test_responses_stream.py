@@ -111,7 +111,9 @@ class TestEvents:
         assert stream[-2]["response"]["status"] == "incomplete"
 
     def test_logprobs_per_delta(self, create_responses):
-        stream = create_responses(answers={"hi": "a b"}).stream(top_logprobs=1)
+        logprobs = [{"token": "a "}, {"token": "b"}]
+        answer = Answer("a b", logprobs=logprobs)
+        stream = create_responses(answers={"hi": answer}).stream(top_logprobs=1)
         deltas = [event for event in stream[:-1] if event["type"].endswith("text.delta")]
         assert [d["logprobs"][0]["token"] for d in deltas] == [d["delta"] for d in deltas]
 

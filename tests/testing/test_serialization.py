@@ -36,11 +36,6 @@ async def test_client_replaces_lone_surrogates(api):
     assert texts == ["half \ufffd"] * 4
 
 
-def test_logprobs_bytes(create_chat):
-    (choice,) = create_chat(answers={GPT: HALF}).complete(logprobs=True)["choices"]
-    assert bytes(choice["logprobs"]["content"][1]["bytes"]).decode() == "?"
-
-
 @pytest.mark.parametrize("body", [None, {"message": HALF}])
 def test_faults_are_escaped(create_chat, body):
     chat = create_chat(faults={GPT: Fault(status=400, message=HALF, body=body)})

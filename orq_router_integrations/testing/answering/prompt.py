@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer
+from orq_router_integrations.testing.answering.answer import Answer, FunctionCall
 from orq_router_integrations.testing.media.attachment import Attachment, read_attachment
 from orq_router_integrations.testing.routing.error_responses import reject_field
 
@@ -43,14 +43,8 @@ _LIMIT_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 
-def estimate_text_tokens(text: str) -> int:
-    return math.ceil(len(text) / CHARS_PER_TOKEN)
-
-
-class CalledTool(NamedTuple):
-    id: str
-    name: str
-    arguments: str
+def estimate_text_tokens(*texts: str) -> int:
+    return sum(math.ceil(len(text) / CHARS_PER_TOKEN) for text in texts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +57,20 @@ class Message:
         attachments: Its images, files and audio.
         calls: Tool calls of an assistant.
         call_id: The call whose result this is.
-        ends_cached_prefix: Whether it is marked for the provider's prompt cache.
     """
 
     role: str = ""
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
-    calls: tuple[CalledTool, ...] = ()
+    calls: tuple[FunctionCall, ...] = ()
     call_id: str | None = None
-    ends_cached_prefix: bool = False
 
     @property
     def tokens(self) -> int:
         """Estimated number of tokens, without those of audio."""
-        calls = sum(estimate_text_tokens(call.name + call.arguments) for call in self.calls)
+        calls = (call.name + call.arguments for call in self.calls)
         files = sum(attachment.kind != "audio" for attachment in self.attachments)
-        return MESSAGE_TOKENS + estimate_text_tokens(self.text) + calls + FILE_TOKENS * files
+        return MESSAGE_TOKENS + estimate_text_tokens(self.text, *calls) + FILE_TOKENS * files
 
 
 def read_message(item: Mapping[str, Any]) -> Message:
@@ -86,10 +78,10 @@ def read_message(item: Mapping[str, Any]) -> Message:
     role = _ROLES.get(item["role"] if type_ == "message" else type_)
     if role is None:
         return Message()
-    calls = [CalledTool(call["id"], **call["function"]) for call in item.get("tool_calls") or ()]
+    calls = [FunctionCall(call["id"], **call["function"]) for call in item.get("tool_calls") or ()]
     if type_ in {"function_call", "custom_tool_call"}:
         arguments = item["arguments"] if "arguments" in item else item["input"]
-        calls = [CalledTool(item["call_id"], item["name"], arguments)]
+        calls = [FunctionCall(item["call_id"], item["name"], arguments)]
     content = item.get("content") or item.get("output") or ""
     parts = [] if isinstance(content, str) else content
     texts = [part["text"] for part in parts if part["type"] in _TEXT_TYPES]
@@ -99,10 +91,6 @@ def read_message(item: Mapping[str, Any]) -> Message:
         attachments=tuple(filter(None, map(read_attachment, parts))),
         calls=tuple(calls),
         call_id=item.get("tool_call_id") or (item.get("call_id") if role == "tool" else None),
-        ends_cached_prefix=any(
-            part.get("cache_control") or part.get("prompt_cache_breakpoint")
-            for part in (item, *parts)
-        ),
     )
 
 
@@ -228,10 +216,9 @@ class Prompt:
         remaining, calls = max_chars - len(text), []
         for call in answer.calls:
             if remaining > 0:
-                fits = len(call.arguments_json) <= remaining
-                args = call.args if fits else call.arguments_json[:remaining]
+                args = call.arguments[:remaining]
                 calls.append({"name": call.name, "args": args, "id": call.id})
-            remaining -= len(call.arguments_json)
+            remaining -= len(call.arguments)
         reason = answer.finish_reason or ("length" if remaining < 0 else None)
         return replace(answer, text=text[:max_chars], tool_calls=calls, finish_reason=reason)
 

@@ -5,12 +5,11 @@ import re
 from abc import abstractmethod
 from hashlib import blake2b
 from itertools import count
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from orq_router_integrations.testing.answering.answer import Answer, ScriptedToolCall
+from orq_router_integrations.testing.answering.answer import Answer, FunctionCall
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.answering.usage import UsageCounter
 from orq_router_integrations.testing.chat.schema import TextRequest
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 
@@ -26,8 +25,7 @@ class TextEndpoint(EndpointHandler[R]):
     """Creates answers and counts tokens, with the state that is kept between requests."""
 
     def __init__(self, script: AnswerScript) -> None:
-        self._script = script
-        self._usage_counter = UsageCounter()
+        super().__init__(script)
         self._numbers = count(1)  # determine the ids and creation times of responses
 
     def respond(self, request: R, model: str) -> RouterResponse:
@@ -55,20 +53,9 @@ def split_fragments(text: str) -> list[str]:
     return fragments + [""] * (3 - len(fragments))
 
 
-def create_call_id(call: ScriptedToolCall, *, turn: int, index: int) -> str:
+def create_call_id(call: FunctionCall, *, turn: int, index: int) -> str:
     """Return the scripted id, or a digest that differs between turns and calls of an answer."""
     if call.id is not None:
         return call.id
-    seed = f"{turn} {index} {call.name} {call.arguments_json}".encode("utf-8", "replace")
+    seed = f"{turn} {index} {call.name} {call.arguments}".encode("utf-8", "replace")
     return f"call_{blake2b(seed, digest_size=12).hexdigest()}"
-
-
-def create_logprobs(answer: Answer, alternatives: int) -> list[dict[str, Any]]:
-    """Return the scripted log probabilities, or one made-up item per word of the text."""
-    if answer.logprobs is not None:
-        return [dict(item) for item in answer.logprobs]
-    items = [
-        {"token": word, "logprob": -0.1, "bytes": list(word.encode("utf-8", "replace"))}
-        for word in split_after_words(answer.text)
-    ]
-    return [{**item, "top_logprobs": [item] * alternatives} for item in items]

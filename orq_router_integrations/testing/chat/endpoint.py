@@ -15,11 +15,10 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     TextEndpoint,
     create_call_id,
-    create_logprobs,
     split_after_words,
     split_fragments,
 )
-from orq_router_integrations.testing.answering.usage import CHAT_NAMES
+from orq_router_integrations.testing.answering.usage import CHAT_NAMES, count_usage
 from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
@@ -54,11 +53,10 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
     def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
         prompt, answer = request.prompt, _add_audio(answer, request)
         number, indexes = next(self._numbers), range(request.n or 1)
-        usage = self._usage_counter.count(prompt, [answer] * len(indexes), model)
+        usage = count_usage(prompt, answer, len(indexes))
         message = _build_message(answer, number=number, turn=len(prompt.messages))
         reason = answer.finish_reason or ("tool_calls" if answer.calls else "stop")
-        alternatives = request.top_logprobs or 0
-        logprobs = create_logprobs(answer, alternatives) if request.logprobs else None
+        logprobs = [dict(item) for item in answer.logprobs] if request.logprobs else None
         body = {
             "id": f"chatcmpl-offline-{number:06d}",
             "created": EPOCH + number,
@@ -113,7 +111,7 @@ def _build_message(answer: Answer, *, number: int, turn: int) -> dict[str, Any]:
         {
             "id": create_call_id(call, turn=turn, index=index),
             "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments_json},
+            "function": {"name": call.name, "arguments": call.arguments},
         }
         for index, call in enumerate(answer.calls)
     ]

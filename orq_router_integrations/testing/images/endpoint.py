@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orq_router_integrations.media.metadata import ImageSize, read_image_size
 from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
+from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.images.drawing import ImageSpec, draw_image, has_pillow
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -165,8 +166,14 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
     """Draws images. The response is sent in chunks, so that faults can truncate it."""
 
     def __init__(
-        self, endpoint: Endpoint, hosted_images: ExpiringDict[bytes], *, lenient: bool
+        self,
+        endpoint: Endpoint,
+        script: AnswerScript,
+        hosted_images: ExpiringDict[bytes],
+        *,
+        lenient: bool,
     ) -> None:
+        super().__init__(script)
         self.endpoint, self.schema = endpoint, IMAGE_SCHEMAS[endpoint]
         self._hosted_images, self._lenient = hosted_images, lenient
 

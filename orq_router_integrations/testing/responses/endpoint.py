@@ -25,6 +25,7 @@ from orq_router_integrations.testing.answering.prompt import (
 )
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import EPOCH, TextEndpoint
+from orq_router_integrations.testing.answering.usage import count_usage
 from orq_router_integrations.testing.responses.response import (
     add_costs,
     build_output,
@@ -108,7 +109,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             completed_at=None if reason else EPOCH + number,
             incomplete_details={"reason": reason} if reason else None,
             output=output,
-            usage=add_costs(self._usage_counter.count(prompt, [answer], model), answer),
+            usage=add_costs(count_usage(prompt, answer), answer),
         )
 
     def create_error_chunk(self, number: int, error: Any) -> Any:

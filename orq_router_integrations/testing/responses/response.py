@@ -1,5 +1,6 @@
 """Build the JSON of a response from an answer, as one body or as the events of a stream."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,6 @@ from orq_router_integrations.testing.answering.prompt import list_items
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     create_call_id,
-    create_logprobs,
     split_after_words,
     split_fragments,
 )
@@ -106,8 +106,7 @@ def build_output(
         yield _build_item(number, "reasoning", {"summary": summary, **encrypted})
     searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
     for index, call in enumerate(searches):
-        query = {"query": call.args} if isinstance(call.args, str) else call.args
-        fields: dict[str, Any] = {"action": {"type": "search", **query}}
+        fields: dict[str, Any] = {"action": {"type": "search", **_parse_query(call.arguments)}}
         yield _build_item(number, "web_search_call", fields, index)
     if answer.text or answer.refusal is not None or len(searches) == len(answer.calls):
         content = _build_content(answer, request)
@@ -119,8 +118,16 @@ def build_output(
         if call.name in custom:
             type_, name = "custom_tool_call", "input"
         call_id = create_call_id(call, turn=turn, index=index)
-        fields = {"call_id": call_id, "name": call.name, name: call.arguments_json}
+        fields = {"call_id": call_id, "name": call.name, name: call.arguments}
         yield _build_item(number, type_, fields, index)
+
+
+def _parse_query(arguments: str) -> dict[str, Any]:
+    """Return the fields of a search, whose scripted arguments may also be the query alone."""
+    try:
+        return dict(json.loads(arguments))
+    except (TypeError, ValueError):
+        return {"query": arguments}
 
 
 def _build_item(
@@ -131,13 +138,12 @@ def _build_item(
 
 
 def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, Any]]:
-    alternatives = request.top_logprobs
-    has_logprobs = alternatives is not None or INCLUDE_LOGPROBS in (request.include or ())
+    has_logprobs = request.top_logprobs is not None or INCLUDE_LOGPROBS in (request.include or ())
     text = {
         "type": "output_text",
         "text": answer.text,
         "annotations": [dict(item) for item in answer.annotations],
-        "logprobs": create_logprobs(answer, alternatives or 0) if has_logprobs else [],
+        "logprobs": [dict(item) for item in answer.logprobs] if has_logprobs else [],
     }
     if answer.refusal is None:
         return [text]
@@ -153,7 +159,7 @@ def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str,
 def add_costs(usage: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """Add costs and further fields to the usage of a response, except those it already has."""
     details = usage["input_tokens_details"]
-    details = {"cache_write_tokens": details["cache_creation_tokens"], **details}
+    details = {"cache_write_tokens": 0, **details}
     input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
     output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
     total_cost = round(input_cost + output_cost, 9)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
@@ -66,6 +67,9 @@ class EndpointHandler(ABC, Generic[R]):
     endpoint: Endpoint
     schema: type[R]
     default_retry: RouterRetry | None = None  # if a request has no retry control
+
+    def __init__(self, script: AnswerScript) -> None:
+        self._script = script
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> R:  # noqa: ARG002 - for subclasses
         """Validate a body without its controls.
