@@ -7,7 +7,6 @@ summarizing a conversation too early.
 
 import math
 import re
-import reprlib
 from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
@@ -15,40 +14,29 @@ from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
 
 from orq_router_integrations.chat_models.constants import ToolMedia
-from orq_router_integrations.chat_models.content_parts import convert_block
 from orq_router_integrations.chat_models.message_conversion import convert_messages
-from orq_router_integrations.media import mime
-from orq_router_integrations.media.metadata import (
-    count_pdf_pages,
-    read_audio_seconds,
-    read_image_size,
-)
-from orq_router_integrations.media.mime import Base64View
+from orq_router_integrations.media import metadata, mime
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 _TOKENS_PER_MESSAGE = 4
-_TOKENS_PER_NAME = 1
 _TOKENS_PER_TOOL = 8
 _TOKENS_BEFORE_ANSWER = 3
-
 _TOKENS_PER_IMAGE, _TOKENS_PER_TILE = 85, 170
-_TILE_PIXELS, _MAX_SIDE_PIXELS, _MAX_SHORT_SIDE_PIXELS = 512, 2048, 768
 _DEFAULT_IMAGE_SIZE = (1024, 1024)
-_TOKENS_PER_DEFAULT_IMAGE = 765
-
-_DEFAULT_PDF_PAGES = 4
+_TOKENS_PER_PAGE = 765  # as an image, without its text
 _MAX_TEXT_TOKENS_PER_PAGE = 800
 _PDF_BYTES_PER_TOKEN = 5
-
+_DEFAULT_PDF_PAGES = 4
 _TOKENS_PER_AUDIO_SECOND, _DEFAULT_AUDIO_SECONDS = 10, 30
 
 
 def estimate_tokens(
     messages: Sequence[BaseMessage],
-    tools: Sequence[dict[str, Any]] | None = None,
+    tools: Sequence[dict[str, Any]] = (),
     tool_media: ToolMedia = "user",
 ) -> int:
     """Estimate how many input tokens a conversation has.
@@ -62,59 +50,41 @@ def estimate_tokens(
     about 25 %. Other tokenizers often count 10 to 30 % more, and other providers count media
     differently. Exact numbers are in ``usage_metadata`` of each answer.
 
-    Nothing is downloaded. Content that cannot be read or sent counts as content of typical size.
+    Nothing is downloaded. A message that cannot be sent is counted roughly, by langchain-core.
     """
     total = _TOKENS_BEFORE_ANSWER if messages else 0
     for message in messages:
         try:
             total += sum(map(_estimate_payload, convert_messages([message], tool_media)))
         except (ValueError, TypeError, AttributeError):  # the message cannot be sent
-            blocks = [message.content] if isinstance(message.content, str) else message.content
-            total += _TOKENS_PER_MESSAGE + sum(map(_estimate_block, blocks))
-            if tool_calls := getattr(message, "tool_calls", None):
-                total += _estimate_json(tool_calls)
-    for tool in tools or ():
-        total += _TOKENS_PER_TOOL + _estimate_json(tool.get("function", tool))
+            total += count_tokens_approximately([message])
+    for tool in tools:
+        schema = json.dumps(tool.get("function", tool)).decode()
+        total += _TOKENS_PER_TOOL + estimate_text(schema)
     return total
-
-
-def _estimate_json(value: Any) -> int:
-    try:
-        return estimate_text(json.dumps(value).decode())
-    except ValueError:  # not valid JSON
-        return estimate_text(reprlib.repr(value))
 
 
 def _estimate_payload(payload: dict[str, Any]) -> int:
     content = payload.get("content") or ""
     parts = [{"text": content}] if isinstance(content, str) else content
     total = _TOKENS_PER_MESSAGE + sum(map(_estimate_part, parts))
-    total += _TOKENS_PER_NAME if payload.get("name") else 0
     texts = [payload.get(field) or "" for field in ("name", "reasoning_content", "refusal")]
     for tool_call in payload.get("tool_calls") or ():
         total += _TOKENS_PER_TOOL
         texts += [tool_call["function"]["name"], tool_call["function"]["arguments"]]
-    total += sum(map(estimate_text, texts))
+    if payload.get("name"):
+        total += 1
     if payload.get("audio"):
         total += _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
-    return total
-
-
-def _estimate_block(block: Any) -> int:
-    try:
-        return _estimate_part(convert_block(block))
-    except (ValueError, TypeError, AttributeError):
-        return _TOKENS_PER_DEFAULT_IMAGE
+    return total + sum(map(estimate_text, texts))
 
 
 def _estimate_part(part: dict[str, Any]) -> int:
     match part:
         case {"type": "image_url", "image_url": image}:
             return _estimate_image(image["url"], image.get("detail"))
-        case {"type": "image_file"}:
-            return _TOKENS_PER_DEFAULT_IMAGE
         case {"type": "input_audio", "input_audio": {"data": data}}:
-            seconds = read_audio_seconds(Base64View(data)) or _DEFAULT_AUDIO_SECONDS
+            seconds = metadata.read_audio_seconds(mime.Base64View(data)) or _DEFAULT_AUDIO_SECONDS
             return math.ceil(_TOKENS_PER_AUDIO_SECOND * seconds)
         case {"type": "file", "file": file}:
             return _estimate_file(file)
@@ -127,33 +97,29 @@ def _estimate_image(url: str, detail: str | None) -> int:
     if detail == "low":
         return _TOKENS_PER_IMAGE
     data = _get_embedded_data(url)
-    size = (data and read_image_size(data)) or _DEFAULT_IMAGE_SIZE
-    scale = min(1.0, _MAX_SIDE_PIXELS / max(size))
-    scale = min(scale, _MAX_SHORT_SIDE_PIXELS / min(size))
-    columns, rows = (max(1, math.ceil(side * scale / _TILE_PIXELS)) for side in size)
+    size = (data and metadata.read_image_size(data)) or _DEFAULT_IMAGE_SIZE
+    scale = min(1.0, 2048 / max(size))
+    scale = min(scale, 768 / min(size))
+    columns, rows = (max(1, math.ceil(side * scale / 512)) for side in size)
     return _TOKENS_PER_IMAGE + _TOKENS_PER_TILE * columns * rows
 
 
 def _estimate_file(file: dict[str, Any]) -> int:
-    mime_type = str(file.get("mimeType") or mime.PDF_TYPE)
-    if mime_type.startswith("audio/"):
-        return _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
-    if mime_type != mime.PDF_TYPE:
-        return _TOKENS_PER_DEFAULT_IMAGE
-    data = _get_embedded_data(file.get("file_data") or "")
-    pages = (data and count_pdf_pages(data)) or _DEFAULT_PDF_PAGES
-    text_tokens = _MAX_TEXT_TOKENS_PER_PAGE
-    if data:
+    if file.get("mimeType", mime.PDF_TYPE) != mime.PDF_TYPE:
+        return _TOKENS_PER_PAGE
+    pages, text_tokens = _DEFAULT_PDF_PAGES, _MAX_TEXT_TOKENS_PER_PAGE
+    if data := _get_embedded_data(file.get("file_data") or ""):
+        pages = metadata.count_pdf_pages(data) or pages
         text_tokens = min(text_tokens, len(data) // pages // _PDF_BYTES_PER_TOKEN)
-    return pages * (_TOKENS_PER_DEFAULT_IMAGE + text_tokens)
+    return pages * (_TOKENS_PER_PAGE + text_tokens)
 
 
-def _get_embedded_data(url: str) -> Base64View | None:
+def _get_embedded_data(url: str) -> mime.Base64View | None:
     """Return the data of a data URL, or ``None`` for other URLs."""
     if isinstance(url, DeferredBase64):
-        return Base64View(url.source) if isinstance(url.source, str) else None
+        return mime.Base64View(url.source) if isinstance(url.source, str) else None
     try:
-        return Base64View(mime.parse_data_url(url)[1])
+        return mime.Base64View(mime.parse_data_url(url)[1])
     except ValueError:
         return None
 
@@ -161,7 +127,7 @@ def _get_embedded_data(url: str) -> Base64View | None:
 _ACCENTED = "\u00c0-\u024f\u1e00-\u1eff"
 _ACCENTS = re.compile(f"[{_ACCENTED}]")
 _TOKENS_PER_ACCENT = 0.2
-_LATIN = re.compile(r"[\x00-\u024f\u1e00-\u1eff\s]+")
+_LATIN = re.compile(rf"[\x00-\xbf{_ACCENTED}\s]+")
 _WORDS = re.compile(rf"[A-Z]?[a-z{_ACCENTED}]+|[A-Z]+")
 _CHARS_PER_TOKEN = {
     re.compile(r"\d+", re.ASCII): 3,
@@ -185,9 +151,6 @@ _SCRIPT_RATES = (
 
 def estimate_text(text: str) -> int:
     """Estimate how many tokens a string has.
-
-    Words (long ones by their length), numbers, punctuation and line breaks are counted;
-    characters of other scripts count by a rate for each script.
 
     >>> estimate_text("tiktoken is great!")
     5

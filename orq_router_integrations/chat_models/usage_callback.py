@@ -7,7 +7,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
-from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
@@ -51,13 +50,8 @@ class RouterUsage(UsageMetadataCallbackHandler):
     def __init__(self, catalog: "Iterable[CatalogModel]" = ()) -> None:
         super().__init__()
         self._catalog = {model.id: model for model in catalog}
-        self.calls = 0
-        self.cached = 0
-        self.fallbacks = 0
-        self.cost = 0.0
-        self.unpriced = 0
-        self.estimated_cost = 0.0
-        self.unestimated = 0
+        self.calls = self.cached = self.fallbacks = self.unpriced = self.unestimated = 0
+        self.cost = self.estimated_cost = 0.0
         self.closed = False
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
@@ -70,10 +64,9 @@ class RouterUsage(UsageMetadataCallbackHandler):
             return
         super().on_llm_end(response, **kwargs)
         generations = response.generations[0] if response.generations else []
-        if generations and isinstance(generations[0], ChatGeneration):
-            self._count(generations[0].message)
-
-    def _count(self, message: BaseMessage) -> None:
+        if not generations or not isinstance(generations[0], ChatGeneration):
+            return
+        message = generations[0].message
         provenance, usage = Provenance.of(message), getattr(message, "usage_metadata", None) or {}
         is_cached = usage.get("total_cost") == 0  # only LangChain's cache sets it
         cost = 0.0 if is_cached else provenance.cost
@@ -96,29 +89,30 @@ class RouterUsage(UsageMetadataCallbackHandler):
             return None
         return model.estimate_cost(usage["input_tokens"], usage["output_tokens"])
 
+    def _format_cost(self) -> str:
+        is_priced = self.calls > self.unpriced or not self.calls
+        return f"{self.cost:.6f}" if is_priced else "unknown"
+
     def _repr_html_(self) -> str:
         """Return a table with the tokens of each model, and the totals, for notebooks."""
-        header = ("model", "input tokens", "output tokens", "total tokens")
+        columns = ("input_tokens", "output_tokens", "total_tokens")
         rows = [
-            (model, tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"])
+            (model, *(tokens[name] for name in columns))
             for model, tokens in self.usage_metadata.items()
         ]
         totals = f"calls: {self.calls}, fallbacks: {self.fallbacks}, cost: {self._format_cost()}"
         if self.estimated_cost:
             totals += f", estimated cost: {self.estimated_cost:.6f}"
+        header = ("model", *(name.replace("_", " ") for name in columns))
         return f"{format_table(header, rows)}<small>{totals}</small>"
-
-    def _format_cost(self) -> str:
-        is_priced = self.calls > self.unpriced or not self.calls
-        return f"{self.cost:.6f}" if is_priced else "unknown"
 
     def __repr__(self) -> str:
         tokens = {model: usage["total_tokens"] for model, usage in self.usage_metadata.items()}
         return (
             f"RouterUsage(calls={self.calls}, fallbacks={self.fallbacks}, "
-            f"cost={self._format_cost()}, "
-            f"unpriced={self.unpriced}, estimated_cost={self.estimated_cost:.6f}, "
-            f"cached={self.cached}, total_tokens={tokens})"
+            f"cost={self._format_cost()}, unpriced={self.unpriced}, "
+            f"estimated_cost={self.estimated_cost:.6f}, cached={self.cached}, "
+            f"total_tokens={tokens})"
         )
 
 
@@ -133,22 +127,22 @@ _OPEN_BLOCKS: dict[RouterUsage, set[threading.Thread]] = {}
 
 
 def warn_if_uncounted() -> None:
-    """Warn if a call runs in a thread that was started inside a block but has no access to it.
+    """Warn once for each block if a thread that was started inside it calls without its context.
 
-    Threads inherit context variables only in free-threaded builds of Python 3.14. The warning is
-    issued once for each block.
+    Threads inherit context variables only in free-threaded builds of Python 3.14.
     """
     if not _OPEN_BLOCKS or any(_is_open(variable.get()) for variable in _ACTIVE_TRACKERS):
         return
     thread = threading.current_thread()
-    for usage, earlier_threads in list(_OPEN_BLOCKS.items()):
-        if thread not in earlier_threads:
-            _OPEN_BLOCKS.pop(usage, None)
-            warn_caller(
-                f"track_usage() does not count this call, because {thread.name!r} is a new thread. "
-                "Start it with contextvars.copy_context().run, or pass "
-                "config={'callbacks': [usage]} to the call."
-            )
+    for usage, threads in list(_OPEN_BLOCKS.items()):
+        if thread in threads:
+            continue
+        _OPEN_BLOCKS.pop(usage, None)
+        warn_caller(
+            f"track_usage() does not count this call, because {thread.name!r} is a new thread. "
+            "Start it with contextvars.copy_context().run, or pass "
+            "config={'callbacks': [usage]} to the call."
+        )
 
 
 def _is_open(usage: RouterUsage | None) -> bool:

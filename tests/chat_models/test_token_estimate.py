@@ -192,10 +192,6 @@ class TestImages:
     def test_url_counts_as_typical_image(self):
         assert estimate_blocks({"type": "image", "url": "https://example.com/a.png"}) == 765
 
-    @pytest.mark.parametrize("data", ["!", "", None, b64(b"\x89PNG\r\n\x1a\n"), b64(b"BM" * 40)])
-    def test_unreadable_image_counts_as_typical_image(self, data):
-        assert estimate_blocks({"type": "image", "base64": data, "mime_type": "image/png"}) == 765
-
     def test_all_block_types_count_equally(self):
         data = create_png(2048, 4096)
         url = f"data:image/png;base64,{data}"
@@ -234,6 +230,7 @@ class TestPdfAndAudio:
 
 UNSENDABLE = {
     "unknown block": HumanMessage([{"type": "hologram", "data": object()}]),
+    "unreadable image": HumanMessage([{**create_image(8, 8), "base64": "!"}]),
     "video": HumanMessage([{"type": "video", "url": "https://example.com/a.mp4"}]),
     "malformed blocks": HumanMessage([{"type": 7}, {}]),
     "unknown role": ChatMessage("hello", role="narrator"),
@@ -247,10 +244,3 @@ UNSENDABLE = {
 @pytest.mark.parametrize("message", UNSENDABLE.values(), ids=UNSENDABLE)
 def test_message_that_cannot_be_sent_is_estimated(message):
     assert estimate_tokens([message]) > 3
-
-
-def test_invalid_block_does_not_hide_other_blocks():
-    assert (
-        estimate_blocks({"type": "hologram"}, "words " * 100, create_image(512, 512))
-        > 765 + 100 + 255 - 1
-    )
