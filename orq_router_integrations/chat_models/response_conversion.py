@@ -48,7 +48,7 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
 """Fields of a response message, with their names in ``additional_kwargs`` and their types."""
 
 _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
-_AUDIO_TEXT_FIELDS = {"data", "transcript"}
+_AUDIO_TEXTS = {"data", "transcript"}
 
 
 def build_chat_result(
@@ -67,37 +67,32 @@ def convert_completion(
     body: dict[str, Any], response: Response, candidates: ModelCandidates
 ) -> ChatResult:
     metadata = create_response_metadata(body, response, candidates)
-    generations: list[ChatGeneration] = []
     choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)
-    for choice in choices:
-        message = _create_message(choice["message"], metadata)
-        finish = create_finish_metadata(
-            choice.get("finish_reason"),
-            has_refusal="refusal" in message.additional_kwargs,
-            has_tool_calls=bool(message.tool_calls),
-        )
-        message.response_metadata |= finish
-        if not generations:  # the usage counts all choices
-            usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
-            message.usage_metadata = usage
-        logprobs = {} if (value := choice.get("logprobs")) is None else {"logprobs": value}
-        generations.append(ChatGeneration(message=message, generation_info={**finish, **logprobs}))
+    generations = [_create_generation(choice, metadata) for choice in choices]
+    usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
+    generations[0].message.usage_metadata = usage  # it counts all choices
     return ChatResult(generations=generations)
 
 
-def _create_message(payload: dict[str, Any], metadata: dict[str, Any]) -> AIMessage:
-    kwargs, calls = _extract_kwargs(payload), {}
-    if tool_calls := payload.get("tool_calls"):
-        parsed = parse_tool_calls(tool_calls)
-        if parsed.signatures:
-            kwargs[THOUGHT_SIGNATURES_KWARG] = parsed.signatures
-        calls = {"tool_calls": parsed.valid, "invalid_tool_calls": parsed.invalid}
-    return AIMessage(
+def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> ChatGeneration:
+    payload = choice["message"]
+    kwargs, calls = _extract_kwargs(payload), parse_tool_calls(payload.get("tool_calls"))
+    if calls.signatures:
+        kwargs[THOUGHT_SIGNATURES_KWARG] = calls.signatures
+    finish = create_finish_metadata(
+        choice.get("finish_reason"),
+        has_refusal="refusal" in kwargs,
+        has_tool_calls=bool(calls.valid),
+    )
+    message = AIMessage(
         content=extract_text(payload.get("content")),
         additional_kwargs=kwargs,
-        response_metadata=dict(metadata),
-        **calls,
+        response_metadata=metadata | finish,
+        tool_calls=calls.valid,
+        invalid_tool_calls=calls.invalid,
     )
+    logprobs = {} if (value := choice.get("logprobs")) is None else {"logprobs": value}
+    return ChatGeneration(message=message, generation_info={**finish, **logprobs})
 
 
 def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +164,6 @@ class StreamConverter:
         self._finish_reason: str | None = None
         self._has_refusal = False
         self._deferred: dict[str, list[Any]] = {}
-        self._text_kwargs: set[str] = set()
         self._seen_audio_fields: set[str] = set()
         self._audio_data = Base64Normalizer()
         self.done = False
@@ -210,36 +204,22 @@ class StreamConverter:
         It merges items that have the same ``index``, and raises if a number in them differs.
         """
         for name in _LIST_KWARGS & kwargs.keys():
-            if isinstance(kwargs[name], str) and name not in self._deferred:
-                self._text_kwargs.add(name)  # strings can be merged, so they are not deferred
-                continue
-            value = kwargs.pop(name)
-            items = value if isinstance(value, list) else [value]
-            self._deferred.setdefault(name, []).extend(items)
+            if not isinstance(kwargs[name], str):  # strings can be merged
+                self._deferred.setdefault(name, []).extend(kwargs.pop(name))
         if audio := kwargs.get("audio"):
             kwargs["audio"] = self._convert_audio_delta(audio)
 
     def _convert_audio_delta(self, audio: dict[str, Any]) -> dict[str, Any]:
         """Drop repeated values, and align base64 data so that deltas can be concatenated."""
-        delta = {
-            name: value
-            for name, value in audio.items()
-            if (
-                isinstance(value, str)
-                if name in _AUDIO_TEXT_FIELDS
-                else name not in self._seen_audio_fields
-            )
-        }
-        self._seen_audio_fields |= audio.keys() - _AUDIO_TEXT_FIELDS
-        if "data" in delta:
-            delta["data"] = self._audio_data.feed(delta["data"])
-        return delta
+        texts = {name: audio[name] for name in _AUDIO_TEXTS if isinstance(audio.get(name), str)}
+        if "data" in texts:
+            texts["data"] = self._audio_data.feed(texts["data"])
+        new = audio.keys() - _AUDIO_TEXTS - self._seen_audio_fields
+        self._seen_audio_fields |= new
+        return {name: audio[name] for name in new} | texts
 
     def _create_final_chunk(self) -> ChatGenerationChunk:
         kwargs: dict[str, Any] = dict(self._deferred)
-        for name in self._text_kwargs & kwargs.keys():  # strings cannot be merged with a list
-            texts = (item.get("data") if isinstance(item, dict) else item for item in kwargs[name])
-            kwargs[name] = "".join(map(str, texts))
         if data := self._audio_data.finish():
             kwargs["audio"] = {"data": data}
         if self._tool_calls.signatures:

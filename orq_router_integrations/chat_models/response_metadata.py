@@ -123,7 +123,10 @@ _NORMALIZED = {
 """The normalized reason, by the reason of a provider in lower case."""
 
 _FILTERED = {"content_filter", "refusal"}
-_INCOMPLETE = {*_FILTERED, "length"}
+_FINISH_STATES = {
+    **dict.fromkeys(("stop", "tool_call"), "completed"),
+    **dict.fromkeys(("length", *_FILTERED), "incomplete"),
+}
 
 
 def normalize_finish_reason(reason: Any) -> str | None:
@@ -159,12 +162,9 @@ def create_finish_metadata(
         normalized = "refusal"
     elif has_tool_calls and normalized == "stop":
         normalized = "tool_call"
-    fields = {"finish_reason": reason, "normalized_finish_reason": normalized}
-    if reason == "cancelled":
-        fields["finish_state"] = "cancelled"
-    elif normalized:
-        fields["finish_state"] = "incomplete" if normalized in _INCOMPLETE else "completed"
-    return {name: value for name, value in fields.items() if value}
+    state = "cancelled" if reason == "cancelled" else _FINISH_STATES.get(normalized)
+    values = (reason, normalized, state)
+    return {name: value for name, value in zip(FINISH_FIELDS, values, strict=True) if value}
 
 
 # Token usage
@@ -197,10 +197,11 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
         return None
     usage: dict[str, Any] = {}
     for kind, chat_kind, names, excluded in _USAGE_KINDS:
-        count = parse_token_count(_get_first(payload, f"{chat_kind}_tokens", f"{kind}_tokens"))
-        usage[f"{kind}_tokens"] = count
+        count = parse_token_count(
+            payload.get(f"{chat_kind}_tokens") or payload.get(f"{kind}_tokens")
+        )
         values = as_dict(
-            _get_first(payload, f"{chat_kind}_tokens_details", f"{kind}_tokens_details")
+            payload.get(f"{chat_kind}_tokens_details") or payload.get(f"{kind}_tokens_details")
         )
         details = {
             name: parse_token_count(values[key])
@@ -211,6 +212,7 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
             remaining = count - details.get(excluded, 0)
             details = {k if k == "audio" else f"{service_tier}_{k}": details[k] for k in details}
             details[service_tier] = remaining
+        usage[f"{kind}_tokens"] = count
         if details:
             usage[f"{kind}_token_details"] = details
     total = parse_token_count(payload.get("total_tokens"))
@@ -221,8 +223,3 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
 def parse_token_count(value: Any) -> int:
     """Convert a token count to an int; anything but a positive number becomes 0."""
     return max(int(as_float(value) or 0), 0)
-
-
-def _get_first(payload: dict[str, Any], *names: str) -> Any:
-    """Return the first value that is neither missing nor null."""
-    return next((payload[name] for name in names if payload.get(name) is not None), None)
