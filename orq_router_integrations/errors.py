@@ -79,6 +79,8 @@ class RouterError(core.ModelError):
         retry_after: Seconds to wait before a retry, as sent by the router.
         should_retry: The router's advice on retrying (header `x-should-retry`), if it sent any.
         body: Start of the response body, at most 4,096 characters.
+        ambiguous: Whether the request was sent before the connection failed or the time ran out, so
+            that the router may have processed it.
         partial: The text that arrived before a stream ended early.
         received: Number of bytes of a stream that arrived before it ended early.
         partial_bytes: The audio that arrived before a response ended early, unless it was
@@ -108,11 +110,17 @@ class RouterError(core.ModelError):
     retry_after: float | None = None
     should_retry: bool | None = None
     body: str = ""
+    ambiguous: bool = False
     partial: str = ""
     received: int = 0
     partial_bytes: bytes = b""
     partial_items: tuple[Any, ...] = ()
     suggested_status: int = 500
+
+    def __init_subclass__(cls, *, suggested_status: int | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if suggested_status:
+            cls.suggested_status = suggested_status
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -150,21 +158,14 @@ class RouterError(core.ModelError):
         return f"{type(self).__name__}({str(self)!r})"
 
 
-class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
+class RouterInputError(
+    RouterError, core.ModelInvalidRequestError, ValueError, suggested_status=400
+):
     """An argument is invalid. No request was sent."""
 
-    suggested_status = 400
 
-
-class RouterConnectionError(RouterError, core.ModelConnectionError):
-    """The router could not be reached, or the connection failed.
-
-    Attributes:
-        ambiguous: Whether the request was sent, so that the router may have processed it.
-    """
-
-    suggested_status = 502
-    ambiguous: bool = False
+class RouterConnectionError(RouterError, core.ModelConnectionError, suggested_status=502):
+    """The router could not be reached, or the connection failed."""
 
 
 class StreamInterruptedError(RouterConnectionError):
@@ -177,21 +178,15 @@ class StreamInterruptedError(RouterConnectionError):
     """
 
 
-class RouterTimeoutError(RouterError, core.ModelTimeoutError):
-    """The router did not answer in time.
+class RouterTimeoutError(RouterError, core.ModelTimeoutError, suggested_status=504):
+    """The router did not answer in time."""
 
-    Attributes:
-        ambiguous: Whether the request was sent, so that the router may have processed it.
-    """
-
-    suggested_status = 504
-    ambiguous: bool = True
+    ambiguous = True
 
 
-class InvalidResponseError(RouterError, core.ModelAPIError):
+class InvalidResponseError(RouterError, core.ModelAPIError, suggested_status=502):
     """The response is malformed or lacks an essential part."""
 
-    suggested_status = 502
     is_retryable = False
 
 
@@ -205,7 +200,7 @@ class SavingError(RouterError, OSError):
     errno: int | None = None
 
 
-class RefusalError(RouterError, _ModelRefusalError):
+class RefusalError(RouterError, _ModelRefusalError, suggested_status=422):
     """The model refused to give structured output or an answer, or a filter removed it.
 
     The message is the model's explanation, if it gave one.
@@ -215,92 +210,68 @@ class RefusalError(RouterError, _ModelRefusalError):
         answers: The response of a decision model with the answers that it did not refuse.
     """
 
-    suggested_status = 422
     raw_message: "BaseMessage | None" = None
     answers: Any = None
 
 
-class FlaggedContentError(RouterError, core.ModelInvalidRequestError):
+class FlaggedContentError(RouterError, core.ModelInvalidRequestError, suggested_status=422):
     """Moderation flagged a message of an agent, and the middleware is configured to raise.
 
     Attributes:
         result: The ``ModerationResult`` of the message.
     """
 
-    suggested_status = 422
     result: Any = None
 
 
-class RouterStatusError(RouterError):
+class RouterStatusError(RouterError, suggested_status=502):
     """The router answered with an error status."""
 
-    suggested_status = 502
 
-
-class RedirectError(RouterStatusError):
+class RedirectError(RouterStatusError, suggested_status=500):
     """The router answered with a redirect. Following it could send the key to another host."""
 
-    suggested_status = 500
 
-
-class BadRequestError(RouterStatusError, core.ModelInvalidRequestError):
+class BadRequestError(RouterStatusError, core.ModelInvalidRequestError, suggested_status=400):
     """The router or the provider rejected the request."""
 
-    suggested_status = 400
 
-
-class GuardrailError(BadRequestError):
+class GuardrailError(BadRequestError, suggested_status=422):
     """A guardrail blocked the request or the answer. ``failures`` lists the guardrails."""
 
-    suggested_status = 422
 
-
-class ContentFilterError(BadRequestError):
+class ContentFilterError(BadRequestError, suggested_status=422):
     """The content filter of the provider blocked the request."""
 
-    suggested_status = 422
 
-
-class ContextLengthError(BadRequestError, core.ContextOverflowError):
+class ContextLengthError(BadRequestError, core.ContextOverflowError, suggested_status=413):
     """The input exceeds the context window of the model."""
 
-    suggested_status = 413
 
-
-class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
+class AuthenticationError(RouterStatusError, core.ModelAuthenticationError, suggested_status=500):
     """The API key is missing, wrong or expired, or belongs to another workspace."""
 
-    suggested_status = 500
 
-
-class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
+class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError, suggested_status=503):
     """The quota of the plan, or the credit at the provider, is used up. Retrying does not help."""
 
-    suggested_status = 503
 
-
-class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
+class PermissionDeniedError(
+    RouterStatusError, core.ModelPermissionDeniedError, suggested_status=500
+):
     """The API key lacks the permission for this request."""
 
-    suggested_status = 500
 
-
-class NotFoundError(RouterStatusError, core.ModelNotFoundError):
+class NotFoundError(RouterStatusError, core.ModelNotFoundError, suggested_status=404):
     """The model does not exist or is not enabled in the workspace. Fallbacks are not tried."""
 
-    suggested_status = 404
 
-
-class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError):
+class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError, suggested_status=504):
     """No model answered within its ``call_timeout``."""
 
-    suggested_status = 504
 
-
-class RateLimitError(RouterStatusError, core.ModelRateLimitError):
+class RateLimitError(RouterStatusError, core.ModelRateLimitError, suggested_status=429):
     """Too many requests. ``retry_after`` is the time to wait, if the router sent one."""
-
-    suggested_status = 429
 
 
 class BudgetExceededError(RateLimitError):
@@ -437,14 +408,11 @@ def format_validation_error(
             continue  # follows from the errors of its fields, which are listed themselves
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         message = item["msg"].removeprefix("Value error, ")
+        is_own = item["type"] in {"value_error", "extra_forbidden"}  # raised by this package
         if item["type"] == "extra_forbidden" and not message.startswith("Unknown"):
-            hint = suggest_name(str(item["loc"][-1]), candidates)
-            lines.append(f"{path}: Unknown field.{hint}")
-        elif item["type"] in {"value_error", "extra_forbidden"}:  # raised by this package
-            lines.append(f"{path}: {message}" if path and item["loc"] else message)
-        else:
-            received = (
-                f", not {item['input']!r:.80}" if item["loc"] and item["type"] != "missing" else ""
-            )
-            lines.append((f"{path}: " if path else "") + message + received)
+            message = f"Unknown field.{suggest_name(str(item['loc'][-1]), candidates)}"
+        elif item["loc"] and not is_own and item["type"] != "missing":
+            message += f", not {item['input']!r:.80}"
+        is_located = path and (item["loc"] or not is_own)
+        lines.append(f"{path}: {message}" if is_located else message)
     return "; ".join(lines)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
@@ -68,13 +69,17 @@ def convert_completion(
 ) -> ChatResult:
     metadata = create_response_metadata(body, response, candidates)
     choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)
-    generations = [_create_generation(choice, metadata) for choice in choices]
     usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
-    generations[0].message.usage_metadata = usage  # it counts all choices
+    generations = []
+    for choice in choices:
+        generations.append(_create_generation(choice, metadata, usage))
+        usage = None  # it counts all choices
     return ChatResult(generations=generations)
 
 
-def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> ChatGeneration:
+def _create_generation(
+    choice: dict[str, Any], metadata: dict[str, Any], usage: UsageMetadata | None
+) -> ChatGeneration:
     payload = choice["message"]
     kwargs, calls = _extract_kwargs(payload), parse_tool_calls(payload.get("tool_calls"))
     if calls.signatures:
@@ -88,6 +93,7 @@ def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> Chat
         content=extract_text(payload.get("content")),
         additional_kwargs=kwargs,
         response_metadata=metadata | finish,
+        usage_metadata=usage,
         tool_calls=calls.valid,
         invalid_tool_calls=calls.invalid,
     )

@@ -162,7 +162,7 @@ def create_finish_metadata(
         normalized = "refusal"
     elif has_tool_calls and normalized == "stop":
         normalized = "tool_call"
-    state = "cancelled" if reason == "cancelled" else _FINISH_STATES.get(normalized)
+    state = "cancelled" if reason == "cancelled" else _FINISH_STATES.get(normalized or "")
     values = (reason, normalized, state)
     return {name: value for name, value in zip(FINISH_FIELDS, values, strict=True) if value}
 

@@ -95,15 +95,14 @@ class RouterUsage(UsageMetadataCallbackHandler):
 
     def _repr_html_(self) -> str:
         """Return a table with the tokens of each model, and the totals, for notebooks."""
-        columns = ("input_tokens", "output_tokens", "total_tokens")
+        header = ("model", "input tokens", "output tokens", "total tokens")
         rows = [
-            (model, *(tokens[name] for name in columns))
+            (model, tokens["input_tokens"], tokens["output_tokens"], tokens["total_tokens"])
             for model, tokens in self.usage_metadata.items()
         ]
         totals = f"calls: {self.calls}, fallbacks: {self.fallbacks}, cost: {self._format_cost()}"
         if self.estimated_cost:
             totals += f", estimated cost: {self.estimated_cost:.6f}"
-        header = ("model", *(name.replace("_", " ") for name in columns))
         return f"{format_table(header, rows)}<small>{totals}</small>"
 
     def __repr__(self) -> str:
