@@ -413,6 +413,5 @@ def format_validation_error(
             message = f"Unknown field.{suggest_name(str(item['loc'][-1]), candidates)}"
         elif item["loc"] and not is_own and item["type"] != "missing":
             message += f", not {item['input']!r:.80}"
-        is_located = path and (item["loc"] or not is_own)
-        lines.append(f"{path}: {message}" if is_located else message)
+        lines.append(f"{path}: {message}" if path else message)
     return "; ".join(lines)

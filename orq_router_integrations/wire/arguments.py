@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator
 
 from orq_router_integrations.wire.json import check_encodable
 
@@ -70,30 +69,10 @@ def reject_unknown_fields(
 
     ``hints`` are sentences that explain what to write instead, by unknown name.
     """
-    for name in _find_unknown_names(cls, data):
-        raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))
+    for name in data if isinstance(data, Mapping) else ():
+        if name not in _get_field_names(cls):
+            raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))
     return data
-
-
-def reject_unknown_nested_fields(cls: type[BaseModel], data: Any) -> Any:
-    """Reject unknown fields of a model that is a field of another model.
-
-    Unlike ``reject_unknown_fields`` this raises pydantic's own error type, so that the error
-    location includes the path of the outer fields.
-    """
-    errors: list[InitErrorDetails] = []
-    for name in _find_unknown_names(cls, data):
-        message = f"Unknown field.{suggest_name(str(name), _get_field_names(cls))}"
-        error_type = PydanticCustomError("extra_forbidden", "{message}", {"message": message})
-        errors.append({"type": error_type, "loc": (str(name),), "input": data[name]})
-    if errors:
-        raise ValidationError.from_exception_data(cls.__name__, errors)
-    return data
-
-
-def _find_unknown_names(cls: type[BaseModel], data: Any) -> list[Any]:
-    names = data if isinstance(data, Mapping) else ()
-    return [name for name in names if name not in _get_field_names(cls)]
 
 
 @lru_cache(maxsize=256)  # 15 microseconds for each client that is created

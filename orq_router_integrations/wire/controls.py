@@ -16,11 +16,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.arguments import reject_unknown_nested_fields, warn_caller
+from orq_router_integrations.wire.arguments import reject_unknown_fields, warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
@@ -31,23 +30,11 @@ _MAX_CACHE_SECONDS = 3 * 24 * 60 * 60
 _MIN_PLAUSIBLE_CALL_TIMEOUT = 1000  # milliseconds
 
 
-def _reject_str(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(f"Expected a list of models, got a str. Use [{value!r:.60}].")
-    return value
-
-
 def _check_model_id(value: str) -> str:
     provider, slash, name = value.partition("/")
     if not (provider and slash and name) or " " in value or not value.isprintable():
         raise ValueError(f"Expected 'provider/model' such as 'openai/gpt-4o', got {value!r}.")
     return value
-
-
-def _check_not_empty(models: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not models:
-        raise ValueError("The list is empty. Add at least one model.")
-    return models
 
 
 def _check_unique(codes: tuple[int, ...]) -> tuple[int, ...]:
@@ -98,14 +85,12 @@ class Control(DeferredModel):
     @model_validator(mode="before")
     @classmethod
     def _check_fields(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            is_known = data.keys() <= cls.model_fields.keys()
-            return data if is_known else reject_unknown_nested_fields(cls, data)
-        if not isinstance(data, Control):
-            message = "Expected a dict (keys: {fields})"  # pydantic shows the input
-            fields = {"fields": ", ".join(map(repr, cls.model_fields))}
-            raise PydanticCustomError("control", message, fields)
-        return data
+        if isinstance(data, Control):
+            return data
+        if not isinstance(data, Mapping):
+            names = ", ".join(map(repr, cls.model_fields))
+            raise ValueError(f"Expected a dict (keys: {names}), got {type(data).__name__}.")
+        return reject_unknown_fields(cls, data)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
@@ -162,12 +147,10 @@ class LoadBalancer(Control):
         description="How a model is selected. Only /responses supports other values than "
         "'weight_based'",
     )
-    models: Annotated[
-        tuple[Annotated[WeightedModel, _accept_str_as("model")], ...],
-        AfterValidator(_check_not_empty),
-    ] = Field(
+    models: tuple[Annotated[WeightedModel, _accept_str_as("model")], ...] = Field(
+        min_length=1,
         description="Models to select from: ids, or dicts with 'model' and 'weight'. They replace "
-        "the model of the request"
+        "the model of the request",
     )
 
 
@@ -299,12 +282,7 @@ class RouterControls(Control):
     RouterCache(type='exact_match', ttl=60)
     """
 
-    fallbacks: (
-        Annotated[
-            tuple[Annotated[Fallback, _accept_str_as("model")], ...], BeforeValidator(_reject_str)
-        ]
-        | None
-    ) = optional(
+    fallbacks: tuple[Annotated[Fallback, _accept_str_as("model")], ...] | None = optional(
         "Ids of models to try in order if the requested model fails after its retries",
         examples=[["anthropic/claude-sonnet-4-5"]],
     )
@@ -360,9 +338,7 @@ class RouterControls(Control):
     def merge(self, overrides: "RouterControls | None") -> "RouterControls":
         """Return a copy in which the fields that are set in ``overrides`` are replaced.
 
-        Args:
-            overrides: Controls that take precedence. A field that is set to ``None`` removes the
-                control.
+        A field that is set to ``None`` removes the control.
         """
         if overrides is None or not overrides.model_fields_set:
             return self

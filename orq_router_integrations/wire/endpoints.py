@@ -38,9 +38,6 @@ class Dialect(Enum):
 def get_root_url(base_url: str) -> str:
     """Return the root of the platform, which is the base URL without its API version.
 
-    Raises:
-        ValueError: The path does not end in a known API version.
-
     >>> get_root_url("https://my.orq.ai/v3/router")
     'https://my.orq.ai'
     """
@@ -79,8 +76,7 @@ class Endpoint:
     below_root: bool = False  # whether the path starts at the root of the platform
     multipart: bool = False  # whether the body is a form with files instead of JSON
     dialects: frozenset[Dialect] = frozenset(Dialect)
-    retry_count_range: tuple[int, int] = (1, 5)
-    load_balancer_types: frozenset[str] = frozenset({"weight_based"})
+    min_retry_count: int = 1
     max_response_bytes: int = 64 * MB  # of a response that is not streamed, after decompression
 
     def locate_control(self, name: str, dialect: Dialect) -> ControlLocation | None:
@@ -113,8 +109,7 @@ RESPONSES = Endpoint(
     "/responses",
     dict.fromkeys(CHAT_COMPLETIONS.control_locations, _TOP),
     dialects=frozenset({Dialect.V3_ROUTER}),
-    retry_count_range=(0, 5),
-    load_balancer_types=frozenset({"weight_based", "round_robin", "latency_based"}),
+    min_retry_count=0,
 )
 RESPONSE_COMPACTION = Endpoint("/v1/responses/compact", {}, below_root=True)
 STORED_RESPONSE = Endpoint("/responses", {}, method="GET", dialects=RESPONSES.dialects)
@@ -142,7 +137,7 @@ TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations,
 EMBEDDINGS = Endpoint(
     "/embeddings",
     _COMMON_CONTROLS | {"fallback_on_codes": _TOP, "cache": _NESTED_IN_LEGACY, "identity": _NESTED},
-    retry_count_range=(0, 5),
+    min_retry_count=0,
     max_response_bytes=256 * MB,
 )
 RERANK = Endpoint(
@@ -153,30 +148,10 @@ OCR = Endpoint("/v2/router/ocr", {}, below_root=True, max_response_bytes=256 * M
 MODELS = Endpoint("/models", {}, method="GET", dialects=frozenset(_TOP))
 MODEL_CATALOG = Endpoint("/v2/model-catalog", {}, method="GET", below_root=True)
 KNOWLEDGE_SEARCH = Endpoint("/v2/knowledge/{id}/search", {}, below_root=True)
-
 MODERATIONS = Endpoint("/moderations", {})
 DECISIONS = Endpoint(
     "/decisions",
     dict.fromkeys({"cache", "identity", "metadata", *_COMMON_CONTROLS} - {"load_balancer"}, _TOP),
     dialects=frozenset({Dialect.V3_ROUTER}),
-    retry_count_range=(0, 5),
+    min_retry_count=0,
 )
-
-ENDPOINTS = {
-    endpoint.path: endpoint
-    for endpoint in (
-        CHAT_COMPLETIONS,
-        RESPONSES,
-        IMAGE_GENERATIONS,
-        IMAGE_EDITS,
-        IMAGE_VARIATIONS,
-        SPEECH,
-        TRANSCRIPTIONS,
-        TRANSLATIONS,
-        EMBEDDINGS,
-        RERANK,
-        MODERATIONS,
-        DECISIONS,
-    )
-}
-"""The endpoints that accept controls, by path."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Request, Upload
-from orq_router_integrations.wire.controls import Identity, PiiRedaction, RouterControls
+from orq_router_integrations.wire.controls import Identity, RouterControls
 from orq_router_integrations.wire.endpoints import (
     IMAGE_GENERATIONS,
     RERANK,
@@ -37,7 +37,6 @@ PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""
 
 IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
-METADATA_HEADER_PREFIX = "X-ORQ-METADATA-"
 
 PROTECTIVE_CONTROLS = frozenset({"guardrails", "plugins"})
 """Controls that protect data. Dropping them silently could leak it."""
@@ -65,8 +64,12 @@ def encode_request(
     The endpoint must support all controls of the request. ``defaults`` are applied as far as the
     endpoint supports them.
     """
-    endpoint, path = request.endpoint, _build_path(request.endpoint, request.resource_id)
+    endpoint = request.endpoint
     check_dialect(endpoint, dialect)
+    path = endpoint.path
+    if request.resource_id:
+        template = path if "{id}" in path else f"{path}/{{id}}"
+        path = template.replace("{id}", quote(request.resource_id, safe=""))
     if endpoint.method == "GET":
         return EncodedRequest("GET", path, {}, b"", RouterControls())
     controls = filter_defaults(defaults or RouterControls(), endpoint, dialect)
@@ -95,13 +98,6 @@ def check_dialect(endpoint: Endpoint, dialect: Dialect) -> None:
         )
 
 
-def _build_path(endpoint: Endpoint, resource_id: str) -> str:
-    if not resource_id:
-        return endpoint.path
-    template = endpoint.path if "{id}" in endpoint.path else f"{endpoint.path}/{{id}}"
-    return template.replace("{id}", quote(resource_id, safe=""))
-
-
 def filter_defaults(
     defaults: RouterControls, endpoint: Endpoint, dialect: Dialect
 ) -> RouterControls:
@@ -110,8 +106,6 @@ def filter_defaults(
     An identity that is sent as a header is reduced to its id. Guardrails and plugins are always
     kept, so that ``place_controls`` raises if the endpoint does not support them.
     """
-    if not defaults.model_fields_set:
-        return defaults
     supported = {
         name: getattr(defaults, name)
         for name in defaults.model_fields_set
@@ -131,7 +125,8 @@ def place_controls(
     If the endpoint does not support a control or its value, the ``ValueError`` starts with
     ``controls.<name>``.
     """
-    _check_values(controls, endpoint)
+    for path, fix in _find_unsupported_values(controls, endpoint):
+        raise ValueError(f"controls.{path}: Not supported by {endpoint.path}. {fix}")
     fields: dict[str, Any] = {}
     nested: dict[str, Any] = {}
     headers: dict[str, str] = {}
@@ -139,13 +134,14 @@ def place_controls(
         match endpoint.locate_control(name, dialect):
             case ControlLocation.TOP:
                 fields[name] = value
+            case ControlLocation.NESTED if (
+                dialect is Dialect.V2_GATEWAY and name == "load_balancer"
+            ):
+                nested[name] = value["models"]
             case ControlLocation.NESTED:
-                nested_name, nested_value = _convert_to_nested(name, value, dialect)
-                nested[nested_name] = nested_value
-            case ControlLocation.HEADER if name == "identity":
-                headers[IDENTITY_HEADER] = _build_identity_header(value, endpoint)
+                nested |= _convert_to_nested(name, value, dialect)
             case ControlLocation.HEADER:
-                headers |= _build_metadata_headers(value, endpoint)
+                headers |= _build_control_headers(name, value, endpoint)
             case None:
                 supported = ", ".join(
                     control
@@ -156,93 +152,68 @@ def place_controls(
                     f"controls.{name}: Not supported by {endpoint.path} under {dialect.value}. "
                     f"Remove it. Supported controls: {supported}."
                 )
-    if nested:
-        fields["orq"] = nested
-    return fields, headers
+    return fields | ({"orq": nested} if nested else {}), headers
 
 
-def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> tuple[str, Any]:
-    """Return name and value of a control in the ``orq`` object of a dialect."""
-    match dialect, name:
-        case Dialect.V2_GATEWAY, "identity":
-            return "contact", value
-        case Dialect.V2_GATEWAY, "load_balancer":
-            return name, value["models"]
-        case _, "variables":
-            return "inputs", value
-    return name, value
+def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> dict[str, Any]:
+    """Spell a control as in the ``orq`` object of a dialect."""
+    if dialect is Dialect.V2_GATEWAY and name == "identity":
+        return {"contact": value}
+    if dialect is Dialect.V2_GATEWAY and name == "load_balancer":
+        return {name: value["models"]}
+    return {"inputs" if name == "variables" else name: value}
 
 
-def _build_identity_header(identity: dict[str, Any], endpoint: Endpoint) -> str:
-    if extra := sorted(identity.keys() - {"id"}):
-        raise ValueError(
-            f"controls.identity.{extra[0]}: {endpoint.path} accepts only the id of an identity. "
-            "Remove all other fields."
-        )
-    return _check_header_value("identity.id", identity["id"])
-
-
-def _build_metadata_headers(metadata: dict[str, str], endpoint: Endpoint) -> dict[str, str]:
+def _build_control_headers(name: str, value: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
+    if name == "identity":
+        if extra := sorted(value.keys() - {"id"}):
+            raise ValueError(
+                f"controls.identity.{extra[0]}: {endpoint.path} accepts only the id of an "
+                "identity. Remove all other fields."
+            )
+        return {IDENTITY_HEADER: _check_header("identity.id", value["id"])}
     headers: dict[str, str] = {}
-    for key, value in metadata.items():
-        header = (METADATA_HEADER_PREFIX + key).upper()
+    for key, text in value.items():
+        header = f"X-ORQ-METADATA-{key}".upper()
         if not _HEADER_NAME.fullmatch(key) or header in headers:
             raise ValueError(
                 f"controls.metadata: {endpoint.path} receives metadata as headers, and the key "
                 f"{key!r} is not a valid and unique header name. Use ASCII letters, digits and "
                 "hyphens."
             )
-        headers[header] = _check_header_value(f"metadata[{key!r}]", value)
+        headers[header] = _check_header(f"metadata[{key!r}]", text)
     return headers
 
 
-def _check_header_value(name: str, value: str) -> str:
+def _check_header(path: str, value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value):
         raise ValueError(
-            f"controls.{name}: {value[:40]!r} cannot be sent as a header. "
+            f"controls.{path}: {value[:40]!r} cannot be sent as a header. "
             "Use ASCII without line breaks, and no spaces at the start or end."
         )
     return value
 
 
-def _check_values(controls: RouterControls, endpoint: Endpoint) -> None:
-    """Raise for values that other endpoints support, but not this one."""
-    minimum, maximum = endpoint.retry_count_range
-    if controls.retry and not minimum <= controls.retry.count <= maximum:
-        raise ValueError(
-            f"controls.retry.count: {endpoint.path} does not support {controls.retry.count}. "
-            f"Use {minimum} to {maximum}, or remove retry to use the router's default."
-        )
-    balancer = controls.load_balancer
-    if balancer and balancer.type not in endpoint.load_balancer_types:
-        raise ValueError(
-            f"controls.load_balancer.type: {endpoint.path} does not support {balancer.type!r}. "
-            f"Use {' or '.join(sorted(map(repr, endpoint.load_balancer_types)))}."
-        )
-    if endpoint in {IMAGE_GENERATIONS, RERANK}:
-        for plugin in controls.plugins or ():
-            if not isinstance(plugin, PiiRedaction):
-                raise ValueError(
-                    f"controls.plugins: {endpoint.path} does not support {plugin.id!r}. "
-                    "Use 'pii_redaction' only."
-                )
-    if endpoint is not RESPONSES:
-        _check_chat_guardrails(controls)
-    elif controls.identity and controls.identity.logo_url:
-        raise ValueError(
-            f"controls.identity.logo_url: Not supported by {endpoint.path}. Remove it."
-        )
-
-
-def _check_chat_guardrails(controls: RouterControls) -> None:
+def _find_unsupported_values(
+    controls: RouterControls, endpoint: Endpoint
+) -> Iterator[tuple[str, str]]:
+    """Yield values that other endpoints support, but not this one: their paths, and the fixes."""
+    retry, balancer, identity = controls.retry, controls.load_balancer, controls.identity
+    if retry and retry.count < endpoint.min_retry_count:
+        yield "retry.count", "Use 1 to 5, or remove retry to use the router's default."
+    if endpoint is RESPONSES:
+        if identity and identity.logo_url:
+            yield "identity.logo_url", "Remove it."
+        return
+    if balancer and balancer.type != "weight_based":
+        yield "load_balancer.type", "Use 'weight_based'."
     for guardrail in controls.guardrails or ():
-        extra = sorted(guardrail.to_wire().keys() - {"id", "execute_on"})
-        if guardrail.execute_on == "both" or extra:
-            raise ValueError(
-                f"controls.guardrails: {extra[0] if extra else 'execute_on=both'!r} of guardrail "
-                f"{guardrail.id!r} is only supported by /responses. "
-                "Add the guardrail twice, for 'input' and for 'output'."
-            )
+        if guardrail.execute_on == "both" or guardrail.to_wire().keys() - {"id", "execute_on"}:
+            fix = "Use only id and execute_on, which must be 'input' or 'output'."
+            yield f"guardrails[{guardrail.id!r}]", fix
+    others = [plugin.id for plugin in controls.plugins or () if plugin.id != "pii_redaction"]
+    if others and endpoint in {IMAGE_GENERATIONS, RERANK}:
+        yield f"plugins[{others[0]!r}]", "Use 'pii_redaction' only."
 
 
 class DeferredBase64(str):

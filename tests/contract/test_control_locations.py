@@ -24,10 +24,11 @@ from form_readers import (
     normalize_parts,
     parse_by_splitting,
 )
+from support.endpoints import ENDPOINTS
 
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
+from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.request_encoding import EncodedRequest, encode_request
 
 BODY = {"model": "openai/some-model"}

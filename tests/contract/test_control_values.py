@@ -2,10 +2,11 @@
 
 import pytest
 from controls_table import CHAT, DECISIONS, EMBEDDINGS, GENERATION, PATHS, RERANK, RESPONSES, ROUTED
+from support.endpoints import ENDPOINTS
 
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
+from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.request_encoding import encode_request
 
 

@@ -8,10 +8,11 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.endpoints import ENDPOINTS
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.media.content_block import create_upload
-from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect
+from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.multipart import build_multipart_body
 
 pytestmark = pytest.mark.slow

@@ -38,7 +38,10 @@ INVALID_CALLS = [
     ({"response_format": "wav"}, "Unknown argument 'response_format'. Use 'audio_format'"),
     ({"instructions": "slowly"}, "Use the tool's extra_body"),
     ({"fallbacks": []}, r"controls=RouterControls\(fallbacks"),
-    ({"controls": {"fallback": []}}, "controls.fallback: Unknown field. Did you mean 'fallbacks'"),
+    (
+        {"controls": {"fallback": []}},
+        "controls: Unknown argument 'fallback'. Did you mean 'fallbacks'",
+    ),
     ({"controls": {"cache": {"ttl": 9}}}, "controls.cache: Not supported by /audio/speech"),
     ({"controls": {"thread": "t"}}, "controls.thread: "),
     ({"controls": {"retry": {"count": 0}}}, "controls.retry.count"),

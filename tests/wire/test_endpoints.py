@@ -1,8 +1,9 @@
 """Dialects of base URLs, and the endpoints."""
 
 import pytest
+from support.endpoints import ENDPOINTS
 
-from orq_router_integrations.wire.endpoints import ENDPOINTS, Dialect, get_root_url
+from orq_router_integrations.wire.endpoints import Dialect, get_root_url
 
 
 @pytest.mark.parametrize(
