@@ -1,7 +1,7 @@
 """Ordered concurrent execution, in threads and in an event loop.
 
-Work is written once, as a generator of steps, and runs in both. A step is a call to send, a key to
-lock or a time to wait. Only the functions in this module need async versions.
+Work is written once, as a generator of steps, and runs in both. Only the functions in this module
+need async versions.
 """
 
 import asyncio
@@ -10,12 +10,11 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, closing, suppress
+from contextlib import closing, suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
-from typing import Any, Generic, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, TypeVar
 
 from typing_extensions import AsyncGenerator
 
@@ -26,14 +25,9 @@ from orq_router_integrations.wire.call import Call
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-SemaphoreT = TypeVar("SemaphoreT")
-LockT = TypeVar("LockT")
 
 Steps = Generator[Any, Any, ResultT]
-"""Yields what to do next, and receives the result: a float is a time to wait in seconds.
-
-Loaders also yield calls to send, and keys to lock until the next key or the end of the steps.
-"""
+"""Yields what to do next, and receives the result: a float is a time to wait in seconds."""
 
 _END: Any = object()
 
@@ -67,43 +61,21 @@ class CancelToken:
         self.raise_if_cancelled()
 
 
-class ConcurrencyLimiter(Generic[SemaphoreT, LockT]):
-    """A semaphore to hold during each call, and a lock for each key."""
-
-    def __init__(self, semaphore: SemaphoreT, lock_factory: Callable[[], LockT]) -> None:
-        self.semaphore = semaphore
-        self._lock_factory = lock_factory
-        self._locks: WeakValueDictionary[str, LockT] = WeakValueDictionary()
-        self._mutex = threading.Lock()
-
-    def get_lock(self, key: str) -> LockT:
-        """Return the lock of a key. Locks are deleted when they are not in use."""
-        with self._mutex:
-            return self._locks.setdefault(key, self._lock_factory())
-
-
-ThreadLimiter = ConcurrencyLimiter[threading.Semaphore, AbstractContextManager[Any]]
-AsyncLimiter = ConcurrencyLimiter[asyncio.Semaphore, asyncio.Lock]
-
-
 def perform_steps(
     steps: Steps[ResultT],
     perform: Callable[[Any], Any],
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], Any] = time.sleep,
 ) -> ResultT:
     """Run steps and return their result. ``perform`` handles every step except pauses."""
     with closing(steps):
-        step, result = _advance(steps)
+        step, result = _advance(steps.send, None)
         while step is not None:
-            response, error = None, None
             try:
-                if isinstance(step, float):
-                    sleep(step)
-                else:
-                    response = perform(step)
-            except Exception as step_error:  # noqa: BLE001 - the steps handle errors
-                error = step_error
-            step, result = _advance(steps, response, error)
+                response = sleep(step) if isinstance(step, float) else perform(step)
+                resume = partial(steps.send, response)
+            except Exception as error:  # noqa: BLE001 - the steps handle errors
+                resume = partial(steps.throw, error)
+            step, result = _advance(resume)
     return result  # type: ignore[no-any-return]
 
 
@@ -112,64 +84,54 @@ async def aperform_steps(
 ) -> ResultT:
     """Async version of ``perform_steps``. Steps may block, so they are resumed in a thread."""
     try:
-        step, result = await asyncio.to_thread(_advance, steps)
+        step, result = await asyncio.to_thread(_advance, steps.send, None)
         while step is not None:
-            response, error = None, None
             try:
-                if isinstance(step, float):
-                    await asyncio.sleep(step)
-                else:
-                    response = await perform(step)
-            except Exception as step_error:  # noqa: BLE001 - the steps handle errors
-                error = step_error
-            step, result = await asyncio.to_thread(_advance, steps, response, error)
+                work = asyncio.sleep(step) if isinstance(step, float) else perform(step)
+                resume = partial(steps.send, await work)
+            except Exception as error:  # noqa: BLE001 - the steps handle errors
+                resume = partial(steps.throw, error)
+            step, result = await asyncio.to_thread(_advance, resume)
     finally:
         with suppress(ValueError):  # a thread still runs them, and is the last to use them
             steps.close()
     return result  # type: ignore[no-any-return]
 
 
-def _advance(
-    steps: Steps[ResultT], response: Any = None, error: Exception | None = None
-) -> tuple[Any, Any]:
-    """Resume steps with the response or error of the last one.
-
-    Returns:
-        The next step and ``None``, or ``None`` and the result of the steps.
-    """
+def _advance(resume: Callable[..., Any], *args: Any) -> tuple[Any, Any]:
+    """Return the next step and ``None``, or ``None`` and the result of the steps."""
     try:
-        return (steps.throw(error) if error else steps.send(response)), None
+        return resume(*args), None
     except StopIteration as stop:
         return None, stop.value
 
 
-def run_loader_steps(
+def run_steps(
     client: RouterClient,
     steps: Steps[ResultT],
-    limiter: ThreadLimiter,
+    semaphore: threading.Semaphore,
     cancel_token: CancelToken,
 ) -> ResultT:
-    """Run the steps of a loader.
+    """Run steps, which may yield calls, and lists of steps to run concurrently.
 
     Raises:
         WorkCancelledError: The work was cancelled.
     """
-    with ExitStack() as held_lock:
 
-        def perform(step: Call[Any] | str) -> Any:
-            if isinstance(step, str):
-                held_lock.close()
-                held_lock.enter_context(limiter.get_lock(step))
-                return None
-            with limiter.semaphore:
-                cancel_token.raise_if_cancelled()
-                try:
-                    return _send(client, step, cancel_token)
-                except RouterError:
-                    cancel_token.raise_if_cancelled()  # the cancellation caused the error
-                    raise
+    def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
+        if isinstance(step, list):
+            token = CancelToken(cancel_token)
+            tasks = [partial(run_steps, client, part, semaphore, token) for part in step]
+            return gather(tasks, token)
+        with semaphore:
+            cancel_token.raise_if_cancelled()
+            try:
+                return _send(client, step, cancel_token)
+            except RouterError:
+                cancel_token.raise_if_cancelled()  # the cancellation caused the error
+                raise
 
-        return perform_steps(steps, perform, cancel_token.sleep)
+    return perform_steps(steps, perform, cancel_token.sleep)
 
 
 def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) -> ResultT:
@@ -180,21 +142,18 @@ def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) 
         CANCEL_CHECK.reset(reset_token)
 
 
-async def arun_loader_steps(
-    client: RouterClient, steps: Steps[ResultT], limiter: AsyncLimiter
+async def arun_steps(
+    client: RouterClient, steps: Steps[ResultT], semaphore: asyncio.Semaphore
 ) -> ResultT:
-    """Async version of ``run_loader_steps``. The steps read files, so they resume in a thread."""
-    async with AsyncExitStack() as held_lock:
+    """Async version of ``run_steps``."""
 
-        async def perform(step: Call[Any] | str) -> Any:
-            if isinstance(step, str):
-                await held_lock.aclose()
-                await held_lock.enter_async_context(limiter.get_lock(step))
-                return None
-            async with limiter.semaphore:
-                return await client.asend(step)
+    async def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
+        if isinstance(step, list):
+            return await agather([arun_steps(client, part, semaphore) for part in step])
+        async with semaphore:
+            return await client.asend(step)
 
-        return await aperform_steps(steps, perform)
+    return await aperform_steps(steps, perform)
 
 
 def send_all(

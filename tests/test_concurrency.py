@@ -21,16 +21,14 @@ from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
 from orq_router_integrations._concurrency import (
-    AsyncLimiter,
     CancelToken,
-    ThreadLimiter,
     WorkCancelledError,
     amap_ordered,
-    arun_loader_steps,
+    arun_steps,
     gather,
     map_ordered,
     partition,
-    run_loader_steps,
+    run_steps,
 )
 from orq_router_integrations.errors import RouterError
 
@@ -232,53 +230,51 @@ class PendingClient:
         await asyncio.sleep(TIMEOUT_SECONDS)
 
 
-def create_steps(*steps: Any) -> Generator[Any, Any, str]:
-    yield from steps
+def create_steps(*steps: Any, released: threading.Event | None = None) -> Generator[Any, Any, str]:
+    try:
+        yield from steps
+    finally:
+        if released:
+            released.set()
     return "done"
 
 
 CALL: Any = object()
 
 
-def test_cancelled_steps_release_their_lock() -> None:
+def test_cancelled_steps_cancel_their_call() -> None:
     cancel_token = CancelToken()
-    limiter = ThreadLimiter(threading.Semaphore(2), threading.Lock)
     client: Any = PendingClient(cancel_token)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(
-            run_loader_steps, client, create_steps("key", CALL), limiter, cancel_token
-        )
+    released = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        steps = create_steps([create_steps(CALL), create_steps(CALL)], released=released)
+        work = pool.submit(run_steps, client, steps, threading.Semaphore(2), cancel_token)
         assert client.called.wait(TIMEOUT_SECONDS)
-        steps = create_steps("other", "key")
-        second = pool.submit(run_loader_steps, client, steps, limiter, CancelToken())
-        time.sleep(0.05)
-        assert not second.done()
         cancel_token.cancel()
-        assert isinstance(first.exception(TIMEOUT_SECONDS), WorkCancelledError)
-        assert second.result(TIMEOUT_SECONDS) == "done"
+        assert isinstance(work.exception(TIMEOUT_SECONDS), WorkCancelledError)
+    assert released.is_set()
 
 
 def test_cancelled_steps_stop_waiting() -> None:
     cancel_token = CancelToken()
-    limiter = ThreadLimiter(threading.Semaphore(1), threading.Lock)
+    client: Any = PendingClient(cancel_token)
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(
-            run_loader_steps, None, create_steps(TIMEOUT_SECONDS), limiter, cancel_token
-        )
+        steps = create_steps(TIMEOUT_SECONDS)
+        work = pool.submit(run_steps, client, steps, threading.Semaphore(1), cancel_token)
         cancel_token.cancel()
         assert isinstance(work.exception(TIMEOUT_SECONDS / 2), WorkCancelledError)
 
 
-async def test_cancelled_async_steps_release_their_lock() -> None:
-    limiter = AsyncLimiter(asyncio.Semaphore(2), asyncio.Lock)
+async def test_cancelled_async_steps_cancel_their_call() -> None:
     client: Any = PendingClient(CancelToken())
-    first = asyncio.ensure_future(arun_loader_steps(client, create_steps("key", CALL), limiter))
+    released = threading.Event()
+    steps = create_steps([create_steps(CALL), create_steps(CALL)], released=released)
+    work = asyncio.ensure_future(arun_steps(client, steps, asyncio.Semaphore(2)))
     await asyncio.to_thread(client.called.wait, TIMEOUT_SECONDS)
-    second = asyncio.ensure_future(arun_loader_steps(client, create_steps("other", "key"), limiter))
-    await asyncio.sleep(0.05)
-    assert not second.done()
-    first.cancel()
-    assert await asyncio.wait_for(second, TIMEOUT_SECONDS) == "done"
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(work, TIMEOUT_SECONDS)
+    assert released.is_set()
 
 
 @given(st.integers(1, 30), st.integers(1, 12))

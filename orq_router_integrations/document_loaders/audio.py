@@ -28,7 +28,6 @@ from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 from orq_router_integrations.wire.transcriptions import (
-    Transcript,
     TranscriptionParams,
     TranslationParams,
     check_translation_model,
@@ -156,7 +155,7 @@ class AudioIntegration(FileIntegration, TranslationParams):
             controls=self.merge_controls(),
             max_concurrency=self.max_concurrency,
             on_error=self.on_error,
-            store=open_store(self.store, Transcript.from_json) if self.store else None,
+            store=open_store(self.store) if self.store else None,
             endpoint=self._endpoint,
             splitter=DocumentSplitter(self.granularity, self.window_seconds),
             limits=ChunkLimits(

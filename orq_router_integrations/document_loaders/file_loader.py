@@ -5,12 +5,11 @@ import logging
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents import Document
@@ -18,12 +17,18 @@ from langchain_core.documents.base import Blob
 from langchain_core.stores import BaseStore
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
-from orq_router_integrations import _concurrency as concurrency
-from orq_router_integrations._concurrency import CancelToken, Steps
+from orq_router_integrations._concurrency import (
+    CancelToken,
+    Steps,
+    amap_ordered,
+    arun_steps,
+    map_ordered,
+    run_steps,
+)
 from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.document_loaders.result_store import (
-    FileResultStore,
+    ClaimingStore,
     compute_key,
     validate_store,
 )
@@ -47,13 +52,12 @@ from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
+from orq_router_integrations.wire.ocr import OCRResult
+from orq_router_integrations.wire.transcriptions import Transcript
 
 _LOG = logging.getLogger(__name__)
 
 PROGRESS_INSTALL_COMMAND = "pip install tqdm"
-
-PreparedT = TypeVar("PreparedT")
-ResultT = TypeVar("ResultT")
 
 OnError = Literal["raise", "skip", "mark"]
 
@@ -76,45 +80,34 @@ class LoadedFile:
     error_count: int = 0
 
 
-OnLoaded = Callable[[LoadedFile], None]
-OpenProgress = Callable[[], AbstractContextManager[OnLoaded | None]]
-"""Opens a progress bar, and returns the function to call for each file."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class FileProcessor(ABC, Generic[PreparedT, ResultT]):
-    """Processes files with the settings of a loader or parser.
-
-    Up to ``max_concurrency`` files are read concurrently, and the requests of each file are
-    divided into up to as many groups that are sent concurrently. Sync and async calls run the same
-    steps; see ``_concurrency``.
-    """
+class FileProcessor(ABC):
+    """Processes files with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind]
+    result_type: ClassVar[type[Transcript | OCRResult]]
 
     client: RouterClient
     body: Mapping[str, Any]
     controls: RouterControls
     max_concurrency: int = 1
     on_error: OnError = "raise"
-    store: FileResultStore | None = None
-    cancel_token: CancelToken = field(default_factory=CancelToken)
+    store: ClaimingStore | None = None
 
     @abstractmethod
-    def prepare(self, item: SourceItem) -> AbstractContextManager[PreparedT]:
-        """Prepare the requests for an item. Temporary files are deleted when the block ends."""
-
-    @abstractmethod
-    def create_steps(self, prepared: PreparedT) -> list[Steps[ResultT]]:
-        """Create the groups of steps that may run concurrently."""
-
-    @abstractmethod
-    def build_result(self, prepared: PreparedT, groups: Sequence[ResultT]) -> LoadedFile:
-        """Build the result from the results of all groups."""
+    def read(self, item: SourceItem) -> Steps[LoadedFile]:
+        """Load an item. Yields calls, and lists of steps that may run concurrently."""
 
     @abstractmethod
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         """Apply the error policy to an item that could not be loaded."""
+
+    def load(self, item: SourceItem) -> Steps[LoadedFile]:
+        """Load an item, or apply the error policy."""
+        try:
+            return (yield from self.read(item))
+        except RouterError as error:
+            return self.build_failure(error, get_label(item))
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item before the first request, unless its errors are to be skipped or marked."""
@@ -149,75 +142,20 @@ class FileProcessor(ABC, Generic[PreparedT, ResultT]):
         if "load_balancer" in (controls := self.controls.to_wire()):
             params["load_balancer"] = controls["load_balancer"]
         key = compute_key(upload, params)
-        yield key  # wait for a concurrent request for the same file
-        result = yield from self.store.find(key, is_usable)
+
+        def parse(data: bytes) -> Any:
+            result = self.result_type.from_json(data)
+            return result if is_usable(result) else None
+
+        result = yield from self.store.wait_for_claim(key, parse)
         if result is None:
             try:
                 result = yield replace(call, idempotency_seed=key)
             except BaseException:
                 self.store.release(key)
                 raise
-            self.store.put(key, result)
+            self.store.mset([(key, result.to_json())])
         return result
-
-    def iter_documents(
-        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
-    ) -> Iterator[Document]:
-        """Load files and yield their Documents in order."""
-        limiter = concurrency.ThreadLimiter(
-            threading.Semaphore(self.max_concurrency), threading.Lock
-        )
-        load = partial(self._load, limiter=limiter)
-        files = concurrency.map_ordered(load, items, self.max_concurrency, self.cancel_token)
-        with open_progress() as on_loaded:
-            for file in files:
-                if on_loaded:
-                    on_loaded(file)
-                yield from file.documents
-
-    async def aiter_documents(
-        self, items: Iterator[SourceItem], open_progress: OpenProgress = nullcontext
-    ) -> AsyncIterator[Document]:
-        """Async version of ``iter_documents``."""
-        limiter = concurrency.AsyncLimiter(asyncio.Semaphore(self.max_concurrency), asyncio.Lock)
-        load = partial(self._aload, limiter=limiter)
-        files = concurrency.amap_ordered(load, items, self.max_concurrency)
-        with open_progress() as on_loaded:
-            async with aclosing(files):
-                async for file in files:
-                    if on_loaded:
-                        on_loaded(file)
-                    for document in file.documents:
-                        yield document
-
-    def _load(self, item: SourceItem, limiter: concurrency.ThreadLimiter) -> LoadedFile:
-        with ExitStack() as stack:
-            try:
-                prepared = stack.enter_context(self.prepare(item))
-                cancel_token = CancelToken(self.cancel_token)
-                tasks = [
-                    partial(concurrency.run_loader_steps, self.client, steps, limiter, cancel_token)
-                    for steps in self.create_steps(prepared)
-                ]
-                groups = concurrency.gather(tasks, cancel_token)
-            except RouterError as error:
-                return self.build_failure(error, get_label(item))
-            return self.build_result(prepared, groups)
-
-    async def _aload(self, item: SourceItem, limiter: concurrency.AsyncLimiter) -> LoadedFile:
-        with ExitStack() as stack:
-            try:
-                context = self.prepare(item)
-                prepared = await asyncio.to_thread(context.__enter__)  # reads files
-                stack.push(context.__exit__)
-                tasks = [
-                    concurrency.arun_loader_steps(self.client, steps, limiter)
-                    for steps in self.create_steps(prepared)
-                ]
-                groups = await concurrency.agather(tasks)
-            except RouterError as error:
-                return self.build_failure(error, get_label(item))
-            return self.build_result(prepared, groups)
 
 
 class FileIntegration(RouterIntegration, ABC):
@@ -256,8 +194,42 @@ class FileIntegration(RouterIntegration, ABC):
     )
 
     @abstractmethod
-    def _create_processor(self) -> FileProcessor[Any, Any]:
+    def _create_processor(self) -> FileProcessor:
         """Create the processor of one call, with the current settings."""
+
+    def _iter_documents(
+        self, processor: FileProcessor, items: Iterator[SourceItem]
+    ) -> Iterator[Document]:
+        """Load files and yield their Documents in order."""
+        semaphore, cancel_token = threading.Semaphore(self.max_concurrency), CancelToken()
+
+        def load(item: SourceItem) -> LoadedFile:
+            return run_steps(processor.client, processor.load(item), semaphore, cancel_token)
+
+        with self._open_progress_bar() as update:
+            for file in map_ordered(load, items, self.max_concurrency, cancel_token):
+                update(file)
+                yield from file.documents
+
+    async def _aiter_documents(
+        self, processor: FileProcessor, items: Iterator[SourceItem]
+    ) -> AsyncIterator[Document]:
+        """Async version of ``_iter_documents``."""
+        semaphore = asyncio.Semaphore(self.max_concurrency)
+
+        def load(item: SourceItem) -> Awaitable[LoadedFile]:
+            return arun_steps(processor.client, processor.load(item), semaphore)
+
+        with self._open_progress_bar() as update:
+            async with aclosing(amap_ordered(load, items, self.max_concurrency)) as files:
+                async for file in files:
+                    update(file)
+                    for document in file.documents:
+                        yield document
+
+    def _open_progress_bar(self) -> AbstractContextManager[Callable[[LoadedFile], object]]:
+        """Return the function to call for each file."""
+        return nullcontext(lambda _: None)
 
 
 def require_tqdm(enabled: bool) -> bool:
@@ -301,7 +273,7 @@ class FileLoader(FileIntegration, BaseLoader):
         """
         processor = self._create_processor()
         items = iter_items(self.source, processor.check_item, processor.kind)
-        return processor.iter_documents(items, self._open_progress_bar)
+        return self._iter_documents(processor, items)
 
     def alazy_load(self) -> AsyncIterator[Document]:
         """Async version of ``lazy_load``.
@@ -311,12 +283,12 @@ class FileLoader(FileIntegration, BaseLoader):
         """
         processor = self._create_processor()
         items = iter_items(self.source, processor.check_item, processor.kind)
-        return processor.aiter_documents(items, self._open_progress_bar)
+        return self._aiter_documents(processor, items)
 
     @contextmanager
-    def _open_progress_bar(self) -> Iterator[OnLoaded | None]:
+    def _open_progress_bar(self) -> Iterator[Callable[[LoadedFile], object]]:
         if not self.show_progress:
-            yield None
+            yield lambda _: None
             return
         from tqdm.auto import tqdm  # noqa: PLC0415 - optional dependency
 
@@ -346,19 +318,19 @@ class BlobParser(FileIntegration, BaseBlobParser):
             RouterError: A request failed; see ``on_error``.
         """
         processor = self._create_processor()
-        return processor.iter_documents(_iter_blob(blob, processor))
+        return self._iter_documents(processor, _iter_blob(blob, processor))
 
     def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """Async version of ``lazy_parse``."""
         processor = self._create_processor()
-        return processor.aiter_documents(_iter_blob(blob, processor))
+        return self._aiter_documents(processor, _iter_blob(blob, processor))
 
     async def aparse(self, blob: Blob) -> list[Document]:
         """Async version of ``parse``."""
         return [document async for document in self.alazy_parse(blob)]
 
 
-def _iter_blob(blob: Blob, processor: FileProcessor[Any, Any]) -> Iterator[SourceItem]:
+def _iter_blob(blob: Blob, processor: FileProcessor) -> Iterator[SourceItem]:
     if not isinstance(blob, Blob):
         raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
     processor.check_item(blob)

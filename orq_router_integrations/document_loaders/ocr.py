@@ -21,7 +21,6 @@ from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.model_kinds import check_model_kind
-from orq_router_integrations.wire.ocr import OCRResult
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField
@@ -84,7 +83,7 @@ class OCRIntegration(FileIntegration):
             controls=self.merge_controls(),
             max_concurrency=self.max_concurrency,
             on_error=self.on_error,
-            store=open_store(self.store, OCRResult.from_json) if self.store else None,
+            store=open_store(self.store) if self.store else None,
             directory=validate_directory(self.directory),
         )
 

@@ -1,8 +1,7 @@
 """Read the text of PDFs and images: send requests, save images and create Documents."""
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -75,21 +74,16 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OCRReader(FileProcessor[OCRInput, OCRResult]):
+class OCRReader(FileProcessor):
     """Reads files with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)
+    result_type = OCRResult
 
     directory: Path | None = None
 
-    @contextmanager
-    def prepare(self, item: SourceItem) -> Iterator[OCRInput]:
-        yield create_ocr_input(item)
-
-    def create_steps(self, prepared: OCRInput) -> list[Steps[OCRResult]]:
-        return [self._read(prepared)]
-
-    def _read(self, file: OCRInput) -> Steps[OCRResult]:
+    def read(self, item: SourceItem) -> Steps[LoadedFile]:
+        file = create_ocr_input(item)
         call = Call(
             endpoint=OCR,
             body={**self.body, "document": file.document},
@@ -101,23 +95,16 @@ class OCRReader(FileProcessor[OCRInput, OCRResult]):
             result = yield call
         else:
             result = yield from self.get_or_send(call, file.upload)
-        return result
-
-    def build_result(self, prepared: OCRInput, groups: Sequence[OCRResult]) -> LoadedFile:
-        [result] = groups
         shared = {
-            **prepared.metadata,
-            "source": prepared.label,
+            **file.metadata,
+            "source": file.label,
             "model": result.model or self.body["model"],
             "offline": result.offline or None,
             "file_cost": result.cost,
             "file_pages": result.billed_pages,
             "file_tokens": result.billed_tokens,
         }
-        try:
-            pages = [self._save_images(page, prepared.label) for page in result.pages]
-        except InvalidResponseError as error:
-            return self.build_failure(error, prepared.label)
+        pages = [self._save_images(page, file.label) for page in result.pages]
         return LoadedFile([_create_document(page, shared) for page in pages])
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:

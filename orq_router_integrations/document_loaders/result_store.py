@@ -5,7 +5,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -21,6 +20,9 @@ from orq_router_integrations.wire.call import Upload
 
 LOCK_TIMEOUT_SECONDS = 30.0
 """How long to wait for another process that is writing to the database."""
+
+POLL_SECONDS = 0.02
+"""How often to check whether a concurrent request for the same file is done."""
 
 _LOG = logging.getLogger(__name__)
 _READ_SIZE = 1024 * 1024
@@ -42,63 +44,58 @@ def validate_store(store: Any) -> Any:
 
 @runtime_checkable
 class ClaimingStore(Protocol):
-    """A store in which workers claim the results that they request; see ``ResultStore``."""
+    """A store in which workers claim the results that they request, such as ``ResultStore``."""
 
-    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]: ...
+    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]:
+        """Return a stored result, or ``None`` if the caller must request it."""
+
+    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None: ...
 
     def release(self, key: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FileResultStore:
-    """Results in a key-value store.
+class LocalClaims:
+    """Add claims to a store that has none, so that a run requests equal files only once.
 
     Errors of the store are logged and do not stop the run: a result that cannot be read is
     requested again, and one that cannot be saved is returned anyway.
     """
 
-    store: "BaseStore[str, bytes] | SQLiteStore"
-    parse: Callable[[bytes], Any]
-    """Restores a result from the output of its ``to_json``."""
+    def __init__(self, store: "BaseStore[str, bytes] | SQLiteStore") -> None:
+        self._store = store
+        self._claims: dict[str, object] = {}
 
-    def find(self, key: str, is_usable: Callable[[Any], bool]) -> Steps[Any]:
-        """Return the usable result with this key, or ``None`` if it must be requested.
-
-        With a store that has claims, this waits while another worker requests it.
-        """
-
-        def parse(data: bytes) -> Any:
-            result = self.parse(data)
-            return result if is_usable(result) else None
-
-        if isinstance(self.store, ClaimingStore):
-            return (yield from self.store.wait_for_claim(key, parse))
+    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]:
+        claim = object()
+        while self._claims.setdefault(key, claim) is not claim:
+            yield POLL_SECONDS
         try:
-            [data] = self.store.mget([key])
-            return None if data is None else parse(data)
+            [data] = self._store.mget([key])
+            result = None if data is None else parse(data)
         except Exception as error:  # noqa: BLE001 - stores raise errors of any type
-            _LOG.warning("store: Cannot read a result from %s: %s", self.store, error)
-            return None
+            _LOG.warning("store: Cannot read a result from %s: %s", self._store, error)
+            result = None
+        if result is not None:
+            self.release(key)
+        return result
+
+    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            self._store.mset(key_value_pairs)
+        except Exception as error:  # noqa: BLE001 - stores raise errors of any type
+            _LOG.warning("store: Cannot write a result to %s: %s", self._store, error)
+        for key, _ in key_value_pairs:
+            self.release(key)
 
     def release(self, key: str) -> None:
-        """Let another worker request the result."""
-        if isinstance(self.store, ClaimingStore):
-            self.store.release(key)
-
-    def put(self, key: str, result: Any) -> None:
-        try:
-            self.store.mset([(key, result.to_json())])
-        except Exception as error:  # noqa: BLE001 - stores raise errors of any type
-            _LOG.warning("store: Cannot write a result to %s: %s", self.store, error)
+        self._claims.pop(key, None)
 
 
-def open_store(
-    store: str | os.PathLike[str] | BaseStore[str, bytes], parse: Callable[[bytes], Any]
-) -> FileResultStore:
+def open_store(store: str | os.PathLike[str] | BaseStore[str, bytes]) -> ClaimingStore:
     """Open a store; a SQLite file is created if it does not exist."""
-    return FileResultStore(
-        store if isinstance(store, BaseStore) else SQLiteStore(Path(store)), parse
-    )
+    if isinstance(store, ClaimingStore):
+        return store
+    return LocalClaims(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)))
 
 
 class SQLiteStore:

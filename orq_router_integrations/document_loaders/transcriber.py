@@ -32,17 +32,16 @@ from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.subtitles import Span
 from orq_router_integrations.wire.transcriptions import Transcript, parse_transcript
 
-ChunkTranscripts = list[Transcript | None]
-
 MAX_PROMPT_TAIL_CHARS = 200
 """Length of the end of a transcript that becomes the prompt of the next chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
+class Transcriber(FileProcessor):
     """Transcribes recordings with the settings of a loader or parser."""
 
     kind: ClassVar[FileKind] = AUDIO_FILES
+    result_type = Transcript
 
     endpoint: Endpoint
     splitter: DocumentSplitter
@@ -61,8 +60,14 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
         elif self._exceeds_limits(recording, None):
             check_decodable(recording)
 
+    def read(self, item: SourceItem) -> Steps[LoadedFile]:
+        with self._open(item) as recording:
+            groups = partition(recording.chunks, self.max_concurrency)
+            transcripts = yield [self._transcribe(recording, group) for group in groups]
+            return self._build_result(recording, list(chain.from_iterable(transcripts)))
+
     @contextmanager
-    def prepare(self, item: SourceItem) -> Iterator[Recording]:
+    def _open(self, item: SourceItem) -> Iterator[Recording]:
         """Open an item and split it into chunks if it exceeds the limits.
 
         Temporary files are deleted at the end of the block.
@@ -91,15 +96,9 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
             max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
         )
 
-    def create_steps(self, prepared: Recording) -> list[Steps[ChunkTranscripts]]:
-        groups = partition(prepared.chunks, self.max_concurrency)
-        return [self._transcribe_chunks(prepared, group) for group in groups]
-
-    def _transcribe_chunks(
-        self, prepared: Recording, chunks: Sequence[AudioChunk]
-    ) -> Steps[ChunkTranscripts]:
+    def _transcribe(self, recording: Recording, chunks: Sequence[AudioChunk]) -> Steps[Any]:
         """Transcribe consecutive chunks of a recording, one after the other."""
-        transcripts: ChunkTranscripts = []
+        transcripts: list[Transcript | None] = []
         prompt_tail = ""
         for chunk in chunks:
             prompts = [text for text in (self.body.get("prompt"), prompt_tail) if text]
@@ -116,7 +115,7 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
                     call, chunk.upload, self.splitter.has_spans
                 )
             except RouterError as error:
-                label, count = prepared.label, len(prepared.chunks)
+                label, count = recording.label, len(recording.chunks)
                 if count > 1:
                     label = f"{label}, chunk {chunk.index + 1} of {count}"
                 transcripts.append(
@@ -142,20 +141,21 @@ class Transcriber(FileProcessor[Recording, ChunkTranscripts]):
         gap = Span("", 0.0, duration_seconds, error=description)
         return Transcript("", words=(gap,), segments=(gap,))
 
-    def build_result(self, prepared: Recording, groups: Sequence[ChunkTranscripts]) -> LoadedFile:
-        transcripts = list(chain.from_iterable(groups))
+    def _build_result(
+        self, recording: Recording, transcripts: Sequence[Transcript | None]
+    ) -> LoadedFile:
         is_split = len(transcripts) > 1
-        merged = merge_chunks(prepared.chunks, transcripts) if is_split else transcripts[0]
-        if merged is not None and prepared.duration_seconds is not None:
-            merged = replace(merged, duration=prepared.duration_seconds)
+        merged = merge_chunks(recording.chunks, transcripts) if is_split else transcripts[0]
+        if merged is not None and recording.duration_seconds is not None:
+            merged = replace(merged, duration=recording.duration_seconds)
         skipped_seconds = sum(
             chunk.duration_seconds
-            for chunk, transcript in zip(prepared.chunks, transcripts, strict=True)
+            for chunk, transcript in zip(recording.chunks, transcripts, strict=True)
             if transcript is None
         )
-        metadata = {**prepared.metadata, "skipped_seconds": skipped_seconds or None}
+        metadata = {**recording.metadata, "skipped_seconds": skipped_seconds or None}
         error_count = sum(part is None or bool(part.errors) for part in transcripts)
-        return self._create_file(prepared.label, merged, error_count, metadata)
+        return self._create_file(recording.label, merged, error_count, metadata)
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         return self._create_file(label, self._create_failed_transcript(error, label), 1, {})

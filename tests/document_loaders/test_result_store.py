@@ -15,7 +15,7 @@ from support.recordings import create_recording, save_recording
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations._concurrency import perform_steps
 from orq_router_integrations.document_loaders.result_store import (
-    FileResultStore,
+    ClaimingStore,
     compute_key,
     open_store,
 )
@@ -127,11 +127,11 @@ def test_other_table_raises_before_any_request(path: Path, table: str) -> None:
 
 
 def test_failing_store_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    store = open_store(path, Transcript.from_json)
+    store = open_store(path)
     path.unlink()
     path.mkdir()
     assert find(store, "key") is None
-    store.put("key", TRANSCRIPT)
+    store.mset([("key", TRANSCRIPT.to_json())])
     assert caplog.text.count("store: Cannot") == 2
 
 
@@ -180,14 +180,14 @@ def test_key_of_a_missing_file_raises(tmp_path: Path) -> None:
         compute_key(upload, {})
 
 
-def find(store: FileResultStore, key: str) -> Transcript | None:
-    return perform_steps(store.find(key, bool), list)
+def find(store: ClaimingStore, key: str) -> Transcript | None:
+    return perform_steps(store.wait_for_claim(key, Transcript.from_json), list)
 
 
 def write_transcripts(path: Path, process: int) -> None:
-    store = open_store(path, Transcript.from_json)
+    store = open_store(path)
     for number in range(25):
-        store.put(f"{process}-{number}", TRANSCRIPT)
+        store.mset([(f"{process}-{number}", TRANSCRIPT.to_json())])
 
 
 @pytest.mark.slow
@@ -198,6 +198,6 @@ def test_processes_can_write_concurrently(path: Path) -> None:
         process.start()
     for process in processes:
         process.join(60)
-    store = open_store(path, Transcript.from_json)
+    store = open_store(path)
     keys = [f"{process}-{number}" for process in range(3) for number in range(25)]
     assert all(find(store, key) == TRANSCRIPT for key in keys)
