@@ -24,10 +24,6 @@ _UNSUPPORTED_KEYWORDS = (
     *("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"),
     *("patternProperties", "prefixItems", "contains", "unevaluatedItems", "unevaluatedProperties"),
 )
-_ADVICE = {
-    "prefixItems": "Use a list or a nested model instead of a tuple",
-    "patternProperties": "Use a list of key-value objects",
-}
 _LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
 _JSON_TYPES = {
     str: "string",
@@ -45,12 +41,12 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
     Every object allows exactly its properties and requires all of them, unions are ``anyOf``,
     and default values and unsupported constraints become part of the descriptions.
     """
-    inlined = inline_refs(schema)
-    definitions = inlined.pop("$defs", {})
-    if "anyOf" in inlined or "oneOf" in inlined:
+    root = inline_refs(schema)
+    definitions = root.pop("$defs", {})
+    if "anyOf" in root or "oneOf" in root:
         raise _create_error("", "has a union at its root", "Move the union into a property")
     try:
-        strict = _convert(inlined, "")
+        strict = _convert(root, "")
         definitions = {name: _convert(inner, name) for name, inner in definitions.items()}
     except (AttributeError, TypeError) as error:
         raise ValueError(f"strict=True needs a valid JSON schema, but {error}.") from None
@@ -67,10 +63,9 @@ def _create_error(path: str, problem: str, advice: str) -> ValueError:
 
 def _convert(schema: Any, path: str) -> Schema:
     schema = _convert_unions(schema) if isinstance(schema, Mapping) else {}
-    for keyword in _UNSUPPORTED_KEYWORDS:
-        if keyword in schema:
-            advice = _ADVICE.get(keyword, "Simplify the schema")
-            raise _create_error(path, f"uses {keyword!r}", advice)
+    if keyword := next((name for name in _UNSUPPORTED_KEYWORDS if name in schema), None):
+        advice = "Use a list, a nested model or a union instead"
+        raise _create_error(path, f"uses {keyword!r}", advice)
     if {"type", "anyOf", "$ref"}.isdisjoint(schema):
         schema["type"] = _infer_type(schema, path)
     strict = _drop_unsupported(schema)

@@ -73,7 +73,7 @@ def _convert_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> d
     from langchain_core.tools import BaseTool  # noqa: PLC0415
 
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
-    converted = convert_to_tool(tool, extras.get("strict", strict), "tool")
+    converted = _create_tool(tool, "tool", extras.get("strict", strict))
     type_ = converted["type"]
     if type_ == "function":
         converted["function"] = _convert_parameters(converted["function"])
@@ -86,27 +86,20 @@ def _convert_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> d
     return converted
 
 
-def _is_server_type(type_: Any) -> bool:
-    return isinstance(type_, str) and (type_.startswith("orq:") or type_ in {"mcp", "custom"})
-
-
 def _convert_parameters(function: dict[str, Any]) -> dict[str, Any]:
     name, parameters = function.get("name"), function.get("parameters") or {}
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             f"Invalid tool name {name!r}. Use 1 to 64 letters (A-Z, a-z), digits, '_' or '-'."
         )
-    if not isinstance(parameters, Mapping):
-        raise ValueError(
-            f"The parameters of tool {name!r} must be a JSON schema as a dict, "
-            f"got {type(parameters).__name__}."
-        )
     schema = _convert_root(parameters, f"tool {name!r}: parameters", function.get("strict"))
     return {**function, "parameters": {"properties": {}, **schema}}
 
 
-def _convert_root(schema: Mapping[str, Any], label: str, strict: bool | None) -> dict[str, Any]:
+def _convert_root(schema: Any, label: str, strict: bool | None) -> dict[str, Any]:
     """Return the schema of an object, in the strict subset if ``strict``."""
+    if not isinstance(schema, Mapping):
+        raise ValueError(f"{label}: Expected a JSON schema as a dict, got {type(schema).__name__}.")
     json.dumps(schema, label)  # raises if it is not valid JSON
     if not is_object_schema(schema):
         schema = inline_refs(schema)
@@ -118,32 +111,52 @@ def _convert_root(schema: Mapping[str, Any], label: str, strict: bool | None) ->
     return to_strict_schema({"properties": {}, **schema}) if strict else schema
 
 
-def convert_to_tool(tool: ToolLike, strict: bool | None, noun: str) -> dict[str, Any]:
+def _create_tool(tool: Any, noun: str, strict: bool | None = None) -> dict[str, Any]:
     """Convert a tool or schema, called ``noun`` in errors, to an OpenAI tool definition.
 
     A ``strict`` key of the tool takes precedence.
     """
     try:
-        converted = _create_tool(tool)
-        if converted["type"] != "function":
-            return converted
-        function = {**converted["function"]}
+        create = _create_tool_from_dict if isinstance(tool, dict) else _create_function
+        converted = create(tool).copy()
+        if converted["type"] == "function":
+            defaults = {} if strict is None else {"strict": strict}
+            converted["function"] = {**defaults, **converted["function"]}
     except (TypeError, LookupError, AttributeError, NameError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
-    if strict is not None:
-        function.setdefault("strict", strict)
-    return {**converted, "function": function}
+    return converted
 
 
-def _create_tool(tool: Any) -> dict[str, Any]:
+def _create_tool_from_dict(tool: dict[str, Any]) -> dict[str, Any]:
+    if _is_server_type(tool.get("type")):
+        return tool
+    if tool.get("type") == "function" and "function" not in tool:  # as in the Responses API
+        names = ("name", "description", "parameters", "strict")
+        function = {name: tool[name] for name in names if name in tool}
+        return {**{k: v for k, v in tool.items() if k not in names}, "function": function}
+    if tool.keys().isdisjoint({"name", "function", "toolSpec"}):  # a JSON schema
+        schema = dict(tool) if "title" in tool else inline_refs(tool)
+        if "title" in schema:
+            function = {"name": schema.pop("title"), "parameters": schema}
+            if description := schema.pop("description", None):
+                function["description"] = description
+            return {"type": "function", "function": function}
+    return convert_to_openai_tool(tool)
+
+
+def _is_server_type(type_: Any) -> bool:
+    return isinstance(type_, str) and (type_.startswith("orq:") or type_ in {"mcp", "custom"})
+
+
+def _create_function(tool: Any) -> dict[str, Any]:
     """Convert a tool without dropping references, as LangChain does in recursive schemas."""
     from langchain_core.tools import BaseTool, Tool, create_schema_from_function  # noqa: PLC0415
 
-    if isinstance(tool, dict):
-        return _create_tool_from_dict(tool)
-    if isinstance(tool, Tool) and (_is_custom_tool(tool) or not tool.args_schema):
-        return convert_to_openai_tool(tool)  # its only argument is a string
+    if isinstance(tool, Tool):
+        is_custom = (tool.metadata or {}).get("type") == "custom_tool"
+        if is_custom or not tool.args_schema:
+            return convert_to_openai_tool(tool)  # its only argument is a string
     if isinstance(tool, BaseTool):
         function = create_function(tool.tool_call_schema, tool.name, tool.description)
     elif isinstance(tool, type) and is_basemodel_subclass(tool):
@@ -152,38 +165,12 @@ def _create_tool(tool: Any) -> dict[str, Any]:
         function = create_typed_dict_function(tool)
     elif callable(tool):
         cls = create_schema_from_function(
-            tool.__name__,
-            tool,
-            filter_args=(),
-            parse_docstring=True,
-            error_on_invalid_docstring=False,
-            include_injected=False,
+            tool.__name__, tool, filter_args=(), parse_docstring=True, include_injected=False
         )
         function = create_function(cls, tool.__name__)
     else:
         return convert_to_openai_tool(tool)  # raises an error that lists what is supported
     return {"type": "function", "function": function}
-
-
-def _is_custom_tool(tool: BaseTool) -> bool:
-    return (tool.metadata or {}).get("type") == "custom_tool"
-
-
-def _create_tool_from_dict(tool: dict[str, Any]) -> dict[str, Any]:
-    if _is_server_type(tool.get("type")):
-        return dict(tool)
-    if tool.get("type") == "function" and "function" not in tool:  # as in the Responses API
-        names = ("name", "description", "parameters", "strict")
-        function = {name: tool[name] for name in names if name in tool}
-        return {**{k: v for k, v in tool.items() if k not in names}, "function": function}
-    if tool.keys().isdisjoint({"name", "function", "toolSpec"}):  # a JSON schema
-        schema = inline_refs(tool) if "title" not in tool and "$ref" in tool else dict(tool)
-        if "title" in schema:
-            function = {"name": schema.pop("title"), "parameters": schema}
-            if description := schema.pop("description", None):
-                function["description"] = description
-            return {"type": "function", "function": function}
-    return convert_to_openai_tool(tool)
 
 
 def redact_tool_secrets(tools: Any) -> Any:
@@ -214,25 +201,15 @@ def convert_tool_choice(
         if not tools:
             raise ValueError(f"tool_choice={choice!r} needs tools. Pass 'tools' as well.")
         return "required"
-    name = _get_chosen_name(choice)
+    function = choice.get("function", choice) if isinstance(choice, Mapping) else choice
+    name = function.get("name") if isinstance(function, Mapping) else function
     names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
     if name not in names:
-        if any(tool["type"] == "custom" and tool.get("name") == name for tool in tools):
-            raise ValueError(
-                f"tool_choice cannot be the custom tool {name!r}. Use 'auto' or a function."
-            )
-        available = ", ".join(names) or "none"
-        raise ValueError(f"Unknown tool {name!r} in tool_choice. Available tools: {available}.")
+        raise ValueError(
+            f"Invalid tool_choice {choice!r:.80}. Use 'auto', 'none', 'any' or the name of a "
+            f"function. Functions: {', '.join(names) or 'none'}."
+        )
     return {"type": "function", "function": {"name": name}}
-
-
-def _get_chosen_name(choice: str | bool | dict[str, Any]) -> Any:
-    if not isinstance(choice, Mapping):
-        return choice
-    if choice.get("type") in ("any", "auto", "none"):
-        raise ValueError(f"Unsupported tool_choice {choice!r}. Use {choice['type']!r}.")
-    function = choice.get("function", choice)
-    return function.get("name") if isinstance(function, Mapping) else None
 
 
 def build_response_format(schema: OutputSchema, strict: bool | None) -> dict[str, Any]:
@@ -260,33 +237,25 @@ def create_output_schema(schema: OutputSchema) -> tuple[dict[str, Any], bool]:
     """
     json_schema = _create_json_schema(schema)
     root = json_schema["schema"]
-    inlined = root if is_object_schema(root) else inline_refs(root)
-    is_wrapped = not is_object_schema(inlined)
-    if is_wrapped:
-        definitions = {name: inlined.pop(name) for name in ("$defs",) if name in inlined}
-        properties = {WRAPPER_KEY: inlined}
-        wrapper = {"type": "object", "properties": properties, "required": [WRAPPER_KEY]}
-        json_schema["schema"] = {**wrapper, **definitions}
-    return json_schema, is_wrapped
+    if is_object_schema(root) or is_object_schema(root := inline_refs(root)):
+        return json_schema, False
+    definitions = {name: root.pop(name) for name in ("$defs",) if name in root}
+    properties = {WRAPPER_KEY: root}
+    wrapper = {"type": "object", "properties": properties, "required": [WRAPPER_KEY]}
+    return {**json_schema, "schema": {**wrapper, **definitions}}, True
 
 
 def _create_json_schema(schema: OutputSchema) -> dict[str, Any]:
     """Create a dict with ``name`` and ``schema``, and maybe ``description`` and ``strict``."""
     fields: Any = schema
     if isinstance(schema, Mapping) and schema.get("type") == "json_schema":
-        fields = schema.get("json_schema")
-        if not isinstance(fields, Mapping):
-            raise ValueError(
-                "A response format of type 'json_schema' needs 'json_schema', a dict with "
-                "'name' and 'schema'."
-            )
+        fields = schema.get("json_schema", schema)
     if isinstance(fields, Mapping) and isinstance(fields.get("schema"), Mapping):
         json_schema = dict(fields)
     else:
-        json_schema = convert_to_tool(fields, None, "schema")["function"]
-        json_schema["schema"] = json_schema.pop("parameters", None) or {"type": "object"}
-        if not json_schema.get("description"):
-            json_schema.pop("description", None)
+        function = _create_tool(fields, "schema")["function"]
+        json_schema = {key: value for key, value in function.items() if value not in ("", {}, None)}
+        json_schema["schema"] = json_schema.pop("parameters", {"type": "object"})
     json.dumps(json_schema, "schema")  # raises if it is not valid JSON
     name = json_schema.get("name")
     if not isinstance(name, str) or not name:

@@ -59,7 +59,7 @@ def test_agent_runs_custom_tool() -> None:
 
 def test_custom_tool_cannot_be_forced(router: OfflineRouter) -> None:
     model = create_model(router, api="responses")
-    with pytest.raises(RouterInputError, match=r"custom tool 'shell'\. Use 'auto'"):
+    with pytest.raises(RouterInputError, match=r"Invalid tool_choice 'shell'\. Use 'auto'"):
         model.bind_tools([CUSTOM], tool_choice="shell")
 
 

@@ -35,16 +35,10 @@ class Address(typing.TypedDict, total=False):
 
 
 class Person(typing.TypedDict):
-    """A person.
+    """A person."""
 
-    Args:
-        name: The full name,
-            with titles.
-        age: The age in years.
-    """
-
-    name: str
-    age: typing.NotRequired[int]
+    name: Annotated[str, "The full name."]
+    age: typing.NotRequired[Annotated[int, ..., "The age in years."]]
     schema: Annotated[str, "plain", "Name of the schema."]
     email: Annotated[str | None, ..., "The address."]
     nickname: Annotated[str, None, "If known."]
@@ -57,7 +51,7 @@ def test_typed_dict_is_converted_with_its_conventions() -> None:
     assert schema["required"] == ["name", "email", "homes"]
     assert schema["properties"]["name"] == {
         "type": "string",
-        "description": "The full name, with titles.",
+        "description": "The full name.",
     }
     assert schema["properties"]["age"] == {"type": "integer", "description": "The age in years."}
     assert schema["properties"]["schema"]["default"] == "plain"
