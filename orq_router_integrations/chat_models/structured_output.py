@@ -1,15 +1,15 @@
 """Structured output: the arguments of its methods, and the parser of the answers."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from operator import itemgetter
 from typing import Annotated, Any
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
-from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.outputs import ChatGeneration
 from langchain_core.runnables import (
     Runnable,
     RunnableGenerator,
@@ -36,7 +36,6 @@ from orq_router_integrations.errors import RefusalError
 from orq_router_integrations.wire.json import loads_arguments
 
 _CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
-_MAX_PREVIEW_CHARS = 200
 
 
 def bind_structured_output(
@@ -56,12 +55,13 @@ def bind_structured_output(
     method_args = _build_method_args(json_schema, method, strict, model.api)
     if duplicates := sorted(method_args.keys() & kwargs.keys()):
         raise ValueError(f"{duplicates[0]!r} is set by method={method!r}. Remove the argument.")
-    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     if json_schema:  # LangChain adds this argument to traces and does not send it
+        description = {k: json_schema[k] for k in ("description",) if k in json_schema}
         method_args["ls_structured_output_format"] = {
             "kwargs": {"method": method, "strict": strict},
-            "schema": schema if is_class else _create_traced_schema(json_schema),
+            "schema": {"title": json_schema["name"], **json_schema["schema"], **description},
         }
+    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser = _OutputParser(
         tool_name=json_schema["name"] if method == "function_calling" else None,
         model=schema if is_class else None,
@@ -74,20 +74,16 @@ def bind_structured_output(
     parse = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
     )
-    return (
-        RunnableMap(raw=bound)
-        | parse
-        | RunnableGenerator(_set_parsing_errors, _aset_parsing_errors)
-    )
+    set_errors = RunnableGenerator(_set_parsing_errors, _aset_parsing_errors)
+    return RunnableMap(raw=bound) | parse | set_errors
 
 
 def _create_json_schema(schema: OutputSchema | None, method: str) -> tuple[dict[str, Any], bool]:
     """Create the schema of the answer, and return whether it is wrapped."""
     if method == "json_mode":
-        try:
-            return ({} if schema is None else create_output_schema(schema)[0]), False
-        except ValueError:  # the schema is not sent, so it may be one that cannot be converted
-            return {}, False
+        with suppress(ValueError):  # the schema is not sent, so it may be missing or invalid
+            return create_output_schema(schema or {})[0], False
+        return {}, False
     if schema is None:
         raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
     return create_output_schema(schema)
@@ -117,12 +113,6 @@ def _build_method_args(
     )
 
 
-def _create_traced_schema(json_schema: dict[str, Any]) -> dict[str, Any]:
-    """Create a schema that LangChain can convert, which it cannot for some TypedDicts."""
-    description = {k: json_schema[k] for k in ("description",) if k in json_schema}
-    return {"title": json_schema["name"], **json_schema["schema"], **description}
-
-
 class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
     """Raises errors where LangChain's parsers return ``None`` or complete truncated JSON.
 
@@ -140,37 +130,56 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         return self.model or (Any if self.is_wrapped else dict[str, Any])
 
     def parse(self, text: str) -> Any:
-        return self.parse_result([Generation(text=text)])
+        return self.parse_result([ChatGeneration(message=AIMessage(text))])
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        generation = result[0]
-        message = generation.message if isinstance(generation, ChatGeneration) else AIMessage("")
+    def parse_result(self, result: list[Any], *, partial: bool = False) -> Any:
+        message: AIMessage = result[0].message
         if partial and getattr(message, "chunk_position", None) != "last":
-            return self._parse_partial_answer(generation.text, message)
+            return self._parse_partial_answer(message)
         try:
-            return self._parse_complete_answer(generation.text, message)
+            return self._parse_complete_answer(message)
         except (ValueError, RefusalError) as error:
             if self.return_errors:
                 return error
             raise
 
-    def _parse_partial_answer(self, text: str, message: BaseMessage) -> Any:
+    def _parse_partial_answer(self, message: AIMessage) -> Any:
         """Return what has been received so far, or ``None`` if it is not valid yet."""
         if get_refusal(message) is not None:
             return None  # an error at the end of the stream, when the text is complete
         with suppress(ValueError):
-            parsed = (
-                parse_json_markdown(text)
-                if self.tool_name is None
-                else self._find_tool_args(message)
-            )
+            parsed = self._find_answer(message, parse_json_markdown)
             if parsed or not (parsed is None or self.is_wrapped):
                 return self._convert(parsed)
         return None
 
-    def _find_tool_args(self, message: BaseMessage) -> dict[str, Any] | None:
-        """Return the arguments of the first call of the tool."""
-        calls = getattr(message, "tool_calls", ())
+    def _parse_complete_answer(self, message: AIMessage) -> Any:
+        reason = message.response_metadata.get("finish_reason")
+        withheld = f"The answer was refused or filtered (finish reason {reason!r})."
+        if (refusal := get_refusal(message)) is not None:
+            raise RefusalError(refusal or withheld, raw_message=message)
+        text: str = message.text
+        if not text and message.invalid_tool_calls:
+            text = strip_truncation_mark(message.invalid_tool_calls[0].get("args") or "")
+        try:
+            parsed = self._find_answer(message, _parse_json)
+            requires_dict = self.model is None and not self.is_wrapped
+            if parsed is None or (requires_dict and not isinstance(parsed, dict)):
+                raise ValueError(f"The answer does not match the schema: {text!r:.200}")
+            return self._convert(parsed)
+        except ValueError as error:
+            if is_filtered(reason):
+                raise RefusalError(withheld, raw_message=message) from None
+            problem = str(error)
+            if reason == "length":
+                problem += ". It was cut off at the token limit. Increase max_tokens."
+            raise OutputParserException(problem, llm_output=text) from None
+
+    def _find_answer(self, message: AIMessage, parse: Callable[[str], Any]) -> Any:
+        """Return the parsed text, or the arguments of the first call of the tool."""
+        if self.tool_name is None:
+            return parse(message.text)
+        calls = message.tool_calls
         return next((call["args"] for call in calls if call["name"] == self.tool_name), None)
 
     def _convert(self, parsed: Any) -> Any:
@@ -182,26 +191,6 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         validate = getattr(self.model, "model_validate", None) or self.model.parse_obj
         return validate(parsed)
 
-    def _parse_complete_answer(self, text: str, message: BaseMessage) -> Any:
-        if (refusal := get_refusal(message)) is not None:
-            raise RefusalError(refusal or _describe_filter(message), raw_message=message)
-        if not text and (invalid_calls := getattr(message, "invalid_tool_calls", None)):
-            text = strip_truncation_mark(invalid_calls[0].get("args") or "")
-        try:
-            parsed = _parse_json(text) if self.tool_name is None else self._find_tool_args(message)
-            requires_dict = self.model is None and not self.is_wrapped
-            if parsed is None or (requires_dict and not isinstance(parsed, dict)):
-                raise ValueError(f"The answer does not match the schema: {_shorten(text)}")
-            return self._convert(parsed)
-        except ValueError as error:
-            reason = message.response_metadata.get("finish_reason")
-            if is_filtered(reason):
-                raise RefusalError(_describe_filter(message), raw_message=message) from None
-            problem = str(error)
-            if reason == "length":
-                problem += ". It was cut off at the token limit. Increase max_tokens."
-            raise OutputParserException(problem, llm_output=text) from None
-
 
 def _parse_json(text: str) -> Any:
     """Parse a text, or the code block in it, without repair.
@@ -212,17 +201,7 @@ def _parse_json(text: str) -> Any:
     for candidate in (text, code_block[1] if code_block else ""):
         with suppress(ValueError):
             return loads_arguments(candidate)
-    raise ValueError(f"The answer is not complete JSON: {_shorten(text)}")
-
-
-def _shorten(text: str) -> str:
-    return repr(text if len(text) <= _MAX_PREVIEW_CHARS else f"{text[:_MAX_PREVIEW_CHARS]}...")
-
-
-def _describe_filter(message: BaseMessage) -> str:
-    reason = message.response_metadata.get("finish_reason")
-    problem = "model refused to answer" if reason == "refusal" else "provider filtered the answer"
-    return f"The {problem} (finish reason {reason!r})"
+    raise ValueError(f"The answer is not complete JSON: {text!r:.200}")
 
 
 def _set_parsing_errors(chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
