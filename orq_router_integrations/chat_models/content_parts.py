@@ -13,24 +13,32 @@ from typing import Any
 
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.json import as_dict
 
 Part = dict[str, Any]
 
-_SOURCE_TYPES = (None, "base64", "url", "id", "text")  # of LangChain's older blocks
-_SOURCE_FIELDS = {
-    "image_url": ("image_url",),
-    "input_image": ("image_url",),
-    "input_file": (),
-    "input_audio": ("input_audio",),
-    "file": ("file", "source"),
+_TYPES = {
+    "text": ("text", "input_text", "output_text", "text-plain"),
+    "image": ("image", "image_url", "input_image"),
+    "audio": ("audio", "input_audio"),
+    "file": ("file", "input_file", "document"),
+    "video": ("video",),
 }
-"""The fields that may contain the source, by the type of an OpenAI block; others use ``source``."""
+_KINDS = {block_type: kind for kind, types in _TYPES.items() for block_type in types}
+_APPROVAL = "mcp_approval_response"
+
+SUPPORTED_TYPES = {*_KINDS, _APPROVAL}
+MEDIA_TYPES = _KINDS.keys() - _TYPES["text"]
+
 DATA_FIELDS = ("base64", "data", "file_data")
+_SOURCE_FIELDS = {"image_url": "image_url", "input_image": "image_url"}
+_SOURCE_FIELDS |= {"input_audio": "input_audio", "file": "file"}
+"""The field that may contain the source, by the type of an OpenAI block; others use ``source``."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """The source and the attributes of an image, audio or file block."""
+    """The source and the attributes of a content block."""
 
     url: str | None = None  # web address; data URLs are split into ``data`` and ``mime_type``
     data: str | None = None  # base64
@@ -44,26 +52,31 @@ class MediaSource:
     def from_block(cls, block: Mapping[str, Any]) -> "MediaSource":
         """Read the source of a block in any of the supported formats."""
         source = _get_source(block)
-        attributes = {**_get_dict(block, "extras"), **block, **source}
-        attributes = {**_get_dict(attributes, "metadata"), **attributes}
-        url, data = _get_str(source, "url", "uri", "file_url"), _get_data(source)
-        mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
-        if block.get("type") == "input_audio" and (audio_format := source.get("format")):
-            mime_type = mime_type or f"audio/{audio_format}"
+        if source.get("type") == "content":
+            return cls(text=_read_document(source.get("content")))
+        attributes = {**as_dict(block.get("extras")), **block, **source}
+        attributes = {**as_dict(attributes.get("metadata")), **attributes}
+        url, data = _get_str(source, "url", "uri", "file_url"), _get_str(source, *DATA_FIELDS)
         text = _get_str(source, "text")
         if "text" in (source.get("type"), source.get("source_type")):
             # Anthropic puts the text in "data", LangChain's older blocks in "url".
-            text, data = text or data or url, None
+            text, url, data = text or data or url, None, None
+        mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
+        if block.get("type") == "input_audio" and (audio_format := source.get("format")):
+            mime_type = mime_type or f"audio/{audio_format}"
         url, data = (None, url) if mime.is_data_url(url) else (url, data)
         if mime.is_data_url(data):
             declared, data = mime.parse_data_url(data)
             mime_type = mime_type or declared
-        elif data and not url and "file_data" in source and ("." in data or ":" in data):
-            url, data = data, None  # base64 does not contain dots and colons
         is_by_id = source.get("source_type") == "id"
         file_id = _get_str(source, "file_id", *(["id"] if is_by_id else [])) or None
-        sources = {"url": url, "base64": data, "file_id": file_id}
+        sources = {"url": url, "base64": data or None, "file_id": file_id}
         present = [name for name, value in sources.items() if value is not None]
+        if not present and text is None:
+            raise ValueError(
+                "The block is empty. Set 'text', 'url', 'base64' or 'file_id', or create the block "
+                "with content_block(path)."
+            )
         if len(present) > 1:
             names = " and ".join(map(repr, present))
             raise ValueError(f"Expected exactly one source, got {names}. Keep one of them.")
@@ -77,71 +90,39 @@ class MediaSource:
             detail=attributes.get("detail"),
         )
 
-    def check_presence(self) -> None:
-        """Raise if the block contains nothing to send."""
-        if self.url is None and self.file_id is None and self.text is None and not self.data:
-            mime.validate_base64(self.require_data())
-
-    def require_data(self) -> str:
-        if self.data is None:
-            raise ValueError(
-                "The block has no data and no URL. Add one of them, or create the block with "
-                "content_block(path)."
-            )
-        return self.data
-
 
 def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of the source, which are in the block or in a dict that it contains."""
-    names = _SOURCE_FIELDS.get(str(block.get("type")), ("source",))
-    name = next((name for name in names if block.get(name) is not None), "")
-    value = block.get(name, block)
+    name = _SOURCE_FIELDS.get(str(block.get("type")), "source")
+    value = block.get(name)
     if name == "image_url" and isinstance(value, str):
         return {"url": value}
-    is_flat = any(block.get(field) is not None for field in ("url", "file_id", *DATA_FIELDS))
-    if not (isinstance(value, Mapping) or is_flat):
-        raise _create_type_error(name, "a dict", value)
-    # If the block itself has a source, the field is something else, such as the name of the file.
-    source = value if isinstance(value, Mapping) else block
-    if (source_type := source.get("source_type")) not in _SOURCE_TYPES:
-        allowed = ", ".join(map(repr, _SOURCE_TYPES[1:]))
-        raise ValueError(f"Unknown source_type {source_type!r}. Use one of {allowed}.")
-    return source
-
-
-def _get_data(source: Mapping[str, Any]) -> str | None:
-    name = next((name for name in DATA_FIELDS if source.get(name) is not None), "")
-    data = source.get(name)
-    if data is not None and not isinstance(data, str):
-        raise _create_type_error(name, "base64 text", data)
-    return data
-
-
-def _get_dict(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = block.get(name)
-    if value is not None and not isinstance(value, Mapping):
-        raise _create_type_error(name, "a dict", value)
-    return value or {}
+    # Other values are something else, such as the name of the file.
+    return value if isinstance(value, Mapping) else block
 
 
 def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
     """Return the first value that is set."""
-    for name in names:
-        value = block.get(name)
-        if isinstance(value, str):
-            return value
-        if value is not None:
-            raise _create_type_error(name, "a str", value)
-    return None
-
-
-def _create_type_error(name: str, expected: str, value: object) -> ValueError:
+    name = next((name for name in names if block.get(name) is not None), "")
+    value = block.get(name)
+    if isinstance(value, str | None):
+        return value
     hint = ""
     if isinstance(value, (bytes, bytearray, memoryview)):
         hint = " Use content_block(data) for bytes."
     elif isinstance(value, os.PathLike):
         hint = " Use content_block(path) for a local file."
-    return ValueError(f"Expected {expected} in '{name}', got {type(value).__name__}.{hint}")
+    raise ValueError(f"Expected a str in {name!r}, got {type(value).__name__}.{hint}")
+
+
+def _read_document(content: Any) -> str:
+    """Return the text of an Anthropic document that consists of content blocks."""
+    parts = convert_blocks(content if isinstance(content, list) else [content], convert_block)
+    if media := [part for part in parts if part["type"] != "text"]:
+        raise ValueError(
+            f"A document cannot contain {describe_parts(media)}. Send it as a separate block."
+        )
+    return "\n".join(part["text"] for part in parts)
 
 
 def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
@@ -162,14 +143,15 @@ def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
         )
     if block_type == _APPROVAL:
         return _convert_approval(block)
-    kind, read = _READERS[block_type]
-    source = read(block)
+    kind, text = _KINDS[block_type], block.get("text")
+    is_text = kind == "text" and isinstance(text, str)
+    source = MediaSource(text=text) if is_text else MediaSource.from_block(block)
     if is_third_party and source.data is not None:
         detected = mime.detect_mime_type(mime.validate_base64(source.data)[2])
         if detected:
             kind, source = "file", replace(source, mime_type=detected)
     part = _CONVERTERS[kind](source)
-    cache_control = block.get("cache_control") or _get_dict(block, "extras").get("cache_control")
+    cache_control = block.get("cache_control") or as_dict(block.get("extras")).get("cache_control")
     if cache_control and part["type"] != "input_audio":
         part["cache_control"] = cache_control
     return part
@@ -208,61 +190,11 @@ def _convert_approval(block: Mapping[str, Any]) -> Part:
     return {"type": _APPROVAL, **part}
 
 
-def _read_text(block: Mapping[str, Any]) -> MediaSource:
-    text = block.get("text")
-    if not isinstance(text, str):
-        raise ValueError(f"A text block needs 'text' as a str, got {type(text).__name__}.")
-    return MediaSource(text=text)
-
-
-def _read_document(block: Mapping[str, Any]) -> MediaSource:
-    """Read Anthropic's document; if it consists of content blocks, use their text."""
-    source = block.get("source")
-    if isinstance(source, Mapping) and source.get("type") == "content":
-        content = source.get("content")
-        parts = convert_blocks(content if isinstance(content, list) else [content], convert_block)
-        if media := [part for part in parts if part["type"] != "text"]:
-            raise ValueError(
-                f"A document cannot contain {describe_parts(media)}. Send it as a separate block."
-            )
-        return MediaSource(text="\n".join(part["text"] for part in parts))
-    return MediaSource.from_block(block)
-
-
-def _reject_video(_: Mapping[str, Any]) -> MediaSource:
-    raise ValueError("The router does not accept video. Send extracted frames as images.")
-
-
-_READERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], MediaSource]]] = {
-    "text": ("text", _read_text),
-    "input_text": ("text", _read_text),
-    "output_text": ("text", _read_text),
-    "text-plain": ("text", MediaSource.from_block),
-    "image": ("image", MediaSource.from_block),
-    "image_url": ("image", MediaSource.from_block),
-    "input_image": ("image", MediaSource.from_block),
-    "audio": ("audio", MediaSource.from_block),
-    "input_audio": ("audio", MediaSource.from_block),
-    "file": ("file", MediaSource.from_block),
-    "input_file": ("file", MediaSource.from_block),
-    "document": ("file", _read_document),
-    "video": ("file", _reject_video),
-}
-"""The kind of content and the function that reads it, by the type of the block."""
-
-_APPROVAL = "mcp_approval_response"
-SUPPORTED_TYPES = {*_READERS, _APPROVAL}
-MEDIA_TYPES = {block_type for block_type, (kind, _) in _READERS.items() if kind != "text"}
-
-
 def _convert_text(source: MediaSource) -> Part:
     if source.text is not None:
         return {"type": "text", "text": source.text}
     if source.data is None:
-        raise ValueError(
-            "A text-plain block needs 'text' or 'base64'. "
-            "URLs are not fetched. Download the text first."
-        )
+        raise ValueError("The text is not fetched. Download it, and send it as a text block.")
     data = mime.validate_base64(source.data)[0]
     try:
         return {"type": "text", "text": base64.b64decode(data).decode("utf-8")}
@@ -279,7 +211,7 @@ def _convert_image(source: MediaSource) -> Part:
     if source.url is not None:
         url = _validate_url(source.url, ("https://",))
     else:
-        url = mime.build_data_url(*mime.validate_image(source.require_data(), source.mime_type))
+        url = mime.build_data_url(*mime.validate_image(source.data, source.mime_type))
     return {"type": "image_url", "image_url": {"url": url, **detail}}
 
 
@@ -289,7 +221,7 @@ def _convert_audio(source: MediaSource) -> Part:
             "Audio cannot be sent by URL or file_id. Set 'base64', or create the block with "
             "content_block(path)."
         )
-    audio_format, data = mime.validate_audio(source.require_data(), source.mime_type)
+    audio_format, data = mime.validate_audio(source.data, source.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 
 
@@ -308,9 +240,13 @@ def _convert_file(source: MediaSource) -> Part:
     family = (source.mime_type or "").partition("/")[0]
     if source.data is not None and family in ("image", "audio", "text"):
         return _CONVERTERS[family](source)
-    data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.require_data()))
+    data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.data))
     file = {"file_data": data, "filename": mime.get_pdf_filename(source.filename)}
     return {"type": "file", "file": file}
+
+
+def _reject_video(_: MediaSource) -> Part:
+    raise ValueError("The router does not accept video. Send extracted frames as images.")
 
 
 _CONVERTERS: dict[str, Callable[[MediaSource], Part]] = {
@@ -318,6 +254,7 @@ _CONVERTERS: dict[str, Callable[[MediaSource], Part]] = {
     "image": _convert_image,
     "audio": _convert_audio,
     "file": _convert_file,
+    "video": _reject_video,
 }
 
 

@@ -266,7 +266,6 @@ def _normalize_block(block: Any) -> Any:
         raise ValueError(f"Expected a str in 'type', got {type(block_type).__name__}.")
     if block_type in _TRACED_TYPES and not _TRACED_FIELDS.isdisjoint(block):
         source = MediaSource.from_block(block)
-        source.check_presence()
         if block_type == "image" and source.data is not None and not block.get("mime_type"):
             return {**block, "mime_type": mime.validate_image(source.data)[0]}
     return block
