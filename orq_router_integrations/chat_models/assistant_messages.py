@@ -45,8 +45,8 @@ _SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool result
 _CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``
 _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
 
-_MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _IMAGE_GENERATION = "image_generation_call"
+_MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _SPECIAL_TYPES = {"tool_use", "tool_call", "invalid_tool_call", "refusal", "non_standard"}
 _UNWRAPPED_TYPES = {
     *(*REASONING_BLOCK_TYPES, *_SPECIAL_TYPES, *_MEDIA_TYPES),
@@ -73,18 +73,18 @@ def convert_assistant_message(
     content = _AssistantContent(message, provider, api)
     kwargs = content.kwargs
     convert_blocks(content.get_blocks(), content.add_block)
-    tool_calls = _convert_tool_calls(message, content)
+    tool_calls = content.convert_tool_calls()
     if tool_calls or kwargs.get("item_ids"):
         content.add_stored_reasoning()
-    payload: dict[str, Any] = {"role": "assistant"}
-    payload["content"] = join_text_parts(content.parts) or None
+    parts = content.signed_reasoning + content.parts
+    payload: dict[str, Any] = {"role": "assistant", "content": join_text_parts(parts) or None}
     if tool_calls:
         payload["tool_calls"] = tool_calls
         if content.reasoning:
             payload["reasoning_content"] = "".join(content.reasoning)
     payload |= {name: items for name in ITEM_KWARGS if (items := as_dicts(kwargs.get(name)))}
     refusal = as_str(kwargs.get("refusal"))
-    if refusal and not any(part["type"] == "refusal" for part in content.parts):
+    if refusal and not any(part["type"] == "refusal" for part in parts):
         payload["refusal"] = refusal
     if audio_id := as_str(as_dict(kwargs.get("audio")).get("id")):
         payload["audio"] = {"id": audio_id}
@@ -95,30 +95,28 @@ def convert_assistant_message(
     return payload
 
 
-# Content blocks
-
-
 class _AssistantContent:
     """The content of an assistant message, sorted by how it is sent."""
 
     def __init__(self, message: AIMessage, provider: str | None, api: str) -> None:
-        self.message, self._provider, self._api = message, provider, api
+        self._message, self._provider, self._api = message, provider, api
         # Media that a model has generated cannot be sent back.
         self._is_generated = bool(message.response_metadata.get("model_provider"))
         dropped = set() if self._accepts_signature("") else set(SIGNATURE_KWARGS)
         dropped |= set() if api == RESPONSES else set(ITEM_KWARGS)
         kwargs = message.additional_kwargs
         self.kwargs = {name: value for name, value in kwargs.items() if name not in dropped}
-        self.parts: list[Part] = []  # starting with signed reasoning
+        self.parts: list[Part] = []
+        self.signed_reasoning: list[Part] = []  # sent before the other parts
         self.reasoning: list[str] = []  # texts without a signature
-        self.tool_calls: list[dict[str, Any]] = []  # of blocks, which usually repeat the message's
-        self.invalid_tool_calls: list[Mapping[str, Any]] = []
         self.omitted = {"image"} if kwargs.get("images") else set()  # types of media
-        self._signed_count = 0
+        # Tool calls of blocks, which usually repeat those of the message.
+        self._tool_calls: list[dict[str, Any]] = []
+        self._invalid_tool_calls: list[Mapping[str, Any]] = []
 
     def get_blocks(self) -> list[Any]:
         """Return the content blocks, including the transcript of audio that is not sent."""
-        content, text = self.message.content, self.message.text
+        content, text = self._message.content, self._message.text
         blocks: list[Any] = [content] if isinstance(content, str) and content else list(content)
         audio = self.kwargs.get("audio")
         if isinstance(audio, Mapping) and (self._api == RESPONSES or not audio.get("id")):
@@ -148,11 +146,9 @@ class _AssistantContent:
     def _add_special_block(self, block: Mapping[str, Any]) -> None:
         match block["type"]:
             case "tool_use" | "tool_call":
-                arguments = block.get("input") or block.get("args") or {}
-                call = _create_tool_call(block.get("id"), block.get("name"), arguments)
-                self.tool_calls.append(call)
+                self._tool_calls.append(_create_tool_call(block))
             case "invalid_tool_call":
-                self.invalid_tool_calls.append(block)
+                self._invalid_tool_calls.append(block)
             case "refusal":
                 if refusal := as_str(block.get("refusal")):  # no API accepts an empty one
                     self.parts.append({"type": "refusal", "refusal": refusal})
@@ -160,15 +156,6 @@ class _AssistantContent:
                 value = as_dict(block.get("value"))
                 if as_str(value.get("type")) in _UNWRAPPED_TYPES:
                     self.add_block(value)
-
-    def _add_reasoning_block(self, block: Mapping[str, Any]) -> None:
-        is_accepted = self._accepts_signature(block["type"])
-        if block["type"] == "redacted_thinking":
-            if is_accepted and (data := as_str(block.get("data"))):
-                self._insert_signed_part({"type": "redacted_reasoning", "data": data})
-        else:
-            text, signature = read_reasoning_part(block)
-            self._add_reasoning(text, signature if is_accepted else "")
 
     def _add_text(self, block: Any) -> None:
         block_type = str(block.get("type")) if isinstance(block, Mapping) else "text"
@@ -178,44 +165,60 @@ class _AssistantContent:
         part = convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
 
+    def _add_reasoning_block(self, block: Mapping[str, Any]) -> None:
+        is_accepted = self._accepts_signature(block["type"])
+        if block["type"] == "redacted_thinking":
+            self._add_redacted_reasoning(block.get("data") if is_accepted else None)
+        else:
+            text, signature = read_reasoning_part(block)
+            self._add_reasoning(text, signature if is_accepted else "")
+
     def _add_reasoning(self, text: str, signature: str) -> None:
         """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
         if signature:
-            self._insert_signed_part(
-                {"type": "reasoning", "reasoning": text, "signature": signature}
-            )
+            part = {"type": "reasoning", "reasoning": text, "signature": signature}
+            self.signed_reasoning.append(part)
         elif text:
             self.reasoning.append(text)
 
-    def _insert_signed_part(self, part: Part) -> None:
-        self.parts.insert(self._signed_count, part)
-        self._signed_count += 1
+    def _add_redacted_reasoning(self, data: Any) -> None:
+        if isinstance(data, str) and data:
+            self.signed_reasoning.append({"type": "redacted_reasoning", "data": data})
 
     def add_stored_reasoning(self) -> None:
         """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
-        if any(part["type"] == "reasoning" for part in self.parts):
+        if any(part["type"] == "reasoning" for part in self.signed_reasoning):
             return  # the content blocks contain the signed reasoning already
-        signature = as_str(self.kwargs.get("reasoning_signature"))
+        kwargs = self.kwargs
+        signature = as_str(kwargs.get("reasoning_signature"))
         items = [
             (item["reasoning"], item["signature"])
-            for item in as_dicts(self.kwargs.get("reasoning_items"))
+            for item in as_dicts(kwargs.get("reasoning_items"))
             if isinstance(item.get("reasoning"), str) and isinstance(item.get("signature"), str)
         ]
         if self.reasoning and not (items or signature):
             return  # the content blocks contain the reasoning, and no signature is stored
         self.reasoning.clear()
-        for text, item_signature in items or [
-            (as_str(self.kwargs.get("reasoning_content")), signature)
-        ]:
+        redacted = kwargs.get("redacted_reasoning")  # a str, a dict or a list of them
+        for item in redacted if isinstance(redacted, list) else [redacted]:
+            self._add_redacted_reasoning(item.get("data") if isinstance(item, dict) else item)
+        for text, item_signature in items or [(as_str(kwargs.get("reasoning_content")), signature)]:
             self._add_reasoning(text, item_signature)
-        redacted = self.kwargs.get("redacted_reasoning")  # a str, a dict or a list of them
-        values = [
-            item.get("data") if isinstance(item, dict) else item
-            for item in (redacted if isinstance(redacted, list) else [redacted])
+
+    def convert_tool_calls(self) -> list[dict[str, Any]]:
+        calls = [_create_tool_call(call) for call in self._message.tool_calls] or self._tool_calls
+        ids = {call["id"] for call in calls}
+        blocks = [block for block in self._invalid_tool_calls if block.get("id") not in ids]
+        calls += [
+            _create_tool_call(call)
+            for call in self._message.invalid_tool_calls or blocks
+            if call.get("name")  # no API accepts a call without one, even if a provider sent it
         ]
-        self.parts[:0] = [
-            {"type": "redacted_reasoning", "data": data} for data in values if isinstance(data, str)
-        ]
+        signatures = as_dict(self.kwargs.get(THOUGHT_SIGNATURES_KWARG))
+        for call in calls:
+            if signature := signatures.get(call["id"]):
+                call["extra_content"] = {"google": {"thought_signature": signature}}
+        return calls
 
     def _accepts_signature(self, block_type: str) -> bool:
         """Return whether the provider and the API of the request accept the message's signatures.
@@ -225,7 +228,7 @@ class _AssistantContent:
         """
         if self._provider is None:
             return True
-        owners = _find_signature_owners(self.message.response_metadata, self._api)
+        owners = _find_signature_owners(self._message.response_metadata, self._api)
         if owners is not None:
             return self._provider in owners
         if block_type not in _BLOCK_PROVIDERS:
@@ -234,7 +237,24 @@ class _AssistantContent:
         return self._api == CHAT_COMPLETIONS and (not providers or self._provider in providers)
 
 
-# Signatures
+def _create_tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a valid or an invalid call of a message, or a content block with a call."""
+    name, call_id = call.get("name"), call.get("id")
+    if not isinstance(name, str) or not name:
+        raise ValueError("A tool call has no name. Set 'name' to the name of the tool.")
+    if not isinstance(call_id, str) or not call_id:
+        raise ValueError(
+            f"The call of tool {name!r} has no id. Set 'id', and use it as the tool_call_id of the "
+            "tool message."
+        )
+    arguments: Any = call.get("args") or call.get("input")
+    if isinstance(arguments, str):
+        arguments = strip_truncation_mark(arguments)
+    else:
+        arguments = json.replace_lone_surrogates(arguments or {})
+        arguments = json.dumps(arguments, f"arguments of {name}", nan_as_null=True).decode()
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
 
 _ROUTER_PROVIDERS: dict[str, tuple[str, ...]] = {
     "anthropic_bedrock": ("aws",),
@@ -273,39 +293,3 @@ def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[
     if api != CHAT_COMPLETIONS:
         return ()
     return _ROUTER_PROVIDERS.get(model_provider, (model_provider,))
-
-
-# Tool calls
-
-
-def _convert_tool_calls(message: AIMessage, content: _AssistantContent) -> list[dict[str, Any]]:
-    calls = [
-        _create_tool_call(call["id"], call["name"], call["args"]) for call in message.tool_calls
-    ]
-    calls = calls or content.tool_calls
-    ids = {call["id"] for call in calls}
-    blocks = [block for block in content.invalid_tool_calls if block.get("id") not in ids]
-    for call in message.invalid_tool_calls or blocks:
-        if call.get("name"):  # no API accepts a call without a name, even if a provider sent it
-            args = call.get("args") or ""
-            arguments = strip_truncation_mark(args) if isinstance(args, str) else args
-            calls.append(_create_tool_call(call.get("id"), call["name"], arguments))
-    signatures = as_dict(content.kwargs.get(THOUGHT_SIGNATURES_KWARG))
-    for converted in calls:
-        if signature := signatures.get(converted["id"]):
-            converted["extra_content"] = {"google": {"thought_signature": signature}}
-    return calls
-
-
-def _create_tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    if not isinstance(name, str) or not name:
-        raise ValueError("A tool call has no name. Set 'name' to the name of the tool.")
-    if not isinstance(call_id, str) or not call_id:
-        raise ValueError(
-            f"The call of tool {name!r} has no id. Set 'id', and use it as the tool_call_id of the "
-            "tool message."
-        )
-    if not isinstance(arguments, str):
-        arguments = json.replace_lone_surrogates(arguments)
-        arguments = json.dumps(arguments, f"arguments of {name}", nan_as_null=True).decode()
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -30,7 +30,7 @@ from orq_router_integrations.chat_models.content_parts import (
 )
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.media import mime
-from orq_router_integrations.wire.json import replace_lone_surrogates
+from orq_router_integrations.wire.json import as_dict, replace_lone_surrogates
 
 MESSAGE_TYPES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -89,17 +89,16 @@ def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMes
     """
     open_calls: dict[str, str] = {}  # ids by function name
     for index, message in enumerate(messages):
-        call = message.additional_kwargs.get("function_call")
+        call = as_dict(message.additional_kwargs.get("function_call"))
         if isinstance(message, FunctionMessage):
-            call_id = open_calls.pop(message.name, "")
-            if not call_id:
+            if not (call_id := open_calls.pop(message.name, "")):
                 raise ValueError(
                     f"messages[{index}]: A FunctionMessage cannot be sent without a call of "
                     f"{message.name!r} before it. Use a ToolMessage with a tool_call_id."
                 )
             yield ToolMessage(content=message.content, tool_call_id=call_id)
         elif (
-            isinstance(call, dict)
+            call
             and isinstance(message, AIMessage)
             and not (message.tool_calls or message.invalid_tool_calls)
         ):
@@ -131,13 +130,9 @@ def _convert_message(
     message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
 ) -> tuple[dict[str, Any], list[Part]]:
     """Return the payload of a message, and the media of a tool result."""
-    content: object = message.content
     attachments: list[Part] = []
     if isinstance(message, ToolMessage):
         payload, attachments = _convert_tool_message(message, keep_media=tool_media == "tool")
-    elif not isinstance(content, (str, list, tuple)):  # the message was not validated
-        type_name = type(content).__name__
-        raise ValueError(f".content: Expected a str or a list, got {type_name}.")
     else:
         payload = _convert_chat_message(message, provider, api)
     for parts in (payload["content"], attachments):
@@ -148,7 +143,10 @@ def _convert_message(
 
 
 def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) -> dict[str, Any]:
-    content = message.content
+    content: Any = message.content
+    if not isinstance(content, (str, list, tuple)):  # the message was not validated
+        type_name = type(content).__name__
+        raise ValueError(f".content: Expected a str or a list, got {type_name}.")
     match message:
         case HumanMessage():
             payload = {"role": "user", "content": convert_blocks(content, convert_block)}
@@ -156,23 +154,22 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
             payload = convert_assistant_message(message, provider, api)
             payload = replace_lone_surrogates(payload)
         case SystemMessage():
-            role = message.additional_kwargs.get("__openai_role__", "system")  # set by LangChain
-            if role not in {"system", "developer"}:
-                raise ValueError(
-                    f"Unknown role {role!r} of a system message. Use system or developer."
-                )
             convert = partial(convert_text_block, message_type="A system message")
+            role = message.additional_kwargs.get("__openai_role__", "system")  # set by LangChain
             payload = {"role": role, "content": convert_blocks(content, convert)}
         case ChatMessage(role=role) if role in MESSAGE_TYPES:
-            payload = _convert_chat_message(MESSAGE_TYPES[role](content=content), provider, api)
+            payload = _convert_chat_message(MESSAGE_TYPES[role](message.content), provider, api)
             payload["role"] = role
         case ChatMessage(role=role):
-            raise ValueError(f"Unknown role {role!r}. Use one of {', '.join(MESSAGE_TYPES)}.")
+            payload = {"role": role}
         case _:
             type_name = type(message).__name__
             raise ValueError(
                 f"A {type_name} cannot be sent. Use a system, human, AI or tool message."
             )
+    if payload["role"] not in MESSAGE_TYPES:
+        known = ", ".join(MESSAGE_TYPES)
+        raise ValueError(f"Unknown role {payload['role']!r}. Use one of {known}.")
     return {**payload, "name": message.name} if message.name else payload
 
 
@@ -193,11 +190,9 @@ def _convert_tool_message(
         return {**payload, "content": content}, []
     blocks: list[Any] = []
     for block in content if isinstance(content, list) else [content]:
-        if isinstance(block, Mapping) and block.get("type") == "custom_tool_call_output":
-            output = block.get("output")
-            blocks += output if isinstance(output, list) else [output or ""]
-        else:
-            blocks.append(block)
+        is_custom = as_dict(block).get("type") == "custom_tool_call_output"
+        output = (block.get("output") or "") if is_custom else block
+        blocks += output if isinstance(output, list) else [output]
     convert = partial(_convert_or_dump, convert=partial(convert_block, is_third_party=True))
     parts = convert_blocks(blocks, convert)
     if keep_media:
@@ -224,14 +219,13 @@ def _convert_or_dump(block: Any, convert: Callable[[Any], Any]) -> Any:
 def _has_media_data(block: Any) -> bool:
     if not isinstance(block, Mapping) or block.get("type") not in MEDIA_TYPES:
         return False
-    fields = list(block.items())
-    for value in block.values():
-        fields += value.items() if isinstance(value, Mapping) else ()
+    dicts = [block, *(value for value in block.values() if isinstance(value, Mapping))]
     return any(
         (value and name in DATA_FIELDS)
         or isinstance(value, (bytes, bytearray))
         or mime.is_data_url(value)
-        for name, value in fields
+        for fields in dicts
+        for name, value in fields.items()
     )
 
 
