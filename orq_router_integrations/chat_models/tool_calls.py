@@ -21,7 +21,14 @@ from langchain_core.messages.tool import (
 )
 from langchain_core.utils.json import parse_partial_json
 
-from orq_router_integrations.wire.json import as_dict, as_int, as_str, dumps, loads_arguments
+from orq_router_integrations.wire.json import (
+    as_dict,
+    as_dicts,
+    as_int,
+    as_str,
+    dumps,
+    loads_arguments,
+)
 
 _TRUNCATION_MARKS = ('"] (truncated) "]', '"} (truncated) "}')
 """Suffixes that make truncated arguments invalid.
@@ -121,9 +128,8 @@ class _PendingCall:
 
     index: int  # position among the calls of the stream
     id: str  # unique
-    provider_id: str | None  # ``None`` until it is received, or if it is not unique
-    first_id: str | None  # in the first fragment, unique or not
     first_index: int | None  # in the first fragment
+    provider_id: str | None = None  # the first one received, unique or not
     name: str | None = None
     fragments: list[str] = field(default_factory=list)  # arguments received so far
 
@@ -144,9 +150,9 @@ class _PendingCall:
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
         # this one is complete, the arguments start over, and no ID or index says otherwise.
-        restarts = raw.arguments.startswith("{") and self.is_complete()
         is_elsewhere = raw.id is None or raw.index not in {None, self.first_index}
-        return raw.name == self.name and not (is_elsewhere and bool(self.fragments) and restarts)
+        restarts = is_elsewhere and raw.arguments.startswith("{") and self.is_complete()
+        return raw.name == self.name and not (restarts and self.fragments)
 
 
 class ToolCallAccumulator:
@@ -158,8 +164,6 @@ class ToolCallAccumulator:
 
     def __init__(self) -> None:
         self._calls: list[_PendingCall] = []
-        self._by_id: dict[str, _PendingCall] = {}
-        self._by_index: dict[int, _PendingCall] = {}
         self.signatures: dict[str, str] = {}  # those of Gemini received so far, by call ID
 
     @property
@@ -168,46 +172,34 @@ class ToolCallAccumulator:
         return any(call.is_complete() for call in self._calls)
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
-        deltas = deltas if isinstance(deltas, list) else []
-        return [
-            self._convert_fragment(_RawToolCall.from_payload(delta))
-            for delta in deltas
-            if isinstance(delta, dict)
-        ]
+        fragments = map(_RawToolCall.from_payload, as_dicts(deltas))
+        return [self._convert_fragment(fragment) for fragment in fragments]
 
     def _convert_fragment(self, raw: _RawToolCall) -> ToolCallChunk:
-        call = self._find_call(raw)
-        is_new = call is None
-        if call is None:
-            call_id = _choose_id(raw.id, self._by_id)
-            provider_id = raw.id if raw.id == call_id else None
-            call = _PendingCall(len(self._calls), call_id, provider_id, raw.id, raw.index)
+        call, first_id = self._find_call(raw), None
+        if call is None or not call.is_continued_by(raw):
+            first_id = _choose_id(raw.id, {call.id for call in self._calls})
+            call = _PendingCall(len(self._calls), first_id, raw.index)
             self._calls.append(call)
-            self._by_id[call_id] = call
-            if raw.index is not None:
-                self._by_index[raw.index] = call
-        if raw.id and call.provider_id is None:
-            call.provider_id = raw.id
-            self._by_id[raw.id] = call
         name = raw.name if call.name is None else None
         call.name = call.name or name
+        call.provider_id = call.provider_id or raw.id
         call.fragments.append(raw.arguments)
         if raw.signature:
             self.signatures[call.id] = raw.signature
-        first_id = call.id if is_new else None
         return tool_call_chunk(name=name, args=raw.arguments, id=first_id, index=call.index)
 
     def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
-        """Return the call that a fragment belongs to, if it has started."""
-        call = self._by_id.get(raw.id or "")
-        if raw.index is not None:
+        """Return the last call with the ID or the index of a fragment."""
+        candidates = [call for call in self._calls if raw.id and call.provider_id == raw.id]
+        if raw.index is None:
+            candidates = candidates or self._calls
+        else:
             # Some providers use one ID for several calls; then the index identifies the call.
-            at_index = self._by_index.get(raw.index)
-            if call is None or (at_index is not None and at_index.first_id == raw.id):
-                call = at_index
-        elif call is None and self._calls:
-            call = self._calls[-1]
-        return call if call is not None and call.is_continued_by(raw) else None
+            same_index = [call for call in self._calls if call.first_index == raw.index]
+            both = [call for call in same_index if call in candidates]
+            candidates = both or candidates or same_index
+        return candidates[-1] if candidates else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
         """Return final chunks that make truncated calls invalid, so that no agent runs them.
