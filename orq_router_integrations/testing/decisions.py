@@ -10,10 +10,10 @@ from pydantic import Field
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
+    RequestModel,
     RouterResponse,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.controls import RouterRetry
 from orq_router_integrations.wire.endpoints import DECISIONS
 

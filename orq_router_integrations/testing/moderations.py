@@ -7,9 +7,9 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
+    get_provider_model_name,
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.wire.endpoints import MODERATIONS
 
 CATEGORIES = {

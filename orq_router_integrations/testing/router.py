@@ -20,7 +20,6 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-from weakref import WeakSet
 
 import httpx
 
@@ -45,7 +44,6 @@ from orq_router_integrations.testing.routing.control_parsing import split_contro
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
-from orq_router_integrations.testing.routing.model_registry import ModelRegistry
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_routing import (
     LoadBalancerState,
@@ -63,8 +61,11 @@ if TYPE_CHECKING:
     from orq_router_integrations.client import RouterClient
 
 
-Route = tuple[str, str, Callable[..., RouterResponse]]
-"""Method, pattern of the path, and a function that takes the request and the groups of the path."""
+Route = tuple[str, str, Callable[..., Any]]
+"""Method, pattern of the path, and a function that takes the request and the groups of the path.
+
+The function returns the JSON of the response, or a ``RouterResponse``.
+"""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -137,15 +138,13 @@ class OfflineRouter:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
         self.log: list[request_log.ProviderCall] = request_log.CallLog()
         self.requests: list[request_log.RecordedRequest] = []
-        self._lock = threading.RLock()
-        _ROUTERS.add(self)
+        self._locks: dict[int, threading.RLock] = {}
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
-        self._models = ModelRegistry(enabled=self.models)
-        self._knowledge = KnowledgeBaseIndex(self.knowledge_bases, self._models)
-        self._limit = platform.RateLimit(limit=self.requests_per_minute, clock=self.clock)
+        self._models = platform.ModelRegistry(self.models)
+        self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
         self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
-        self._cache = platform.ExpiringDict[RouterResponse](clock=self.clock)
-        self._images = platform.ExpiringDict[bytes](clock=self.clock)
+        self._cache = platform.ExpiringDict[RouterResponse](self.clock)
+        self._images = platform.ExpiringDict[bytes](self.clock)
         self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
         self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
@@ -195,9 +194,9 @@ class OfflineRouter:
             faults: Scripted faults, as in the constructor.
         """
         with self._lock:
+            fault_script = FaultScript(faults)  # raises before anything is replaced
             self._answers.load(answers)
-            self._faults = FaultScript(faults)
-            self.answers, self.faults = answers, faults
+            self._faults, self.answers, self.faults = fault_script, answers, faults
 
     def assert_all_used(self) -> None:
         """Check that every scripted answer and fault has been used.
@@ -236,28 +235,47 @@ class OfflineRouter:
             try:
                 response = self._dispatch(request)
             except HTTPError as error:
-                response = RouterResponse(error.to_body(), error.status, error.headers)
+                response = RouterResponse.from_error(error)
             except RecursionError:
                 too_deep = HTTPError(400, "the body is nested too deeply")
-                response = RouterResponse(too_deep.to_body(), 400)
+                response = RouterResponse.from_error(too_deep)
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
+            headers |= self._limit.get_headers()
             delay = http_adapter.Delay(self.chunk_latency, request)
-            return http_adapter.create_response(
-                response, headers | self._limit.get_headers(), delay
-            )
+            return http_adapter.create_response(response, headers, delay)
+
+    @property
+    def _lock(self) -> threading.RLock:
+        """A lock per process: threads that hold it do not exist in a forked child."""
+        return self._locks.setdefault(os.getpid(), threading.RLock())
 
     def _create_trace_id(self) -> str:
         return f"{len(self.requests):032x}"
 
     def _create_routes(self) -> list[Route]:
-        prefix = "/(?:v3/router|v2/router)"
+        models, knowledge = self._models, KnowledgeBaseIndex(self.knowledge_bases, self._models)
+        lenient, parse = self.lenient, http_adapter.parse_request_body
+
+        def get_stored_response(request: httpx.Request, id_: str) -> Any:
+            if request.url.query and not lenient:
+                raise HTTPError(400, "/responses/{id} does not take query parameters")
+            return self._responses.store.poll(id_)
+
         return [
-            ("GET", "/v2/model-catalog", self._list_catalog),
-            ("POST", "/v2/knowledge/([^/]+)/search", self._search),
-            ("POST", "/v1/responses/compact", self._compact),
-            ("GET", f"{prefix}/models", self._list_models),
-            ("GET", f"{prefix}/models/(.+)", self._get_model),
-            ("GET", "/v3/router/responses/(.+)", self._get_stored_response),
+            ("GET", "/v2/model-catalog", lambda it: list_catalog(models.listed, it.url.params)),
+            (
+                "POST",
+                "/v2/knowledge/([^/]+)/search",
+                lambda it, id_: knowledge.search(id_, parse(it), lenient=lenient),
+            ),
+            (
+                "POST",
+                "/v1/responses/compact",
+                lambda it: self._responses.compact(parse(it), models, lenient=lenient),
+            ),
+            ("GET", "/v[23]/router/models", lambda _: models.list_models()),
+            ("GET", "/v[23]/router/models/(.+)", lambda _, id_: models.describe_model(id_)),
+            ("GET", "/v3/router/responses/(.+)", get_stored_response),
             *map(self._create_route, self._handlers),
         ]
 
@@ -268,64 +286,36 @@ class OfflineRouter:
 
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
-        if request.url.host == IMAGE_HOST and request.method == "GET":
-            return self._get_image(request.url.path)
         path = request.url.raw_path.decode().partition("?")[0]
+        if request.url.host == IMAGE_HOST and (data := self._images.get(path)):
+            return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
         for method, pattern, respond in self._routes:
             match = re.search(rf"{pattern}\Z", path)
             if match and request.method == method:
                 platform.check_api_key(request, self.api_keys)
                 self._limit.acquire()
-                return respond(request, *map(unquote, match.groups()))
+                response = respond(request, *map(unquote, match.groups()))
+                return (
+                    response if isinstance(response, RouterResponse) else RouterResponse(response)
+                )
         posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
         gets = "GET /models, GET /models/{id}, GET /responses/{id}"
         message = f"{request.method} {path} is not an endpoint. Use v3/router with {posts}, {gets}."
         raise HTTPError(404, message)
 
-    def _get_image(self, path: str) -> RouterResponse:
-        data = self._images.get(path)
-        if data is None:
-            raise HTTPError(404, f"{path} is unknown or has expired", code="not_found")
-        return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
-
-    def _list_catalog(self, request: httpx.Request) -> RouterResponse:
-        return RouterResponse(list_catalog(self._models.listed, request.url.params))
-
-    def _search(self, request: httpx.Request, id_: str) -> RouterResponse:
-        body = http_adapter.parse_request_body(request)
-        return RouterResponse(self._knowledge.search(id_, body, lenient=self.lenient))
-
-    def _compact(self, request: httpx.Request) -> RouterResponse:
-        body = http_adapter.parse_request_body(request)
-        return self._responses.compact(body, self._models, lenient=self.lenient)
-
-    def _list_models(self, _: httpx.Request) -> RouterResponse:
-        models = map(self._models.describe_model, self._models.listed)
-        return RouterResponse({"object": "list", "data": list(models)})
-
-    def _get_model(self, _: httpx.Request, id_: str) -> RouterResponse:
-        return RouterResponse(self._models.describe_model(id_))
-
-    def _get_stored_response(self, request: httpx.Request, id_: str) -> RouterResponse:
-        if request.url.query and not self.lenient:
-            raise HTTPError(400, "/responses/{id} does not take query parameters")
-        return RouterResponse(self._responses.store.poll(id_))
-
     def _handle_post(
         self, handler: EndpointHandler[Any], http_request: httpx.Request, dialect: str
     ) -> RouterResponse:
-        body = http_adapter.parse_request_body(http_request, is_form=handler.endpoint.multipart)
-        controls, endpoint_fields = split_controls(
-            body, handler.endpoint, Dialect(dialect), lenient=self.lenient
-        )
-        request = handler.parse(endpoint_fields, controls, lenient=self.lenient)
+        endpoint, path = handler.endpoint, http_request.url.path
+        body = http_adapter.parse_request_body(http_request, is_form=endpoint.multipart)
+        controls, fields = split_controls(body, endpoint, Dialect(dialect), lenient=self.lenient)
+        request = handler.parse(fields, controls, lenient=self.lenient)
         balancer = controls.load_balancer  # its models replace the requested one
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
         if controls.guardrails and (text := request.guarded_text) is not None:
             platform.check_guardrails(controls.guardrails, text)
         cache = controls.cache if request.is_cacheable else None
-        path = http_request.url.path
         key = json.dumps([path, describe_files(body)], sort_keys=True) if cache else ""
         if cached := self._cache.get(key):
             headers = {**cached.headers, "x-orq-offline-cache": "hit"}
@@ -335,16 +325,3 @@ class OfflineRouter:
         if cache and response.status == 200:
             self._cache.put(key, response, seconds=cache.ttl)
         return handler.finalize(request, response)
-
-
-_ROUTERS: WeakSet[OfflineRouter] = WeakSet()
-
-
-def _reset_after_fork() -> None:
-    """Replace the locks, which other threads of the parent process may hold."""
-    for router in _ROUTERS:
-        router._lock = threading.RLock()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)

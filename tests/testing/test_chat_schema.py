@@ -110,7 +110,7 @@ class TestAccepted:
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": "x", "id": "1"}]}, "messages[0].id"),
-        ({"messages": [{"role": "system", "content": [IMAGE]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "system", "content": [IMAGE]}]}, "messages[0].content[0]"),
         ({"messages": user({"type": "video"})}, "messages[0].content[0]"),
         ({"messages": user({"type": "text"})}, "messages[0].content[0].text"),
         ({"messages": user({"type": "text", "text": 5})}, "messages[0].content[0].text"),

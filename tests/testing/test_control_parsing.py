@@ -26,7 +26,6 @@ class TestControlLocations:
             ("v2/gateway", {"orq": {"contact": IDENTITY, "name": "n"}}),
             ("v2/proxy", {"orq": {"identity": IDENTITY, "cache": {"type": "exact_match"}}}),
             ("v2/gateway", {"metadata": {"a": "b"}}),
-            ("v2/router", {"orq": {"prompt": {"id": "p"}, "knowledge_bases": []}}),
         ],
     )
     def test_controls_are_removed_from_provider_body(self, create_chat, prefix, fields):
@@ -57,7 +56,7 @@ class TestVariables:
             ("v2/router", {"variables": {"name": "Ada"}}),
             ("v2/router", {"orq": {"inputs": {"name": "Ada"}}}),
             ("v2/gateway", {"orq": {"inputs": {"name": "Ada"}}}),
-            ("v2/proxy", {"orq": {"inputs": [{"key": "name", "value": "Ada", "is_pii": True}]}}),
+            ("v2/proxy", {"orq": {"inputs": {"name": "Ada"}}}),
         ],
     )
     def test_variables_are_substituted(self, create_chat, prefix, fields):
@@ -73,10 +72,6 @@ class TestVariables:
         chat.complete(messages=[{"role": "user", "content": [part]}], variables={"a": 1})
         assert chat.router.log[0].body["messages"][0]["content"] == [part | {"text": "1"}]
 
-    def test_input_without_key_returns_400(self, create_chat):
-        error = create_chat().get_error(400, prefix="v2/gateway", orq={"inputs": [{"value": 1}]})
-        assert error["param"] == "orq.inputs[0]"
-
 
 MISPLACED = [
     ("v3/router", {"orq": {"identity": IDENTITY}}, "orq.identity", "identity,"),
@@ -85,6 +80,7 @@ MISPLACED = [
     ("v2/router", {"identity": IDENTITY}, "identity", "orq.identity,"),
     ("v2/router", {"thread": {"id": "t"}}, "thread", "orq.thread,"),
     ("v2/router", {"orq": {"guardrails": []}}, "orq.guardrails", "guardrails,"),
+    ("v2/router", {"orq": {"prompt": {"id": "p"}}}, "orq.prompt", "orq.thread,"),
     ("v2/router", {"orq": {"variables": {}}}, "orq.variables", "variables,"),
     ("v2/gateway", {"fallbacks": FALLBACKS}, "fallbacks", "orq.fallbacks,"),
     ("v2/gateway", {"orq": {"identity": IDENTITY}}, "orq.identity", "orq.contact,"),

@@ -15,7 +15,9 @@ from orq_router_integrations.testing import OfflineRouter
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
+    RequestModel,
     RouterResponse,
+    validate_body,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import (
@@ -24,7 +26,6 @@ from orq_router_integrations.testing.routing.multipart_parsing import (
     describe_files,
     parse_form,
 )
-from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.endpoints import ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.json import loads

@@ -24,13 +24,13 @@ class AnswerScript:
 
     def load(self, answers: Answers | None) -> None:
         """Replace all answers."""
-        self._function = answers if callable(answers) else None
         entries = {} if answers is None or callable(answers) else answers
         if not isinstance(entries, Mapping):
             raise ValueError(
                 f"answers: expected a dict or a function, got {answers!r:.80}. {_EXAMPLE}"
             )
         self._answers = {key: _list_values(key, value) for key, value in entries.items()}
+        self._function = answers if callable(answers) else None
         self._used_keys: set[Any] = set()
 
     @property

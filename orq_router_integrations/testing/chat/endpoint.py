@@ -19,12 +19,14 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_fragments,
 )
 from orq_router_integrations.testing.answering.usage import CHAT_NAMES, count_usage
-from orq_router_integrations.testing.chat.schema import ChatRequest, ThinkingEnabled
+from orq_router_integrations.testing.chat.schema import ChatRequest
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
-from orq_router_integrations.testing.routing.endpoint import RouterResponse
+from orq_router_integrations.testing.routing.endpoint import (
+    RouterResponse,
+    get_provider_model_name,
+    validate_body,
+)
 from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
-from orq_router_integrations.testing.routing.schema_validation import validate_body
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
@@ -68,7 +70,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             choice = {"message": message, "finish_reason": reason, **_wrap_logprobs(logprobs)}
             choices = [{"index": index, **choice} for index in indexes]
             return RouterResponse(body | {"object": "chat.completion", "choices": choices} | total)
-        with_usage = request.stream_options and request.stream_options.include_usage
+        with_usage = (request.stream_options or {}).get("include_usage")
         body |= {"object": "chat.completion.chunk"} | ({"usage": None} if with_usage else {})
         chunks = [
             body | {"choices": [{"index": index, **choice}]}
@@ -88,7 +90,7 @@ def _check_combinations(request: ChatRequest) -> None:
     if "audio" in (request.modalities or ()) and request.audio is None:
         reject_field("audio", "is required if modalities contains 'audio'")
     limit = request.max_completion_tokens or request.max_tokens
-    budget = request.thinking.budget_tokens if isinstance(request.thinking, ThinkingEnabled) else 0
+    budget = (request.thinking or {}).get("budget_tokens", 0)
     if limit is not None and budget >= limit:
         reject_field("thinking.budget_tokens", "must be less than max_tokens")
 
@@ -99,7 +101,7 @@ def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
     if not is_requested or request.audio is None or answer.audio or answer.calls:
         return answer
     samples = encode_speech(answer.text)
-    if request.audio.format == "pcm16":
+    if request.audio["format"] == "pcm16":
         return replace(answer, audio=samples)
     header = build_wav_header(build_pcm_format(SAMPLE_RATE), len(samples))
     return replace(answer, audio=header + samples)

@@ -5,14 +5,14 @@ notice if the two differ.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.media.attachment import decode_base64_field
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
 
 MAX_CHOICES = 128
 """Maximum of ``n`` (a limit of the offline router; the documentation has none)."""
@@ -43,6 +43,20 @@ def _check_parameters(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def require_one_source(*names: str) -> AfterValidator:
+    """Check that an image or a file has one of several sources, and a file name if it is a PDF."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        sources = [value[name] for name in names if value.get(name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"exactly one of {', '.join(names)} is required")
+        if sources[0].startswith("data:application/pdf") and not value.get("filename"):
+            raise ValueError("filename is required for PDFs")
+        return value
+
+    return AfterValidator(check)
+
+
 ImageSource = Annotated[
     str,
     Field(pattern="^(https://|data:image/(jpeg|png|gif|webp);base64,)"),
@@ -52,217 +66,104 @@ DataURI = Annotated[
     str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data_uri)
 ]
 FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
-Name = Annotated[str, Field(min_length=1)]
-SchemaName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
+FileId = Annotated[str, Field(pattern="^(gs://|file-)")]
+Base64 = Annotated[str, AfterValidator(_check_base64)]
+Detail = Literal["low", "high", "auto"]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 ThinkingLevel = Literal["minimal", "low", "medium", "high"]
 
+CacheControl = Annotated[Any, Shape({"type": Literal["ephemeral"], "ttl?": Literal["5m", "1h"]})]
+CACHEABLE: Fields = {"cache_control?": CacheControl | None}
 
-class CacheControl(RequestModel):
-    type: Literal["ephemeral"]
-    ttl: Literal["5m", "1h"] = "5m"
+FILE: Fields = {
+    "file_data?": DataURI | None,
+    "uri?": FileURI | None,
+    "file_id?": FileId | None,
+    "filename?": str | None,
+    "mimeType?": str | None,
+}
+File = Annotated[Any, Shape(FILE), require_one_source("file_data", "uri", "file_id")]
 
-
-class CacheableContent(RequestModel):
-    cache_control: CacheControl | None = None
-
-
-class TextPart(CacheableContent):
-    type: Literal["text"]
-    text: str
-
-
-class ImageUrl(RequestModel):
-    url: ImageSource
-    detail: Literal["low", "high", "auto"] = "auto"
-
-
-class ImagePart(CacheableContent):
-    type: Literal["image_url"]
-    image_url: ImageUrl
-
-
-class InputAudio(RequestModel):
-    data: Annotated[str, AfterValidator(_check_base64)]
-    format: Literal["mp3", "wav"]
-
-
-class AudioPart(RequestModel):
-    type: Literal["input_audio"]
-    input_audio: InputAudio
-
-
-class SingleSource(RequestModel):
-    """Base of images and files that have one of several sources, and a file name if a PDF."""
-
-    source_fields: ClassVar[tuple[str, ...]]
-
-    @model_validator(mode="after")
-    def _check_source(self) -> Self:
-        sources = [getattr(self, name) for name in self.source_fields]
-        if sum(source is not None for source in sources) != 1:
-            raise ValueError(f"exactly one of {', '.join(self.source_fields)} is required")
-        is_pdf = any(source and source.startswith("data:application/pdf") for source in sources)
-        if is_pdf and not getattr(self, "filename", None):
-            raise ValueError("filename is required for PDFs")
-        return self
-
-
-class File(SingleSource):
-    source_fields = ("file_data", "uri", "file_id")
-
-    file_data: DataURI | None = None
-    uri: FileURI | None = None
-    file_id: Annotated[str, Field(pattern="^(gs://|file-)")] | None = None
-    filename: str | None = None
-    mime_type: str | None = Field(default=None, alias="mimeType")
-
-
-class FilePart(CacheableContent):
-    type: Literal["file"]
-    file: File
-
-
-class RefusalPart(RequestModel):
-    type: Literal["refusal"]
-    refusal: str
-
-
-class ReasoningPart(RequestModel):
-    type: Literal["reasoning"]
-    reasoning: str
-    signature: str
-
-
-class RedactedReasoningPart(RequestModel):
-    type: Literal["redacted_reasoning"]
-    data: str
-
-
-class SystemMessage(RequestModel):
-    role: Literal["system", "developer"]
-    content: str | list[TextPart]
-    name: str | None = None
-
-
-UserPart = Annotated[TextPart | ImagePart | AudioPart | FilePart, Field(discriminator="type")]
-
-
-class UserMessage(RequestModel):
-    role: Literal["user"]
-    content: str | list[UserPart]
-    name: str | None = None
-
-
-class CalledFunction(RequestModel):
-    name: str
-    arguments: str
-
-
-class ToolCall(RequestModel):
-    """A tool call in an earlier answer, with Gemini's signature in either of two fields."""
-
-    id: str
-    type: Literal["function"]
-    function: CalledFunction
-    thought_signature: str | None = None
-    extra_content: dict[str, Any] | None = None
-
-
+TEXT_PART: Fields = {"text": str, **CACHEABLE}
+REFUSAL_PART: Fields = {"refusal": str}
+TextPart = Annotated[Any, OneOf("type", text=TEXT_PART)]
+UserPart = Annotated[
+    Any,
+    OneOf(
+        "type",
+        text=TEXT_PART,
+        image_url={"image_url": {"url": ImageSource, "detail?": Detail}, **CACHEABLE},
+        input_audio={"input_audio": {"data": Base64, "format": Literal["mp3", "wav"]}},
+        file={"file": File, **CACHEABLE},
+    ),
+]
 AssistantPart = Annotated[
-    TextPart | RefusalPart | ReasoningPart | RedactedReasoningPart, Field(discriminator="type")
+    Any,
+    OneOf(
+        "type",
+        text=TEXT_PART,
+        refusal=REFUSAL_PART,
+        reasoning={"reasoning": str, "signature": str},
+        redacted_reasoning={"data": str},
+    ),
 ]
 
-
-class AudioReference(RequestModel):
-    id: str
-
-
-class AssistantMessage(RequestModel):
-    role: Literal["assistant"]
-    content: str | list[AssistantPart] | None = None
-    refusal: str | None = None
-    name: str | None = None
-    audio: AudioReference | None = None
-    tool_calls: list[ToolCall] | None = None
-    reasoning_content: str | None = None
-
-
-class ToolMessage(CacheableContent):
-    role: Literal["tool"]
-    content: str | list[TextPart]
-    tool_call_id: str | None
-
-
+TOOL_CALL: Fields = {
+    "id": str,
+    "type": Literal["function"],
+    "function": {"name": str, "arguments": str},
+    # Gemini's signature, in either of two fields
+    "thought_signature?": str | None,
+    "extra_content?": dict[str, Any] | None,
+}
+SYSTEM_MESSAGE: Fields = {"content": str | list[TextPart], "name?": str | None}
+ASSISTANT_MESSAGE: Fields = {
+    "content?": str | list[AssistantPart] | None,
+    "refusal?": str | None,
+    "name?": str | None,
+    "audio?": Annotated[Any, Shape({"id": str})] | None,
+    "tool_calls?": list[Annotated[Any, Shape(TOOL_CALL)]] | None,
+    "reasoning_content?": str | None,
+}
 Message = Annotated[
-    SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")
+    Any,
+    OneOf(
+        "role",
+        system=SYSTEM_MESSAGE,
+        developer=SYSTEM_MESSAGE,
+        user={"content": str | list[UserPart], "name?": str | None},
+        assistant=ASSISTANT_MESSAGE,
+        tool={"content": str | list[TextPart], "tool_call_id": str | None, **CACHEABLE},
+    ),
 ]
 
-
-class StreamOptions(RequestModel):
-    include_usage: bool | None = None
-
-
-class Function(RequestModel):
-    name: Name
-    description: str | None = None
-    parameters: Annotated[dict[str, Any], AfterValidator(_check_parameters)] | None = None
-    strict: bool | None = None
-
-
-class Tool(RequestModel):
-    type: Literal["function"]
-    function: Function
-
-
-class FunctionName(RequestModel):
-    name: str
-
-
-class ChosenTool(RequestModel):
-    type: Literal["function"]
-    function: FunctionName
-
-
-class TextFormat(RequestModel):
-    type: Literal["text"]
-
-
-class JsonObjectFormat(RequestModel):
-    type: Literal["json_object"]
-
-
-class JsonSchema(RequestModel):
-    name: SchemaName
-    description: str | None = None
-    schema_: dict[str, Any] = Field(default_factory=dict, alias="schema")
-    strict: bool | None = None
-
-
-class JsonSchemaFormat(RequestModel):
-    type: Literal["json_schema"]
-    json_schema: JsonSchema
-
-
+Name = Annotated[str, Field(min_length=1)]
+FUNCTION: Fields = {
+    "name": Name,
+    "description?": str | None,
+    "parameters?": Annotated[dict[str, Any], AfterValidator(_check_parameters)] | None,
+    "strict?": bool | None,
+}
+JSON_SCHEMA: Fields = {
+    "name": Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")],
+    "description?": str | None,
+    "schema?": dict[str, Any],
+    "strict?": bool | None,
+}
+Tool = Annotated[Any, OneOf("type", function={"function": FUNCTION})]
+ChosenTool = Annotated[Any, OneOf("type", function={"function": {"name": str}})]
 ResponseFormat = Annotated[
-    TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")
+    Any, OneOf("type", text={}, json_object={}, json_schema={"json_schema": JSON_SCHEMA})
 ]
-
-
-class AudioOutput(RequestModel):
-    voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
-    format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
-
-
-class ThinkingWithoutBudget(RequestModel):
-    type: Literal["disabled", "adaptive"]
-
-
-class ThinkingEnabled(RequestModel):
-    type: Literal["enabled"]
-    budget_tokens: int = Field(ge=1024)
-    thinking_level: ThinkingLevel | None = None
+AUDIO_OUTPUT: Fields = {
+    "voice": Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"],
+    "format": Literal["wav", "mp3", "flac", "opus", "pcm16"],
+}
+THINKING_ENABLED: Fields = {
+    "budget_tokens": Annotated[int, Field(ge=1024)],
+    "thinking_level?": ThinkingLevel | None,
+}
+Thinking = Annotated[Any, OneOf("type", disabled={}, adaptive={}, enabled=THINKING_ENABLED)]
 
 
 class TextRequest(EndpointRequest):
@@ -271,8 +172,8 @@ class TextRequest(EndpointRequest):
     stream: bool | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     parallel_tool_calls: bool | None = None
     cache_control: CacheControl | None = None
@@ -284,14 +185,14 @@ class TextRequest(EndpointRequest):
 
     @cached_property
     def prompt(self) -> Prompt:
-        return Prompt(self.model_dump(exclude_unset=True, by_alias=True))
+        return Prompt(self.model_dump(exclude_unset=True))
 
 
 class ChatRequest(TextRequest):
     """The body of a request, with every documented field and limit."""
 
     messages: list[Message] = Field(min_length=1)
-    stream_options: StreamOptions | None = None
+    stream_options: Annotated[Any, Shape({"include_usage?": bool | None})] | None = None
     max_tokens: int | None = Field(default=None, gt=0)
     max_completion_tokens: int | None = Field(default=None, gt=0)
     top_k: float | None = None
@@ -303,11 +204,9 @@ class ChatRequest(TextRequest):
     tools: list[Tool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     modalities: list[Literal["text", "audio"]] | None = None
-    audio: AudioOutput | None = None
+    audio: Annotated[Any, Shape(AUDIO_OUTPUT)] | None = None
     reasoning_effort: Effort | None = None
-    thinking: (
-        Annotated[ThinkingWithoutBudget | ThinkingEnabled, Field(discriminator="type")] | None
-    ) = None
+    thinking: Thinking | None = None
     verbosity: str | None = None
 
     @property

@@ -35,13 +35,13 @@ from orq_router_integrations.testing.responses.response import (
     iter_events,
 )
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
-from orq_router_integrations.testing.routing.endpoint import RouterResponse
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.model_registry import (
-    ModelRegistry,
+from orq_router_integrations.testing.routing.endpoint import (
+    RouterResponse,
     get_provider_model_name,
+    validate_body,
 )
-from orq_router_integrations.testing.routing.schema_validation import validate_body
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
     RouterControls,

@@ -111,7 +111,7 @@ def build_output(
     if answer.text or answer.refusal is not None or len(searches) == len(answer.calls):
         content = _build_content(answer, request)
         yield _build_item(number, "message", {"role": "assistant", "content": content})
-    custom = {tool.name for tool in request.tools or () if tool.type == "custom"}
+    custom = {tool["name"] for tool in request.tools or () if tool["type"] == "custom"}
     calls = [call for call in answer.calls if call.name not in SEARCH_TOOLS]
     for index, call in enumerate(calls):
         type_, name = "function_call", "arguments"

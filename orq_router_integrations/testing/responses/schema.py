@@ -6,250 +6,175 @@ may have any fields.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import Field
 
 from orq_router_integrations.testing.chat import schema as chat
-from orq_router_integrations.testing.routing.schema_validation import RequestModel, get_field
+from orq_router_integrations.testing.routing.endpoint import RequestModel
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
 
 JsonObject = dict[str, Any]
 
-
-class InputPart(chat.CacheableContent):
-    prompt_cache_breakpoint: JsonObject | None = None
-
-
-class InputText(InputPart):
-    type: Literal["input_text"]
-    text: str
-
-
-class InputImage(InputPart, chat.SingleSource):
-    source_fields = ("image_url", "file_id")
-
-    type: Literal["input_image"]
-    image_url: chat.ImageSource | None = None
-    file_id: str | None = None
-    detail: Literal["auto", "low", "high"] = "auto"
-
-
-class InputFile(InputPart, chat.SingleSource):
-    source_fields = ("file_data", "file_url", "file_id")
-
-    type: Literal["input_file"]
-    file_data: chat.DataURI | None = None
-    file_url: chat.FileURI | None = None
-    file_id: str | None = None
-    filename: str | None = None
-    mime_type: str | None = None
-
-
-class OutputText(RequestModel):
-    type: Literal["output_text"]
-    text: str
-    annotations: list[JsonObject] | None = None
-    logprobs: list[JsonObject] | None = None
-
-
-UserContent = Annotated[InputText | InputImage | InputFile, Field(discriminator="type")]
-AssistantContent = Annotated[InputText | OutputText | chat.RefusalPart, Field(discriminator="type")]
-
-
-class Item(RequestModel):
-    id: str | None = None
-    status: Literal["in_progress", "completed", "incomplete"] | None = None
-
-
-class SystemItem(Item):
-    type: Literal["message"] = "message"
-    role: Literal["system", "developer"]
-    content: str | list[InputText]
-
-
-class UserItem(Item):
-    type: Literal["message"] = "message"
-    role: Literal["user"]
-    content: str | list[UserContent]
-
-
-class AssistantItem(Item):
-    type: Literal["message"] = "message"
-    role: Literal["assistant"]
-    content: str | list[AssistantContent]
-
-
-class ReasoningText(RequestModel):
-    type: Literal["summary_text", "reasoning_text"]
-    text: str
-
-
-class ReasoningItem(Item):
-    type: Literal["reasoning"]
-    summary: list[ReasoningText] | None = None
-    content: list[ReasoningText] | None = None
-    encrypted_content: str | None = None
-
-
-class FunctionCall(Item):
-    type: Literal["function_call"]
-    call_id: str
-    name: str
-    arguments: str
-    async_: bool | None = Field(default=None, alias="async")
-
-
-class CustomToolCall(Item):
-    type: Literal["custom_tool_call"]
-    call_id: str
-    name: str
-    input: str
-    async_: bool | None = Field(default=None, alias="async")
-
-
-class CallOutput(Item):
-    type: Literal["function_call_output", "custom_tool_call_output"]
-    call_id: str
-    output: str | list[UserContent]
-
-
-_ShellItem = Literal[
-    "shell_call", "shell_call_output", "local_shell_call", "local_shell_call_output"
-]
-_McpItem = Literal["mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"]
-_ToolItem = Literal[
-    "computer_call", "computer_call_output", "apply_patch_call", "apply_patch_call_output"
-]
-_SearchItem = Literal["web_search_call", "tool_search_call", "tool_search_output"]
-_OtherItem = Literal[
-    "program",
-    "program_output",
-    "additional_tools",
-    "compaction",
-    "configuration_update",
-    "item_reference",
+_PART: Fields = {**chat.CACHEABLE, "prompt_cache_breakpoint?": JsonObject | None}
+_TEXT_PART: Fields = {"text": str, **_PART}
+_IMAGE_PART: Fields = {
+    "type": Literal["input_image"],
+    "image_url?": chat.ImageSource | None,
+    "file_id?": str | None,
+    "detail?": chat.Detail,
+    **_PART,
+}
+_FILE_PART: Fields = {
+    "type": Literal["input_file"],
+    "file_data?": chat.DataURI | None,
+    "file_url?": chat.FileURI | None,
+    "file_id?": str | None,
+    "filename?": str | None,
+    "mime_type?": str | None,
+    **_PART,
+}
+_OUTPUT_TEXT: Fields = {
+    "text": str,
+    "annotations?": list[JsonObject] | None,
+    "logprobs?": list[JsonObject] | None,
+}
+_USER_PARTS: Fields = {
+    "input_text": _TEXT_PART,
+    "input_image": Annotated[
+        Any, Shape(_IMAGE_PART), chat.require_one_source("image_url", "file_id")
+    ],
+    "input_file": Annotated[
+        Any, Shape(_FILE_PART), chat.require_one_source("file_data", "file_url", "file_id")
+    ],
+}
+SystemPart = Annotated[Any, OneOf("type", input_text=_TEXT_PART)]
+UserPart = Annotated[Any, OneOf("type", **_USER_PARTS)]
+AssistantPart = Annotated[
+    Any,
+    OneOf("type", input_text=_TEXT_PART, output_text=_OUTPUT_TEXT, refusal=chat.REFUSAL_PART),
 ]
 
+_ITEM: Fields = {
+    "id?": str | None,
+    "status?": Literal["in_progress", "completed", "incomplete"] | None,
+}
+_MESSAGE: Fields = {**_ITEM, "type?": Literal["message"]}
+_SYSTEM_MESSAGE: Fields = {**_MESSAGE, "content": str | list[SystemPart]}
+MessageItem = Annotated[
+    Any,
+    OneOf(
+        "role",
+        system=_SYSTEM_MESSAGE,
+        developer=_SYSTEM_MESSAGE,
+        user={**_MESSAGE, "content": str | list[UserPart]},
+        assistant={**_MESSAGE, "content": str | list[AssistantPart]},
+    ),
+]
 
-class OpaqueItem(RequestModel):
-    """An item whose type is documented but whose fields are not."""
+_REASONING_TEXT: Fields = {"type": Literal["summary_text", "reasoning_text"], "text": str}
+_REASONING: Fields = {
+    **_ITEM,
+    "summary?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
+    "content?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
+    "encrypted_content?": str | None,
+}
+_CALL: Fields = {**_ITEM, "call_id": str, "name": str, "async?": bool | None}
+_CALL_OUTPUT: Fields = {**_ITEM, "call_id": str, "output": str | list[UserPart]}
+_OTHER_ITEMS = (
+    "shell_call shell_call_output local_shell_call local_shell_call_output computer_call "
+    "computer_call_output apply_patch_call apply_patch_call_output mcp_call mcp_list_tools "
+    "mcp_approval_request mcp_approval_response web_search_call tool_search_call "
+    "tool_search_output program program_output additional_tools compaction configuration_update "
+    "item_reference"
+)
+"""Items whose types are documented but whose fields are not."""
 
-    model_config = ConfigDict(extra="allow")
-
-    type: Literal[_ShellItem, _McpItem, _ToolItem, _SearchItem, _OtherItem]
-
-
-MessageItem = Annotated[SystemItem | UserItem | AssistantItem, Field(discriminator="role")]
 OtherItem = Annotated[
-    ReasoningItem | FunctionCall | CustomToolCall | CallOutput | OpaqueItem,
-    Field(discriminator="type"),
+    Any,
+    OneOf(
+        "type",
+        reasoning=_REASONING,
+        function_call={**_CALL, "arguments": str},
+        custom_tool_call={**_CALL, "input": str},
+        function_call_output=_CALL_OUTPUT,
+        custom_tool_call_output=_CALL_OUTPUT,
+        **dict.fromkeys(_OTHER_ITEMS.split(), JsonObject),
+    ),
 ]
+InputItem = MessageItem | OtherItem
 
+_FUNCTION: Fields = {
+    **chat.FUNCTION,
+    **chat.CACHEABLE,
+    "parameters?": JsonObject | None,
+    "async?": bool | None,
+    "defer_loading?": bool | None,
+}
+_MCP_SERVER: Fields = {
+    "key?": str | None,
+    "server_url?": str | None,
+    "server_description?": str | None,
+    "headers?": dict[str, str] | None,
+    "allowed_tools?": JsonObject | None,
+}
+_SERVER_TOOLS = (
+    "orq:web_search orq:google_search orq:web_fetch orq:web_scraper orq:http "
+    "orq:query_knowledge_base orq:retrieve_knowledge_bases orq:search_models "
+    "orq:code_interpreter orq:shell orq:apply_patch orq:function orq:mcp orq:advisor orq:subagent "
+    "orq:sidekick orq:datetime orq:current_date orq:tool_search orq:image_generation orq:fusion"
+)
+"""Tools that the router runs."""
 
-def _get_item_kind(item: Any) -> str:
-    """Return the tag of an item. Messages need no type."""
-    return "message" if get_field(item, "type", "message") == "message" else "item"
+_SERVER_TOOL: Fields = {
+    "model?": str | None,
+    "max_tokens?": int | None,
+    "max_uses?": int | None,
+    "max_transcript_tokens?": int | None,
+    "reasoning_effort?": chat.Effort | None,
+    "temperature?": float | None,
+    "output_format?": str | None,
+    "system_prompt?": str | None,
+    "files?": list[JsonObject] | None,
+    "max_results?": int | None,
+    "network?": JsonObject | None,
+    "timezone?": str | None,
+    "tool_id?": str | None,
+}
+"""Fields of these tools. Most exist for some types only."""
 
-
-InputItem = Annotated[
-    Annotated[MessageItem, Tag("message")] | Annotated[OtherItem, Tag("item")],
-    Discriminator(_get_item_kind),
+Tool = Annotated[
+    Any,
+    OneOf(
+        "type",
+        function=_FUNCTION,
+        custom={"name": chat.Name, "description?": str | None, "async?": bool | None},
+        mcp=_MCP_SERVER,
+        **dict.fromkeys(_SERVER_TOOLS.split(), _SERVER_TOOL),
+    ),
 ]
+ChosenTool = Annotated[Any, OneOf("type", function={"name": str})]
 
+_JSON_SCHEMA: Fields = {
+    "schema": JsonObject,
+    **{name: chat.JSON_SCHEMA[name] for name in ("name", "description?", "strict?")},
+}
+TEXT_SETTINGS: Fields = {
+    "format?": Annotated[Any, OneOf("type", text={}, json_schema=_JSON_SCHEMA)] | None,
+    "verbosity?": Literal["low", "medium", "high"] | None,
+}
+"""Format and verbosity of the text. This endpoint does not support ``json_object``."""
 
-class FunctionTool(chat.CacheableContent):
-    type: Literal["function"]
-    name: chat.Name
-    description: str | None = None
-    parameters: JsonObject | None = None
-    strict: bool | None = None
-    async_: bool | None = Field(default=None, alias="async")
-    defer_loading: bool | None = None
-
-
-class CustomTool(RequestModel):
-    """A tool whose input is any text."""
-
-    type: Literal["custom"]
-    name: chat.Name
-    description: str | None = None
-    async_: bool | None = Field(default=None, alias="async")
-
-
-class McpTool(RequestModel):
-    type: Literal["mcp"]
-    key: str | None = None
-    server_url: str | None = None
-    server_description: str | None = None
-    headers: dict[str, str] | None = None
-    allowed_tools: JsonObject | None = None
-
-
-_WebTool = Literal[
-    "orq:web_search", "orq:google_search", "orq:web_fetch", "orq:web_scraper", "orq:http"
-]
-_KnowledgeTool = Literal[
-    "orq:query_knowledge_base", "orq:retrieve_knowledge_bases", "orq:search_models"
-]
-_CodeTool = Literal[
-    "orq:code_interpreter", "orq:shell", "orq:apply_patch", "orq:function", "orq:mcp"
-]
-_ModelTool = Literal["orq:advisor", "orq:subagent", "orq:sidekick"]
-_OtherTool = Literal[
-    "orq:datetime", "orq:current_date", "orq:tool_search", "orq:image_generation", "orq:fusion"
-]
-
-
-class ServerTool(RequestModel):
-    """A tool that the router runs. Most fields exist for some types only."""
-
-    type: Literal[_WebTool, _KnowledgeTool, _CodeTool, _ModelTool, _OtherTool]
-    model: str | None = None
-    max_tokens: int | None = None
-    max_uses: int | None = None
-    max_transcript_tokens: int | None = None
-    reasoning_effort: chat.Effort | None = None
-    temperature: float | None = None
-    output_format: str | None = None
-    system_prompt: str | None = None
-    files: list[JsonObject] | None = None
-    max_results: int | None = None
-    network: JsonObject | None = None
-    timezone: str | None = None
-    tool_id: str | None = None
-
-
-Tool = Annotated[FunctionTool | CustomTool | McpTool | ServerTool, Field(discriminator="type")]
-
-
-class SchemaFormat(chat.JsonSchema):
-    type: Literal["json_schema"]
-    schema_: JsonObject = Field(alias="schema")
-
-
-class TextSettings(RequestModel):
-    """Format and verbosity of the text. This endpoint does not support ``json_object``."""
-
-    format: Annotated[chat.TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-
-
-class Reasoning(RequestModel):
-    effort: chat.Effort | None = None
-    summary: Literal["concise", "detailed", "auto"] | None = None
-    context: Literal["auto", "current_turn", "all_turns"] | None = None
-
-
-class Thinking(RequestModel):
-    """Reasoning settings in the format of Anthropic and Google."""
-
-    type: Literal["enabled", "disabled", "adaptive", "between_tools"] | None
-    budget_tokens: int | None = None
-    display: Literal["summarized", "omitted", "updates"] | None = None
-    thinking_level: chat.ThinkingLevel | None = None
-
-
-class ChosenFunction(RequestModel):
-    type: Literal["function"]
-    name: str
+REASONING: Fields = {
+    "effort?": chat.Effort | None,
+    "summary?": Literal["concise", "detailed", "auto"] | None,
+    "context?": Literal["auto", "current_turn", "all_turns"] | None,
+}
+THINKING: Fields = {
+    "type": Literal["enabled", "disabled", "adaptive", "between_tools"] | None,
+    "budget_tokens?": int | None,
+    "display?": Literal["summarized", "omitted", "updates"] | None,
+    "thinking_level?": chat.ThinkingLevel | None,
+}
+"""Reasoning settings in the format of Anthropic and Google."""
 
 
 class RouterFields(RequestModel):
@@ -280,11 +205,11 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
     top_k: int | None = None
     max_output_tokens: int | None = Field(default=None, gt=0)
     stop_sequences: list[str] | None = None
-    text: TextSettings | None = None
-    reasoning: Reasoning | None = None
-    thinking: Thinking | None = None
+    text: Annotated[Any, Shape(TEXT_SETTINGS)] | None = None
+    reasoning: Annotated[Any, Shape(REASONING)] | None = None
+    thinking: Annotated[Any, Shape(THINKING)] | None = None
     tools: list[Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | ChosenFunction | None = None
+    tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     max_tool_calls: int | None = Field(default=None, ge=0)
     service_tier: (
         Literal["auto", "default", "flex", "fast", "ultrafast", "scale", "priority"] | None

@@ -12,9 +12,9 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
+    get_provider_model_name,
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
 from orq_router_integrations.wire.endpoints import EMBEDDINGS
 from orq_router_integrations.wire.model_kinds import get_model_kind
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from orq_router_integrations.testing.retrieval.similarity import compute_similarity
+from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.model_registry import ModelRegistry
-from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
+from orq_router_integrations.testing.routing.platform import ModelRegistry
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document

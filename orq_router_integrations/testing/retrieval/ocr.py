@@ -16,11 +16,11 @@ from orq_router_integrations.testing.media.pdf import read_pdf_pages
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
+    RequestModel,
     RouterResponse,
+    get_provider_model_name,
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
-from orq_router_integrations.testing.routing.schema_validation import RequestModel
 from orq_router_integrations.wire.endpoints import Dialect, Endpoint
 from orq_router_integrations.wire.model_kinds import get_model_kind
 

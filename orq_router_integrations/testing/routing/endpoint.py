@@ -1,35 +1,40 @@
-"""The base class of the endpoints, and their requests and responses.
+"""The base class of the endpoints, their requests and responses, and the validation of bodies.
 
 An endpoint parses a body into an ``EndpointRequest`` and responds like a healthy provider.
 Routing, faults, the cache and the conversion to HTTP are implemented once, for all endpoints.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.routing.model_registry import get_provider_model_name
-from orq_router_integrations.testing.routing.schema_validation import RequestModel, validate_body
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import Endpoint
 
 CHUNK_BYTES = 4096
 
+_UNKNOWN_FIELD = (
+    "is not a documented field of the router. To ignore such fields, use "
+    "OfflineRouter(lenient=True) or orq-router serve --lenient"
+)
+
 Chunks = tuple[Any, ...]
 """A stream: JSON values, sent as one ``data:`` line each, or chunks of bytes."""
 
+Path = tuple[int | str, ...]
 
-@dataclass(frozen=True, slots=True)
-class RouterResponse:
-    """A response before it is converted to HTTP."""
 
-    body: Any = None  # a JSON value, text or bytes
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    chunks: Chunks | None = None  # of a stream, instead of a body
-    is_complete: bool = True  # whether a stream ends with [DONE]
+class RequestModel(BaseModel):
+    """Base of the request models: strict types, immutable, no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class EndpointRequest(RequestModel):
@@ -58,6 +63,22 @@ class EndpointRequest(RequestModel):
         return body | {"model": get_provider_model_name(model)}
 
 
+@dataclass(frozen=True, slots=True)
+class RouterResponse:
+    """A response before it is converted to HTTP."""
+
+    body: Any = None  # a JSON value, text or bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: Chunks | None = None  # of a stream, instead of a body
+    is_complete: bool = True  # whether a stream ends with [DONE]
+
+    @classmethod
+    def from_error(cls, error: HTTPError) -> "RouterResponse":
+        return cls(error.to_body(), error.status, error.headers)
+
+
+M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=EndpointRequest)
 
 
@@ -98,8 +119,64 @@ class EndpointHandler(ABC, Generic[R]):
         return response
 
 
+def get_provider_model_name(model: str) -> str:
+    return model.partition("/")[2]
+
+
 def split_bytes(data: bytes) -> Chunks:
     """Split a body into chunks. The last one is a single byte, so that faults can truncate it."""
     starts = range(0, len(data) - 1, CHUNK_BYTES)
     chunks = (data[start : min(start + CHUNK_BYTES, len(data) - 1)] for start in starts)
     return (*chunks, data[-1:])
+
+
+def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
+    """Validate a body, or raise a 400 that names the most deeply nested invalid field."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+    paths = [_find_path(body, item["loc"], item["type"]) for item in errors]
+    unknown = {
+        path for path, item in zip(paths, errors, strict=True) if item["type"] == "extra_forbidden"
+    }
+    inputs = [item["input"] for item in errors]
+    has_integral_float = any(isinstance(it, float) and it.is_integer() for it in inputs)
+    if has_integral_float or (lenient and unknown):
+        copy = _convert_integral_floats(body)
+        for *parents, name in unknown if lenient else ():
+            del reduce(getitem, parents, copy)[name]
+        return validate_body(model, copy, lenient=lenient)
+    path, details = max(zip(paths, errors, strict=True), key=lambda item: len(item[0]))
+    message = _UNKNOWN_FIELD if path in unknown else details["msg"].removeprefix("Value error, ")
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    param = "".join(steps).removeprefix(".")
+    raise HTTPError(400, f"{param}: {message}" if param else message, param=param or None)
+
+
+def _convert_integral_floats(value: Any) -> Any:
+    """Return a copy with 2 for 2.0: JSON does not distinguish them, and some clients send 2.0."""
+    if isinstance(value, Mapping):
+        return {name: _convert_integral_floats(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_convert_integral_floats(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _find_path(value: Any, location: Sequence[int | str], error_type: str) -> Path:
+    """Translate a pydantic error location to a path in the body.
+
+    pydantic inserts the tags of unions into the location, and a tag may equal a key. Of all
+    possible paths, the longest one that exists in the body is returned.
+    """
+    if not location:
+        return ()
+    step, *remaining = location
+    if not remaining and error_type in {"missing", "extra_forbidden"}:
+        is_here = isinstance(value, Mapping) and (step in value) == (error_type != "missing")
+        return (step,) if is_here else ()
+    paths = [_find_path(value, remaining, error_type) if isinstance(step, str) else ()]
+    is_index = isinstance(value, list) and isinstance(step, int)
+    if is_index or (isinstance(value, Mapping) and step in value):
+        paths.append((step, *_find_path(value[step], remaining, error_type)))
+    return max(paths, key=len)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.model_registry import has_provider
+from orq_router_integrations.testing.routing.platform import check_model_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,6 @@ class Fault:
         return HTTPError(status, message, code=self.code).to_body()
 
 
-HEALTHY = Fault(status=200)
-
 FaultSequence = int | Fault | Sequence[int | Fault]
 
 
@@ -87,30 +85,27 @@ class FaultScript:
     """Faults by model id: a single fault applies to every call, a list has one entry per call."""
 
     def __init__(self, faults: Mapping[str, FaultSequence] | None) -> None:
-        self._scripts = {model: _parse_script(model, it) for model, it in (faults or {}).items()}
+        scripts = dict(faults or {})
+        self._repeated = {
+            model for model in scripts if not isinstance(scripts[model], list | tuple)
+        }
+        self._faults = {model: _parse_script(model, script) for model, script in scripts.items()}
         self._calls: Counter[str] = Counter()
 
     @property
     def unused(self) -> list[str]:
         """Models with faults that no call has used."""
-        return [
-            model
-            for model, script in self._scripts.items()
-            if self._calls[model] < (1 if isinstance(script, Fault) else len(script))
-        ]
+        return [model for model in self._faults if self._calls[model] < len(self._faults[model])]
 
     def take_fault(self, model: str) -> Fault:
-        script = self._scripts.get(model, HEALTHY)
+        faults = self._faults.get(model, [])
+        number = 0 if model in self._repeated else self._calls[model]
         self._calls[model] += 1
-        if isinstance(script, Fault):
-            return script
-        number = self._calls[model]
-        return script[number - 1] if number <= len(script) else HEALTHY
+        return faults[number] if number < len(faults) else Fault(status=200)
 
 
-def _parse_script(model: str, script: FaultSequence) -> Fault | list[Fault]:
-    if not has_provider(model):
-        raise ValueError(f"faults: {model!r} is not a model id. Write 'provider/model'.")
+def _parse_script(model: str, script: FaultSequence) -> list[Fault]:
+    check_model_id(model, "faults")
     faults = []
     for item in script if isinstance(script, list | tuple) else [script]:
         if not isinstance(item, int | Fault):
@@ -119,4 +114,4 @@ def _parse_script(model: str, script: FaultSequence) -> Fault | list[Fault]:
                 "faults={'openai/gpt-4o': 503}. A list has one entry per call."
             )
         faults.append(item if isinstance(item, Fault) else Fault(status=item))
-    return faults if isinstance(script, list | tuple) else faults[0]
+    return faults

@@ -26,22 +26,20 @@ class Delay:
     request: httpx.Request
 
     def wait(self) -> None:
-        seconds = self._get_duration()
-        time.sleep(seconds)
-        self._check(seconds)
+        time.sleep(self._get_duration())
+        self._check_timeout()
 
     async def wait_async(self) -> None:
-        seconds = self._get_duration()
-        await asyncio.sleep(seconds)  # also without a delay: lets other streams continue
-        self._check(seconds)
+        await asyncio.sleep(self._get_duration())  # also without a delay: lets others continue
+        self._check_timeout()
 
     def _get_duration(self) -> float:
         """Return the delay up to the timeout, which the client may change between two chunks."""
         timeout = self.request.extensions.get("timeout", {}).get("read")
         return self.seconds if timeout is None else min(self.seconds, float(timeout))
 
-    def _check(self, waited_seconds: float) -> None:
-        if waited_seconds < self.seconds:
+    def _check_timeout(self) -> None:
+        if self._get_duration() < self.seconds:
             raise httpx.ReadTimeout("The offline router was slower than the timeout.")
 
 
@@ -119,25 +117,26 @@ def create_response(
     response: RouterResponse, headers: Mapping[str, str], chunk_delay: Delay
 ) -> httpx.Response:
     """Convert a router response to an httpx response. Raw bytes are sent without an end marker."""
-    body, chunks = response.body, response.chunks
-    content_type = "text/plain; charset=utf-8"
-    arguments: dict[str, Any]
-    if chunks and isinstance(chunks[0], bytes):
-        content_type = "application/octet-stream"
-        is_truncated = not response.is_complete
-        arguments = {"stream": ChunkedBody(chunks, chunk_delay, is_truncated=is_truncated)}
-    elif chunks is not None:
+    content_type, arguments = "application/json", {"content": response.body}
+    if response.chunks is not None:
         content_type = "text/event-stream; charset=utf-8"
-        events = [*map(_format_event, chunks), *([DONE] if response.is_complete else [])]
-        arguments = {"stream": ChunkedBody(tuple(events), chunk_delay)}
-    elif isinstance(body, str | bytes):
-        arguments = {"content": body.encode("utf-8", "replace") if isinstance(body, str) else body}
-    else:
-        content_type = "application/json"
-        arguments = {"content": encode_json(body)}
+        arguments = {"stream": _create_stream(response, chunk_delay)}
+    elif isinstance(response.body, str):
+        content_type = "text/plain; charset=utf-8"
+        arguments = {"content": response.body.encode("utf-8", "replace")}
+    elif not isinstance(response.body, bytes):
+        arguments = {"content": encode_json(response.body)}
     own_headers = {name.lower(): value for name, value in response.headers.items()}
     all_headers = {"content-type": content_type, **own_headers, **headers}
     return httpx.Response(response.status, headers=all_headers, **arguments)
+
+
+def _create_stream(response: RouterResponse, delay: Delay) -> ChunkedBody:
+    chunks = response.chunks or ()
+    if isinstance(chunks[0], bytes):
+        return ChunkedBody(chunks, delay, is_truncated=not response.is_complete)
+    events = [*map(_format_event, chunks), *([DONE] if response.is_complete else [])]
+    return ChunkedBody(tuple(events), delay)
 
 
 def _format_event(chunk: Any) -> bytes:

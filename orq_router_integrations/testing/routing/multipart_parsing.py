@@ -20,7 +20,7 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError, r
 from orq_router_integrations.wire.controls import RouterControls
 
 _BOUNDARY = re.compile(r'multipart/form-data\s*;\s*boundary="?([^"\s;]{1,70})"?\s*', re.IGNORECASE)
-_JSON_FIELDS = {"orq", *RouterControls.model_fields} - {"name", "fallback_on_codes"}
+_JSON_FIELDS = {"orq", *RouterControls.model_fields} - {"name"}
 """Fields that contain JSON even if their part has no content type, as in a plain form field."""
 
 
@@ -31,12 +31,9 @@ class FormFile:
     @property
     def summary(self) -> dict[str, Any]:
         """Name, type, size and digest, for logs."""
-        return {
-            "filename": self.filename,
-            "mime_type": self.mime_type,
-            "size": len(self.data),
-            "sha256": hashlib.sha256(self.data).hexdigest(),
-        }
+        digest = hashlib.sha256(self.data).hexdigest()
+        summary = {"filename": self.filename, "mime_type": self.mime_type}
+        return {**summary, "size": len(self.data), "sha256": digest}
 
 
 def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
@@ -46,9 +43,8 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
         HTTPError: 400, the body is not a form or uses another encoding.
     """
     fields: dict[str, Any] = {}
-    lists: dict[str, list[Any]] = {}
-    for headers, content in _iter_parts(content_type, body):
-        key = _get_parameter(headers, "name")
+    keys: dict[str, str] = {}
+    for key, value in _iter_parts(content_type, body):
         name = key.removesuffix("[]")
         if "[" in name or not name:
             reject_field(
@@ -56,16 +52,10 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
                 "bracketed keys are not supported. Send an object as one JSON part "
                 f"{key.partition('[')[0]!r}, and a list of scalars as repeated 'name[]' parts.",
             )
-        if name in fields or (name in lists and key == name):
+        if keys.setdefault(name, key) != key or (name in fields and key == name):
             reject_field(name, f"sent twice. For a list, repeat {name}[].")
-        value = _parse_value(name, headers, content)
-        if key == name:
-            fields[name] = value
-        else:
-            lists.setdefault(name, []).append(value)
-    if codes := lists.get("fallback_on_codes"):
-        lists["fallback_on_codes"] = [int(it) if str(it).isdecimal() else it for it in codes]
-    return fields | lists
+        fields[name] = value if key == name else [*fields.get(name, []), value]
+    return fields
 
 
 def describe_files(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,13 +65,13 @@ def describe_files(body: Mapping[str, Any]) -> dict[str, Any]:
         return value.summary if isinstance(value, FormFile) else value
 
     return {
-        name: [describe(item) for item in value] if isinstance(value, list) else describe(value)
+        name: list(map(describe, value)) if isinstance(value, list) else describe(value)
         for name, value in body.items()
     }
 
 
-def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
-    """Yield the headers and the content of each part."""
+def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the value of each part."""
     match = _BOUNDARY.fullmatch(content_type)
     if match is None:
         message = f"expected multipart/form-data with a boundary, got {content_type!r:.80}"
@@ -92,10 +82,15 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[Message, bytes
     for part in parts:
         head, _, content = part.partition(b"\r\n\r\n")
         headers = HeaderParser().parsestr(head.decode("utf-8", "replace").strip())
-        if headers.get_content_disposition() != "form-data" or not _get_parameter(headers, "name"):
+        name, filename = (_get_parameter(headers, key) for key in ("name", "filename"))
+        if headers.get_content_disposition() != "form-data" or not name:
             message = "each part requires 'Content-Disposition: form-data' with a name"
             raise HTTPError(400, message)
-        yield headers, content
+        mime_type = headers.get("content-type", "")
+        if filename:
+            yield name, FormFile(filename, mime_type or "application/octet-stream", content)
+        else:
+            yield name, _parse_text(name, mime_type, content)
 
 
 def _get_parameter(headers: Message, name: str) -> str:
@@ -104,24 +99,21 @@ def _get_parameter(headers: Message, name: str) -> str:
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
-def _parse_value(name: str, headers: Message, content: bytes) -> Any:
-    mime_type = headers.get("content-type", "")
-    if filename := _get_parameter(headers, "filename"):
-        return FormFile(filename, mime_type or "application/octet-stream", content)
+def _parse_text(name: str, mime_type: str, content: bytes) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         reject_field(name, "the text is not UTF-8. A file requires a filename.")
-    if not mime_type.startswith("application/json") and name not in _JSON_FIELDS:
+    if not mime_type.startswith("application/json") and name.removesuffix("[]") not in _JSON_FIELDS:
         return text
     try:
-        return orjson.loads(text)
+        return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         reject_field(name, f"expected JSON: {error}")
 
 
-_BOOLEANS = {"true": True, "false": False}
-
-FormBool = Annotated[bool, Strict(), BeforeValidator(lambda it: _BOOLEANS.get(str(it), it))]
+FormBool = Annotated[
+    bool, Strict(), BeforeValidator(lambda it: {"true": True, "false": False}.get(str(it), it))
+]
 AnyFile = InstanceOf[FormFile]
 """A file in the request model of an endpoint."""

@@ -12,6 +12,7 @@ Where the documentation is silent, one behavior was chosen:
 * Delays have no jitter and ignore a provider's ``Retry-After``.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -26,8 +27,8 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import Fault, FaultScript
-from orq_router_integrations.testing.routing.model_registry import ModelRegistry
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
+from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.testing.routing.request_log import ProviderCall
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
@@ -40,90 +41,6 @@ RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Simulated delay before each attempt. Nothing sleeps."""
 
 _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRouting:
-    handler: EndpointHandler[Any]
-    request: EndpointRequest
-    controls: RouterControls
-    models: ModelRegistry
-    faults: FaultScript
-    log: list[ProviderCall]
-
-    def run(self, primary: str) -> RouterResponse:
-        """Call the primary model with its retries, then each fallback with its own retries."""
-        codes = self.controls.fallback_on_codes or DEFAULT_RETRY_STATUSES
-        response = self._call_model(primary)
-        for fallback in self.controls.fallbacks or ():
-            if response.status not in codes:
-                break
-            response = self._call_model(fallback.model)
-        return response
-
-    def _call_model(self, model: str) -> RouterResponse:
-        try:
-            self.models.check_enabled(model)
-        except HTTPError as error:
-            return RouterResponse(error.to_body(), error.status)
-        retry = self.controls.retry or self.handler.default_retry
-        delays = RETRY_DELAYS_SECONDS[: 1 + (retry.count if retry else 0)]
-        for attempt, pause in enumerate(delays, start=1):
-            response = self._call_provider(model, attempt=attempt, pause=pause)
-            if retry is None or response.status not in retry.on_codes:
-                break
-        return response
-
-    def _call_provider(self, model: str, *, attempt: int, pause: float) -> RouterResponse:
-        """Make one call to a provider and log it."""
-        fault = self.faults.take_fault(model)
-        seconds, timeout = fault.seconds, self.controls.timeout
-        try:
-            if timeout and seconds > timeout.call_timeout / 1000:
-                seconds = timeout.call_timeout / 1000
-                message = f"{model} did not answer within the call_timeout of {seconds} seconds"
-                raise HTTPError(408, message)
-            response = self._respond(fault, model)
-        except HTTPError as error:
-            response = RouterResponse(error.to_body(), error.status, error.headers)
-        self.log.append(
-            ProviderCall(
-                model=model,
-                path=self.handler.endpoint.path,
-                body=describe_files(self.request.build_provider_body(model)),
-                status=response.status,
-                attempt=attempt,
-                seconds=seconds,
-                pause=pause,
-            )
-        )
-        if response.status != 200:
-            return response
-        return replace(response, headers={**response.headers, ANSWERED_MODEL_HEADER: model})
-
-    def _respond(self, fault: Fault, model: str) -> RouterResponse:
-        """Return the provider's response, or the error or the broken stream of a fault."""
-        if not (self.request.is_streamed and fault.break_after):
-            if fault.status == 200 and fault.break_after is None:
-                return self.handler.respond(self.request, model)
-            return RouterResponse(
-                fault.create_error_body(model), fault.error_status, headers=fault.headers
-            )
-        response = self.handler.respond(self.request, model)
-        chunks = response.chunks or ()
-        if isinstance(chunks[0], bytes):
-            return replace(response, chunks=chunks[:-1][: fault.break_after], is_complete=False)
-        sent = tuple(takewhile(lambda chunk: not _is_final(chunk), chunks))[: fault.break_after]
-        if fault.error_after is not None:
-            error = fault.create_error_body(model)
-            sent = (*sent, self.handler.create_error_chunk(len(sent), error))
-        return replace(response, chunks=sent, is_complete=False)
-
-
-def _is_final(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk ends an answer: with a finish reason, or with the whole response."""
-    has_finish_reason = any(choice.get("finish_reason") for choice in chunk.get("choices", ()))
-    return has_finish_reason or chunk.get("type") in _FINAL_EVENTS
 
 
 class LoadBalancerState:
@@ -145,3 +62,82 @@ class LoadBalancerState:
                 return min(models, key=lambda model: last_seconds.get(model, 0.0))
         weights = [item.weight for item in balancer.models]  # choices() normalizes them
         return self._random.choices(models, weights)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRouting:
+    handler: EndpointHandler[Any]
+    request: EndpointRequest
+    controls: RouterControls
+    models: ModelRegistry
+    faults: FaultScript
+    log: list[ProviderCall]
+
+    def run(self, primary: str) -> RouterResponse:
+        """Call the primary model with its retries, then each fallback with its own retries."""
+        codes = self.controls.fallback_on_codes or DEFAULT_RETRY_STATUSES
+        for model in (primary, *(item.model for item in self.controls.fallbacks or ())):
+            response = self._call_model(model)
+            if response.status not in codes:
+                break
+        return response
+
+    def _call_model(self, model: str) -> RouterResponse:
+        """Call a model and log each attempt."""
+        try:
+            self.models.check_enabled(model)
+        except HTTPError as error:
+            return RouterResponse.from_error(error)
+        retry = self.controls.retry or self.handler.default_retry
+        timeout = self.controls.timeout
+        limit = timeout.call_timeout / 1000 if timeout else math.inf
+        delays = RETRY_DELAYS_SECONDS[: 1 + (retry.count if retry else 0)]
+        for attempt, pause in enumerate(delays, start=1):
+            fault = self.faults.take_fault(model)
+            response = self._call_provider(model, fault, limit)
+            self.log.append(
+                ProviderCall(
+                    model=model,
+                    path=self.handler.endpoint.path,
+                    body=describe_files(self.request.build_provider_body(model)),
+                    status=response.status,
+                    attempt=attempt,
+                    seconds=min(fault.seconds, limit),
+                    pause=pause,
+                )
+            )
+            if retry is None or response.status not in retry.on_codes:
+                break
+        return response
+
+    def _call_provider(self, model: str, fault: Fault, max_seconds: float) -> RouterResponse:
+        """Return the provider's response, or the error or the broken stream of a fault."""
+        if fault.seconds > max_seconds:
+            message = f"{model} did not answer within the call_timeout of {max_seconds} seconds"
+            return RouterResponse.from_error(HTTPError(408, message))
+        breaks_stream = bool(self.request.is_streamed and fault.break_after)
+        if not breaks_stream and (fault.status != 200 or fault.break_after is not None):
+            body = fault.create_error_body(model)
+            return RouterResponse(body, fault.error_status, fault.headers)
+        try:
+            response = self.handler.respond(self.request, model)
+        except HTTPError as error:
+            return RouterResponse.from_error(error)
+        response = replace(response, headers={**response.headers, ANSWERED_MODEL_HEADER: model})
+        return self._break_stream(response, model, fault) if breaks_stream else response
+
+    def _break_stream(self, response: RouterResponse, model: str, fault: Fault) -> RouterResponse:
+        chunks = response.chunks or ()
+        if isinstance(chunks[0], bytes):
+            return replace(response, chunks=chunks[:-1][: fault.break_after], is_complete=False)
+        sent = tuple(takewhile(lambda chunk: not _is_final(chunk), chunks))[: fault.break_after]
+        if fault.error_after is not None:
+            error = fault.create_error_body(model)
+            sent = (*sent, self.handler.create_error_chunk(len(sent), error))
+        return replace(response, chunks=sent, is_complete=False)
+
+
+def _is_final(chunk: dict[str, Any]) -> bool:
+    """Return whether a chunk ends an answer: with a finish reason, or with the whole response."""
+    has_finish_reason = any(choice.get("finish_reason") for choice in chunk.get("choices", ()))
+    return has_finish_reason or chunk.get("type") in _FINAL_EVENTS
