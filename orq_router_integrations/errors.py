@@ -385,7 +385,7 @@ def to_input_error(
 
 
 @contextmanager
-def raise_input_errors(endpoint: str, candidates: Iterable[str] = ()) -> Iterator[None]:
+def raise_input_errors(endpoint: str = "", candidates: Iterable[str] = ()) -> Iterator[None]:
     """Raise a ``ValueError`` in the block as a ``RouterInputError``."""
     try:
         yield

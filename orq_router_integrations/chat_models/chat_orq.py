@@ -27,7 +27,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     ToolChoice,
     ToolLike,
 )
-from orq_router_integrations.errors import to_input_error
+from orq_router_integrations.errors import raise_input_errors
 
 # Importing ChatOrq should be fast, so modules that only calls need are imported in the methods.
 
@@ -54,15 +54,14 @@ class ChatOrq(ChatOrqFields):
         """Convert the input to messages that LangChain can trace and pass to ``_generate``."""
         from orq_router_integrations.chat_models import message_conversion  # noqa: PLC0415
 
-        try:
-            prompt = super()._convert_input(model_input)
-            messages = prompt.to_messages()
-            normalized = message_conversion.normalize_for_tracing(messages)
-        except (KeyError, TypeError, NotImplementedError, ValueError) as error:
-            if not isinstance(error, ValueError):
-                problem = f"LangChain cannot read the input: {type(error).__name__}: {error}"
-                error = ValueError(problem)
-            raise to_input_error(error, endpoint=ENDPOINTS[self.api].path) from None
+        with raise_input_errors(ENDPOINTS[self.api].path):
+            try:
+                prompt = super()._convert_input(model_input)
+                messages = prompt.to_messages()
+                normalized = message_conversion.normalize_for_tracing(messages)
+            except (KeyError, TypeError, NotImplementedError) as error:
+                problem = f"{type(error).__name__}: {error}"
+                raise ValueError(f"LangChain cannot read the input: {problem}") from None
         if isinstance(prompt, ChatPromptValue) and normalized == messages:
             return prompt
         return ChatPromptValue(messages=normalized)
@@ -82,12 +81,7 @@ class ChatOrq(ChatOrqFields):
         """
         from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
 
-        if kwargs.get("stream"):
-            return True
-        extra_body = request_builder.get_extra_body(self, kwargs)
-        params = {"n": self.n, "background": self.background, **extra_body, **kwargs}
-        params = request_builder.drop_disabled_params(params, self.disabled_params)
-        return request_builder.get_streaming_error(params) is None
+        return bool(kwargs.get("stream")) or request_builder.can_stream(self, kwargs)
 
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Answer lists of messages; see ``BaseChatModel.generate``."""
@@ -111,9 +105,7 @@ class ChatOrq(ChatOrqFields):
         call = request_builder.build_call(self, messages, {"stop": stop, **kwargs})
         result = self.resolved_client.send(call)
         while not isinstance(result, ChatResult):
-            from orq_router_integrations.chat_models import background_polling  # noqa: PLC0415
-
-            poll, delay = background_polling.build_poll(call, result)
+            poll, delay = request_builder.build_poll(call, result)
             time.sleep(delay)
             result = self.resolved_client.send(poll)
         return result
@@ -130,9 +122,7 @@ class ChatOrq(ChatOrqFields):
         call = request_builder.build_call(self, messages, {"stop": stop, **kwargs})
         result = await self.resolved_client.asend(call)
         while not isinstance(result, ChatResult):
-            from orq_router_integrations.chat_models import background_polling  # noqa: PLC0415
-
-            poll, delay = background_polling.build_poll(call, result)
+            poll, delay = request_builder.build_poll(call, result)
             await asyncio.sleep(delay)
             result = await self.resolved_client.asend(poll)
         return result
@@ -273,10 +263,8 @@ class ChatOrq(ChatOrqFields):
             "parallel_tool_calls": parallel_tool_calls,
             "response_format": response_format,
         }
-        try:
+        with raise_input_errors():
             params = request_builder.build_tool_params(tool_args, api=self.api, strict=strict)
-        except ValueError as error:
-            raise to_input_error(error) from None
         return self.bind(**params, **kwargs)
 
     def with_structured_output(
@@ -308,12 +296,10 @@ class ChatOrq(ChatOrqFields):
         """
         from orq_router_integrations.chat_models import structured_output  # noqa: PLC0415
 
-        try:
+        with raise_input_errors():
             return structured_output.bind_structured_output(
                 self, schema, method, include_raw=include_raw, strict=strict, kwargs=kwargs
             )
-        except ValueError as error:
-            raise to_input_error(error) from None
 
 
 # LangChain inspects these signatures in every call; setting __signature__ makes that cheap.

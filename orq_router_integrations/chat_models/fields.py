@@ -21,7 +21,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tools,
     redact_tool_secrets,
 )
-from orq_router_integrations.errors import RouterInputError, to_input_error
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import suggest_name
@@ -224,10 +224,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
         """
         from orq_router_integrations.chat_models import token_estimate  # noqa: PLC0415
 
-        try:
+        with raise_input_errors():
             converted_tools = convert_tools(tools or (), for_responses=self.api == RESPONSES)
-        except ValueError as error:
-            raise to_input_error(error) from None
         return token_estimate.estimate_tokens(
             convert_to_messages(messages), converted_tools, self.tool_media
         )

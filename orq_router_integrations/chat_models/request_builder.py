@@ -1,14 +1,17 @@
 """Build the router calls of ``ChatOrq`` from its fields and the arguments of one call."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict
 
+from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
 from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
 from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFields
@@ -22,13 +25,18 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tool_choice,
     convert_tools,
 )
-from orq_router_integrations.errors import to_input_error
+from orq_router_integrations.errors import (
+    RouterInputError,
+    RouterTimeoutError,
+    raise_input_errors,
+)
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.chat_params import WIRE_NAMES, ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import DeferredModel
+from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
@@ -36,6 +44,7 @@ from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 Params = TypeVar("Params", ChatParams, ResponsesParams)
+ParseResponse = Callable[[Response], dict[str, Any] | PendingResponse]
 
 CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools", "extra_body"}
 """Arguments that a call accepts, in addition to those of LangChain."""
@@ -52,30 +61,15 @@ _PARAM_DEPENDENCIES = {"top_logprobs": "logprobs", "audio": "modalities"}
 """Parameters that providers reject unless the other parameter is set as well."""
 
 
-def _build_chat_body(
-    chat_body: dict[str, Any], responses_params: Mapping[str, Any]
-) -> dict[str, Any]:
-    for name in responses_params:
-        raise ValueError(f"{name!r} is only supported by the Responses API. Use api='responses'.")
-    return chat_body
-
-
-class ChatApi(NamedTuple):
-    """The differences between the two chat APIs.
-
-    ``build_body`` takes the body of a chat completion, and the parameters that only the Responses
-    API supports. Responses and streams are converted to chat completions.
-    """
-
-    build_body: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
-    parse_response: Callable[[Response], dict[str, Any] | PendingResponse]
-    create_decoder: Callable[[], EventStreamDecoder]
-
-
-CHAT_APIS = {
-    CHAT_COMPLETIONS: ChatApi(_build_chat_body, parse_completion, ChatStreamDecoder),
-    RESPONSES: ChatApi(build_responses_body, parse_response, ResponsesStreamDecoder),
+_RESPONSE_READERS: dict[str, tuple[ParseResponse, Callable[[], EventStreamDecoder]]] = {
+    CHAT_COMPLETIONS: (parse_completion, ChatStreamDecoder),
+    RESPONSES: (parse_response, ResponsesStreamDecoder),
 }
+"""For each API: what converts complete and streamed responses to chat completions."""
+
+MAX_POLL_SECONDS = 5.0  # between two polls of a background response
+MAX_WAIT_SECONDS = 3600.0  # for a background response
+_DELAY_PER_ELAPSED_SECOND = 0.5  # so that each delay is 1.5 times the one before
 
 
 def build_call(
@@ -83,24 +77,61 @@ def build_call(
 ) -> Call[ChatResult | PendingResponse]:
     """Build the call for a complete answer; ``overrides`` are the arguments of the call."""
     body, controls, candidates = build_request(model, messages, overrides)
-    parse_response = CHAT_APIS[model.api].parse_response
-    parse = partial(build_chat_result, candidates=candidates, parse=parse_response)
-    return Call(endpoint=ENDPOINTS[model.api], body=body, controls=controls, parse=parse)
+    parse, _ = _RESPONSE_READERS[model.api]
+    parse_result = partial(build_chat_result, candidates=candidates, parse=parse)
+    return Call(endpoint=ENDPOINTS[model.api], body=body, controls=controls, parse=parse_result)
+
+
+def build_poll(
+    call: Call[ChatResult | PendingResponse], pending: PendingResponse
+) -> tuple[Call[ChatResult | PendingResponse], float]:
+    """Build the call that asks for a background response, and return the seconds to wait before."""
+    elapsed = 0.0 if pending.started_at is None else time.monotonic() - pending.started_at
+    if elapsed > MAX_WAIT_SECONDS:
+        raise RouterTimeoutError(
+            f"Background response {pending.id} is not done after {MAX_WAIT_SECONDS:g} seconds."
+        )
+
+    def parse(response: Response) -> ChatResult | PendingResponse:
+        # The answer reports the attempts and the latency of all requests together.
+        attempts = pending.attempts + response.attempts
+        return call.parse(replace(response, attempts=attempts, started_at=pending.started_at))
+
+    poll = replace(
+        call, endpoint=STORED_RESPONSE, resource_id=pending.id, body={}, controls=None, parse=parse
+    )
+    delay = INITIAL_BACKOFF_SECONDS + _DELAY_PER_ELAPSED_SECOND * elapsed
+    return poll, min(delay, MAX_POLL_SECONDS)
 
 
 def build_stream_call(
     model: ChatOrqFields, messages: Sequence[BaseMessage], overrides: dict[str, Any]
 ) -> StreamCall[ChatGenerationChunk]:
     body, controls, candidates = build_request(model, messages, overrides)
-    if problem := get_streaming_error(body):
-        raise to_input_error(ValueError(problem))
+    if problem := _get_streaming_error(body):
+        raise RouterInputError(problem)
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
-    create_decoder = CHAT_APIS[model.api].create_decoder
+    _, create_decoder = _RESPONSE_READERS[model.api]
     decoder = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
     endpoint = ENDPOINTS[model.api]
     return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=decoder)
+
+
+def can_stream(model: ChatOrqFields, overrides: Mapping[str, Any]) -> bool:
+    """Return whether the request of a call, which is not built yet, can be streamed."""
+    extra_body = _get_extra_body(model, overrides)
+    params = {"n": model.n, "background": model.background, **extra_body, **overrides}
+    return _get_streaming_error(_drop_disabled_params(params, model.disabled_params)) is None
+
+
+def _get_streaming_error(params: Mapping[str, Any]) -> str | None:
+    if (params.get("n") or 1) > 1:
+        return "Cannot stream n > 1 answers. Use invoke() instead."
+    if params.get("background"):
+        return "Cannot stream a background response. Use invoke() instead."
+    return None
 
 
 def build_request(
@@ -112,7 +143,7 @@ def build_request(
     overrides = {name: value for name, value in overrides.items() if name != "stream"}
     if overrides.get("stop") is None:
         overrides.pop("stop", None)
-    try:
+    with raise_input_errors(ENDPOINTS[model.api].path, SUGGESTIBLE_NAMES):
         if not CALL_KWARGS.issuperset(overrides):
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
             reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
@@ -121,10 +152,6 @@ def build_request(
         model_id = model.model if model_id is None else _ModelOverride(model=model_id).model
         candidates = model.collect_candidates(model_id, controls)
         return _build_body(model, messages, overrides, candidates), controls, candidates
-    except ValueError as error:
-        raise to_input_error(
-            error, endpoint=ENDPOINTS[model.api].path, candidates=SUGGESTIBLE_NAMES
-        ) from None
 
 
 class _ModelOverride(DeferredModel):
@@ -154,9 +181,14 @@ def _build_body(
         responses_params.get("reasoning", {}).pop("effort", None)
     # Disabled parameters are dropped before the Responses API renames them, and once more
     # afterwards, because it derives some parameters from others.
-    drop = partial(drop_disabled_params, disabled=model.disabled_params)
-    body = drop(CHAT_APIS[api].build_body(drop(chat_body), drop(responses_params)))
-    return merge_extra_body(body, get_extra_body(model, overrides))
+    drop = partial(_drop_disabled_params, disabled=model.disabled_params)
+    body, responses_params = drop(chat_body), drop(responses_params)
+    if api == RESPONSES:
+        body = drop(build_responses_body(body, responses_params))
+    elif responses_params:
+        name = next(iter(responses_params))
+        raise ValueError(f"{name!r} is only supported by the Responses API. Use api='responses'.")
+    return _merge_extra_body(body, _get_extra_body(model, overrides))
 
 
 def _merge_params(params: type[Params], model: Params, overrides: Mapping[str, Any]) -> Params:
@@ -186,7 +218,7 @@ def build_tool_params(
     return {name: value for name, value in params.items() if value is not None}
 
 
-def drop_disabled_params(
+def _drop_disabled_params(
     params: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
 ) -> dict[str, Any]:
     """Remove disabled parameters, and parameters that need a removed one.
@@ -205,17 +237,7 @@ def drop_disabled_params(
     return {name: value for name, value in params.items() if name not in dropped}
 
 
-def get_streaming_error(params: Mapping[str, Any]) -> str | None:
-    """Return why a request cannot be streamed, or ``None`` if it can."""
-    if (params.get("n") or 1) > 1:
-        return "Cannot stream n > 1 answers. Use invoke() instead."
-    if params.get("background"):
-        return "Cannot stream a background response. Use invoke() instead."
-    return None
-
-
-def get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the additional fields of a request body: those of the model and those of the call."""
+def _get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
     extra_body = overrides.get("extra_body")
     if extra_body is None:
         return model.extra_body
@@ -225,7 +247,7 @@ def get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[s
     return {**model.extra_body, **extra_body}
 
 
-def merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
     if not extra_body:
         return body
     if duplicates := (body.keys() | {"stream", "stream_options"}) & extra_body.keys():

@@ -15,12 +15,12 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import enumerate_by_type, translate_content
 from orq_router_integrations.chat_models.response_metadata import FINISH_FIELDS
-from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
+from orq_router_integrations.chat_models.tool_calls import parse_tool_calls, strip_truncation_mark
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 
 StreamEvent = dict[str, Any]
-BlockKey = tuple[str, int | str]
-"""Identifies a block: its type and position within the type, or ``call`` and the call ID."""
+BlockKey = tuple[str, int]
+"""Identifies a block: its type and position within the type, or ``call`` and its index."""
 
 _REASONING_KWARGS = {field.kwarg for field in REASONING_FIELDS if field.block_key}
 
@@ -45,7 +45,6 @@ class StreamEventBuilder:
         self._message_id = message_id
         self._chunks: list[ChatGenerationChunk] = []
         self._indices: dict[BlockKey, int] = {}  # of the blocks that have started
-        self._calls: dict[int | None, dict[str, Any]] = {}
 
     def iter_events(self, chunk: ChatGenerationChunk) -> Iterator[StreamEvent]:
         if not self._chunks:
@@ -62,20 +61,13 @@ class StreamEventBuilder:
             yield from self._iter_final_events()
             return
         for call in message.tool_call_chunks:
-            yield from self._iter_tool_call(call)
+            block = {**call, "type": "tool_call_chunk", "args": ""}
+            delta = {"type": "tool-call-delta", "args": call["args"]} if call["args"] else None
+            yield from self._iter_block(("call", call["index"]), block, delta)
 
     def _iter_text(self, block_type: str, text: Any) -> Iterator[StreamEvent]:
         delta = {"type": f"{block_type}-delta", block_type: text} if text else None
         yield from self._iter_block((block_type, 0), {"type": block_type, block_type: ""}, delta)
-
-    def _iter_tool_call(self, chunk: Any) -> Iterator[StreamEvent]:
-        call = self._calls.setdefault(chunk["index"], {"id": chunk["id"], "arguments": ""})
-        call["name"] = call.get("name") or chunk["name"]
-        call["arguments"] += chunk["args"] or ""
-        block = {"type": "tool_call_chunk", "id": call["id"], "name": call["name"], "args": ""}
-        block["index"] = chunk["index"]
-        delta = {"type": "tool-call-delta", "args": chunk["args"]} if chunk["args"] else None
-        yield from self._iter_block(("call", call["id"]), block, delta)
 
     def _iter_block(
         self, key: BlockKey, start: dict[str, Any], delta: dict[str, Any] | None = None
@@ -92,10 +84,11 @@ class StreamEventBuilder:
         """Yield the events that end the stream: all complete blocks, then the message."""
         merged: Any = merge_chat_generation_chunks(self._chunks)
         message = merged.message
-        for number, block in enumerate_by_type(self._create_blocks(message)):
+        call_indices = {call["id"]: call["index"] for call in message.tool_call_chunks}
+        for number, block in enumerate_by_type(_create_blocks(message)):
             block_type = block["type"]
             is_call = block_type in _TOOL_CALL_TYPES
-            key = ("call", block["id"]) if is_call else (block_type, number)
+            key = ("call", call_indices[block["id"]]) if is_call else (block_type, number)
             start = {name: value for name, value in block.items() if name in _START_FIELDS}
             yield from self._iter_block(key, {**start, **_EMPTY_CONTENT.get(block_type, {})})
             index = self._indices[key]
@@ -109,20 +102,23 @@ class StreamEventBuilder:
             "additional_kwargs": message.additional_kwargs,
         }
 
-    def _create_blocks(self, message: Any) -> list[dict[str, Any]]:
-        """Create the blocks of the merged message.
 
-        Tool calls are parsed from the received arguments, because langchain-core completes
-        truncated arguments when it merges chunks.
-        """
-        calls = parse_tool_calls(
-            [{"id": call["id"], "function": call} for call in self._calls.values()]
-        )
-        complete = AIMessage(
-            content=message.content,
-            tool_calls=calls.valid,
-            invalid_tool_calls=calls.invalid,
-            additional_kwargs=message.additional_kwargs,
-            response_metadata=message.response_metadata,
-        )
-        return [dict(block) for block in translate_content(complete)]
+def _create_blocks(message: Any) -> list[dict[str, Any]]:
+    """Create the blocks of the merged message.
+
+    Tool calls are parsed from the received arguments, because langchain-core completes truncated
+    arguments when it merges chunks.
+    """
+    chunks = [
+        {**chunk, "function": {**chunk, "arguments": strip_truncation_mark(chunk["args"] or "")}}
+        for chunk in message.tool_call_chunks
+    ]
+    calls = parse_tool_calls(chunks)
+    complete = AIMessage(
+        content=message.content,
+        tool_calls=calls.valid,
+        invalid_tool_calls=calls.invalid,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+    )
+    return [dict(block) for block in translate_content(complete)]

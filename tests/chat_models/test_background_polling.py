@@ -8,7 +8,7 @@ from support.chat import GPT, create_model
 from support.scripted_router import Script, create_client, respond
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models import background_polling
+from orq_router_integrations.chat_models import request_builder
 from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.errors import RouterError, RouterTimeoutError
 
@@ -23,7 +23,7 @@ every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "asyn
 
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_polling, "INITIAL_BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(request_builder, "INITIAL_BACKOFF_SECONDS", 0.001)
 
 
 def create_background_model(router: OfflineRouter, **params: Any) -> ChatOrq:
@@ -52,7 +52,7 @@ def test_failed_response_raises() -> None:
 async def test_waiting_times_out(
     router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, awaited: bool
 ) -> None:
-    monkeypatch.setattr(background_polling, "MAX_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(request_builder, "MAX_WAIT_SECONDS", 0.001)
     model = create_background_model(router)
     with pytest.raises(RouterTimeoutError, match="resp_offline_"):
         _ = await model.ainvoke("Hi") if awaited else model.invoke("Hi")

@@ -7,7 +7,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models import background_polling
+from orq_router_integrations.chat_models import request_builder
 from orq_router_integrations.errors import RouterInputError
 
 NON_STREAMABLE: dict[str, dict[str, Any]] = {
@@ -20,7 +20,7 @@ sync_and_async = pytest.mark.parametrize("use_async", [False, True], ids=["sync"
 
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_polling, "INITIAL_BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(request_builder, "INITIAL_BACKOFF_SECONDS", 0.001)
 
 
 def create_model(router: OfflineRouter, **params: Any) -> ChatOrq:

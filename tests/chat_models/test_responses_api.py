@@ -13,7 +13,7 @@ from support import chat_responses
 from support.chat_responses import create_call
 
 from orq_router_integrations import ChatOrq, OfflineRouter
-from orq_router_integrations.chat_models import background_polling
+from orq_router_integrations.chat_models import request_builder
 from orq_router_integrations.chat_models.response_metadata import Provenance
 from orq_router_integrations.chat_models.usage_callback import track_usage
 from orq_router_integrations.errors import (
@@ -263,7 +263,7 @@ def test_response_that_was_not_stored_cannot_be_continued() -> None:
 async def test_background_response_is_polled(
     router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, use_async: bool
 ) -> None:
-    monkeypatch.setattr(background_polling, "INITIAL_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(request_builder, "INITIAL_BACKOFF_SECONDS", 0.0)
     model = create_model(router, background=True)
     answer = await model.ainvoke("Hi") if use_async else model.invoke("Hi")
     assert answer.text == create_model(OfflineRouter()).invoke("Hi").text
