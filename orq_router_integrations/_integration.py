@@ -180,13 +180,10 @@ class RouterIntegration(RouterSettings):
     def _reject_other_clients(cls, value: Any) -> Any:
         if value is None or isinstance(value, RouterClient | dict):
             return value
-        if callable(getattr(value, "client", None)):
-            fix = "Pass its .client()."
-        elif type(value).__module__.startswith("httpx"):
-            fix = "Pass client=RouterClient(http_client=...)."
-        else:
-            fix = "Pass client=RouterClient()."
-        raise ValueError(f"Expected a RouterClient, got {type(value).__name__}. {fix}")
+        raise ValueError(
+            f"Expected a RouterClient, got {type(value).__name__}. Pass the .client() of an "
+            "OfflineRouter, or RouterClient(http_client=...) to use an httpx client."
+        )
 
     @model_validator(mode="after")
     def _apply_client_settings(self) -> Self:

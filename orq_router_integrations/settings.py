@@ -141,6 +141,12 @@ def _validate_secret(key: ApiKey | None) -> ApiKey | None:
     return key if stripped == value else SecretStr(stripped)
 
 
+def _resolve_url(url: Any) -> Any:
+    """Return a URL, or the default if it is ``None``, in its normalized form."""
+    url = os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL if url is None else url
+    return _normalize_url(url) if isinstance(url, str) else url
+
+
 @lru_cache(maxsize=64)
 def _normalize_url(url: str) -> str:
     """Return a full router URL: a bare host gets ``https`` and the path of the current router."""
@@ -161,16 +167,7 @@ def _check_url_parts(parts: SplitResult) -> None:
         raise ValueError("base_url contains a user or password. Pass the key as api_key=.")
     if parts.query or parts.fragment:
         raise ValueError("base_url contains a query or fragment. Pass default_query= instead.")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("base_url: The port must be between 0 and 65535.") from None
-    try:
-        (parts.hostname or "").encode("idna")
-    except UnicodeError:
-        raise ValueError(
-            f"base_url: {parts.hostname!r:.80} is not a host name. Correct it."
-        ) from None
+    _ = parts.port  # raises ValueError if it is out of range
     if not (parts.hostname or "").strip("."):
         raise ValueError("base_url: The host name is missing. Add it.")
 
@@ -201,24 +198,6 @@ def is_loopback(host: str) -> bool:
 def read_api_key_from_env() -> SecretStr | None:
     value = os.environ.get(API_KEY_ENV)
     return SecretStr(value) if value else None
-
-
-_OMITTED_KEY = SecretStr("")
-"""Replaces the API key in pickles."""
-
-
-def _read_required_api_key() -> SecretStr:
-    """Return the API key for an object that was pickled without it."""
-    key = read_api_key_from_env()
-    if key is None:
-        raise RouterInputError(
-            "A pickle does not contain the API key. "
-            f"Set {API_KEY_ENV} in the process that loads it."
-        )
-    try:
-        return SecretStr(validate_api_key(key.get_secret_value()))
-    except ValueError as error:
-        raise RouterInputError(f"{API_KEY_ENV}: {error}") from None
 
 
 def mask_input(error: ValidationError) -> ValidationError:
@@ -271,10 +250,9 @@ class RouterSettings(DeferredModel):
             description="Seconds to wait for the next chunk of a stream, as a number or a "
             "`timedelta`. Keep-alive messages do not extend it",
         )
-    base_url: Annotated[str, AfterValidator(_normalize_url)] = Field(
-        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL,
-        description="URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
-        f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`",
+    base_url: Annotated[str, BeforeValidator(_resolve_url)] = optional(
+        "URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
+        f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`"
     )
     allow_insecure: bool = Field(
         default=False, description="Accept `http://` for hosts other than this machine"
@@ -317,12 +295,8 @@ class RouterSettings(DeferredModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _prepare_arguments(cls, data: Any) -> Any:
-        """Reject unknown arguments, and treat ``base_url=None`` like a missing argument."""
-        reject_unknown_fields(cls, data, cls.argument_hints)
-        if isinstance(data, dict) and data.get("base_url", "") is None:
-            return {name: value for name, value in data.items() if name != "base_url"}
-        return data
+    def _reject_unknown_arguments(cls, data: Any) -> Any:
+        return reject_unknown_fields(cls, data, cls.argument_hints)
 
     @classmethod
     def _coerce_assigned(cls, name: str, value: Any) -> Any:
@@ -362,7 +336,7 @@ class RouterSettings(DeferredModel):
         state = super().__getstate__()
         fields = {**state["__dict__"], "default_headers": {}, "default_query": {}}
         if isinstance(self.api_key, SecretStr):
-            fields["api_key"] = _OMITTED_KEY
+            del fields["api_key"]
         return {**state, "__dict__": fields}
 
     def _describe_omitted_settings(self) -> list[str]:
@@ -378,8 +352,15 @@ class RouterSettings(DeferredModel):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         fields = state["__dict__"]
-        if fields["api_key"] == _OMITTED_KEY:
-            fields = {**fields, "api_key": _read_required_api_key()}
+        if "api_key" not in fields:
+            try:
+                key = SecretStr(validate_api_key(os.environ.get(API_KEY_ENV, "")))
+            except ValueError as error:
+                raise RouterInputError(
+                    "A pickle does not contain the API key. "
+                    f"Set {API_KEY_ENV} in the process that loads it ({error})"
+                ) from None
+            fields = {"api_key": key, **fields}
         super().__setstate__({**state, "__dict__": fields})
 
     @model_validator(mode="after")
