@@ -7,66 +7,44 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from orq_router_integrations._version import __version__
+from orq_router_integrations._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from orq_router_integrations._http.pace import Pace
-    from orq_router_integrations.chat_models.chat_orq import ChatOrq, init_orq_chat_model
-    from orq_router_integrations.chat_models.response_metadata import Provenance
-    from orq_router_integrations.chat_models.usage_callback import track_usage
-    from orq_router_integrations.client import RouterClient
-    from orq_router_integrations.decisions import OrqDecisionModel
-    from orq_router_integrations.document_loaders.audio import (
-        OrqAudioParser,
-        OrqTranscriptionLoader,
-        OrqTranslationLoader,
+    from orq_router_integrations._http.pace import Pace as Pace
+    from orq_router_integrations.chat_models.chat_orq import ChatOrq as ChatOrq
+    from orq_router_integrations.chat_models.chat_orq import (
+        init_orq_chat_model as init_orq_chat_model,
     )
-    from orq_router_integrations.document_loaders.ocr import OrqOCRLoader, OrqOCRParser
-    from orq_router_integrations.document_loaders.subtitles import to_srt, to_vtt
-    from orq_router_integrations.embeddings import OrqEmbeddings
-    from orq_router_integrations.errors import RouterError
-    from orq_router_integrations.media.content_block import content_block
-    from orq_router_integrations.moderation import OrqModeration
-    from orq_router_integrations.moderation_middleware import OrqModerationMiddleware
-    from orq_router_integrations.rerank import OrqRerank
-    from orq_router_integrations.retriever import OrqKnowledgeRetriever
-    from orq_router_integrations.testing import OfflineRouter
-    from orq_router_integrations.tools.image import OrqImageTool
-    from orq_router_integrations.tools.image_result import ImageResult
-    from orq_router_integrations.tools.speech import OrqSpeechTool
-    from orq_router_integrations.tools.speech_result import Speech
-    from orq_router_integrations.wire.controls import RouterControls
-
-    __all__ = [
-        "ChatOrq",
-        "ImageResult",
-        "OfflineRouter",
-        "OrqAudioParser",
-        "OrqDecisionModel",
-        "OrqEmbeddings",
-        "OrqImageTool",
-        "OrqKnowledgeRetriever",
-        "OrqModeration",
-        "OrqModerationMiddleware",
-        "OrqOCRLoader",
-        "OrqOCRParser",
-        "OrqRerank",
-        "OrqSpeechTool",
-        "OrqTranscriptionLoader",
-        "OrqTranslationLoader",
-        "Pace",
-        "Provenance",
-        "RouterClient",
-        "RouterControls",
-        "RouterError",
-        "Speech",
-        "__version__",
-        "content_block",
-        "init_orq_chat_model",
-        "to_srt",
-        "to_vtt",
-        "track_usage",
-    ]
+    from orq_router_integrations.chat_models.response_metadata import Provenance as Provenance
+    from orq_router_integrations.chat_models.usage_callback import track_usage as track_usage
+    from orq_router_integrations.client import RouterClient as RouterClient
+    from orq_router_integrations.decisions import OrqDecisionModel as OrqDecisionModel
+    from orq_router_integrations.document_loaders.audio import OrqAudioParser as OrqAudioParser
+    from orq_router_integrations.document_loaders.audio import (
+        OrqTranscriptionLoader as OrqTranscriptionLoader,
+    )
+    from orq_router_integrations.document_loaders.audio import (
+        OrqTranslationLoader as OrqTranslationLoader,
+    )
+    from orq_router_integrations.document_loaders.ocr import OrqOCRLoader as OrqOCRLoader
+    from orq_router_integrations.document_loaders.ocr import OrqOCRParser as OrqOCRParser
+    from orq_router_integrations.document_loaders.subtitles import to_srt as to_srt
+    from orq_router_integrations.document_loaders.subtitles import to_vtt as to_vtt
+    from orq_router_integrations.embeddings import OrqEmbeddings as OrqEmbeddings
+    from orq_router_integrations.errors import RouterError as RouterError
+    from orq_router_integrations.media.content_block import content_block as content_block
+    from orq_router_integrations.moderation import OrqModeration as OrqModeration
+    from orq_router_integrations.moderation_middleware import (
+        OrqModerationMiddleware as OrqModerationMiddleware,
+    )
+    from orq_router_integrations.rerank import OrqRerank as OrqRerank
+    from orq_router_integrations.retriever import OrqKnowledgeRetriever as OrqKnowledgeRetriever
+    from orq_router_integrations.testing import OfflineRouter as OfflineRouter
+    from orq_router_integrations.tools.image import OrqImageTool as OrqImageTool
+    from orq_router_integrations.tools.image_result import ImageResult as ImageResult
+    from orq_router_integrations.tools.speech import OrqSpeechTool as OrqSpeechTool
+    from orq_router_integrations.tools.speech_result import Speech as Speech
+    from orq_router_integrations.wire.controls import RouterControls as RouterControls
 
 _MODULES = {
     "ChatOrq": "chat_models.chat_orq",

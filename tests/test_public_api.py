@@ -48,13 +48,12 @@ def test_all_is_sorted_and_equals_dir() -> None:
 
 
 def test_type_checkers_see_the_same_names() -> None:
+    """They see the imports of the form ``from module import name as name``."""
     tree = ast.parse(Path(str(package.__file__)).read_text())
-    (names,) = (
-        ast.literal_eval(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    )
-    assert names == dir(package)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {alias.asname: node.module for node in imports for alias in node.names if alias.asname}
+    modules = {name: f"{package.__name__}.{module}" for name, module in package._MODULES.items()}
+    assert names == {**modules, "__version__": f"{package.__name__}._version"}
 
 
 @pytest.mark.parametrize("name", [name for name in package.__all__ if name != "__version__"])
