@@ -18,18 +18,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line arguments. Defaults to those of the process.
     """
     args = _create_parser().parse_args(arguments)
+    run = _run_demo if args.command == "demo" else _serve
     try:
-        status: int = args.run(args)
+        return run(args)
     except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
         sys.stderr.close()
         return 0
     except (ValueError, ImportError, OSError) as error:
-        message = str(error)
-        if isinstance(error, ValidationError):
-            message = format_validation_error(error)
+        message = format_validation_error(error) if isinstance(error, ValidationError) else error
         print(f"orq-router {args.command}: {message}", file=sys.stderr)
         return 1
-    return status
 
 
 def _create_parser() -> argparse.ArgumentParser:
@@ -47,46 +45,26 @@ def _create_parser() -> argparse.ArgumentParser:
     demo.add_argument("--pdf", type=Path, help="your own PDF")
     demo.add_argument("--audio", type=Path, help="your own recording (WAV or MP3)")
     demo.add_argument("--model", default="openai/gpt-4o", help="the primary model")
-    demo.add_argument(
-        "--fallback",
-        default="anthropic/claude-sonnet-4-5",
-        help="the model to use if the primary model fails",
-    )
+    demo.add_argument("--fallback", default="anthropic/claude-sonnet-4-5", help="its fallback")
     demo.add_argument("--keep", type=Path, help="directory for the images and the speech")
-    demo.set_defaults(run=_run_demo)
     serve = commands.add_parser(
         "serve", help="serve the offline router on this machine, for any OpenAI client"
     )
-    _add_serve_arguments(serve)
-    return parser
-
-
-def _add_serve_arguments(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
     serve.add_argument("--port", type=int, default=8080, help="0 picks a free port")
-    serve.add_argument(
-        "--lenient",
-        action="store_true",
-        help="ignore undocumented request fields instead of refusing them",
-    )
-    serve.add_argument(
-        "--requests-per-minute", type=int, metavar="N", help="rate limit; unlimited by default"
-    )
-    serve.add_argument(
-        "--latency", type=float, default=0.0, metavar="S", help="seconds before each response"
-    )
+    serve.add_argument("--lenient", action="store_true", help="ignore undocumented request fields")
+    serve.add_argument("--requests-per-minute", type=int, metavar="N", help="rate limit")
+    serve.add_argument("--latency", type=float, default=0.0, metavar="S", help="per response")
     serve.add_argument(
         "--fault",
         action="append",
         default=[],
         type=_parse_fault,
         metavar="MODEL=STATUS",
-        help="answer every call of a model with an error, such as openai/gpt-4o=503; repeatable",
+        help="error of a model, such as openai/gpt-4o=503; repeatable",
     )
-    serve.add_argument(
-        "--record", type=Path, metavar="FILE", help="append each request as a line of JSON"
-    )
-    serve.set_defaults(run=_serve)
+    serve.add_argument("--record", type=Path, metavar="FILE", help="append requests as JSON lines")
+    return parser
 
 
 def _parse_fault(value: str) -> tuple[str, int]:
@@ -99,12 +77,8 @@ def _parse_fault(value: str) -> tuple[str, int]:
 def _run_demo(args: argparse.Namespace) -> int:
     from orq_router_integrations.demo import run_demo  # noqa: PLC0415 - only for this command
 
-    return run_demo(
-        model=args.model,
-        fallback=args.fallback,
-        output_directory=args.keep,
-        files={"image": args.image, "file": args.pdf, "audio": args.audio},
-    )
+    files = {"image": args.image, "file": args.pdf, "audio": args.audio}
+    return run_demo(args.model, args.fallback, output_directory=args.keep, files=files)
 
 
 def _serve(args: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable
 
 from orq_router_integrations.chat_models.chat_orq import ChatOrq
 from orq_router_integrations.client import RouterClient
@@ -30,13 +29,11 @@ SENTENCE = "The meeting begins at noon. Zoë brings the figures."
 _DEFAULT_FILES = {"image": "chart.png", "file": "report.pdf", "audio": "question.wav"}
 _FILE_TYPES = {"image": "an image", "file": "a PDF", "audio": "a WAV or MP3 file"}
 
-Pipeline = Runnable[dict[str, Any], AIMessage]
-
 
 def run_demo(
-    *,
     model: str,
     fallback: str,
+    *,
     output_directory: Path | None = None,
     files: Mapping[str, Path | None] | None = None,
 ) -> int:
@@ -48,12 +45,10 @@ def run_demo(
 
     Raises:
         ValueError: A model or a file cannot be used.
+        OSError: The output directory cannot be created.
     """
-    try:
-        if output_directory:
-            output_directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--keep: Cannot create directory {output_directory}: {error}") from None
+    if output_directory:
+        output_directory.mkdir(parents=True, exist_ok=True)
     offline = None if os.environ.get(API_KEY_ENV) else OfflineRouter(faults={model: [503] * 4})
     client = offline.client() if offline else RouterClient()
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
@@ -61,10 +56,16 @@ def run_demo(
     paths = {name: ASSETS / filename for name, filename in _DEFAULT_FILES.items()} | chosen
     if "audio" not in chosen and not offline:  # most real models do not support audio
         del paths["audio"]
-    pipeline = _build_pipeline(ChatOrq(model, controls=controls, client=client), paths)
-    _print_introduction(client, offline)
+    prompt, chat_model = _build_prompt(paths), ChatOrq(model, controls=controls, client=client)
+    if offline:
+        _print(
+            "This is the offline router: no key, no network. Its answers are made up, but it\n"
+            f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n"
+        )
+    else:
+        _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
     try:
-        _chat(pipeline, list(paths.values()), offline)
+        _chat(prompt, chat_model, list(paths.values()), offline)
         if output_directory or offline:
             _create_images(client, output_directory)
             _create_speech(client, output_directory)
@@ -74,16 +75,8 @@ def run_demo(
     return 0
 
 
-def _print_introduction(client: RouterClient, offline: OfflineRouter | None) -> None:
-    if offline:
-        _print("This is the offline router: no key, no network. Its answers are made up, but it")
-        _print(f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n")
-    else:
-        _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
-
-
-def _build_pipeline(model: ChatOrq, paths: dict[str, Path]) -> Pipeline:
-    """Return a prompt with the question and the files in one user message, then the model."""
+def _build_prompt(paths: dict[str, Path]) -> ChatPromptTemplate:
+    """Return a prompt with the question and the files in one user message."""
     content: list[Any] = [{"type": "text", "text": "{question}"}]
     for name, path in paths.items():
         block = content_block(path)
@@ -91,19 +84,19 @@ def _build_pipeline(model: ChatOrq, paths: dict[str, Path]) -> Pipeline:
             raise ValueError(f"{path} is not {_FILE_TYPES[name]}.")
         content.append(block)
     system = ("system", "You answer in one short paragraph.")
-    return ChatPromptTemplate.from_messages([system, ("human", content)]) | model
+    return ChatPromptTemplate.from_messages([system, ("human", content)])
 
 
-def _chat(pipeline: Pipeline, paths: list[Path], offline: OfflineRouter | None) -> None:
-    _print("1. Text and files in one message")
-    _print(f"   sent     {QUESTION!r}")
+def _chat(
+    prompt: ChatPromptTemplate, model: ChatOrq, paths: list[Path], offline: OfflineRouter | None
+) -> None:
+    pipeline = prompt | model
+    _print(f"1. Text and files in one message\n   sent     {QUESTION!r}")
     for path in paths:
         _print(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
     message = pipeline.invoke({"question": QUESTION})
     _print_routing(message, offline)
-    _print(f"   answer   {message.text}\n")
-
-    _print("2. The same message, streamed")
+    _print(f"   answer   {message.text}\n\n2. The same message, streamed")
     chunks = list(pipeline.stream({"question": QUESTION}))
     streamed = reduce(add, chunks)
     _print_routing(streamed, offline)
@@ -136,10 +129,9 @@ def _create_images(client: RouterClient, output_directory: Path | None) -> None:
 
 
 def _create_speech(client: RouterClient, output_directory: Path | None) -> None:
-    _print("4. Speech, and a transcript of it")
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
     speech = tool.synthesize(SENTENCE)
-    _print(f"   speech   {speech!r}")
+    _print(f"4. Speech, and a transcript of it\n   speech   {speech!r}")
     if output_directory:
         _print(f"            saved as {speech.save(output_directory / 'speech.wav')}")
     loader = OrqTranscriptionLoader(

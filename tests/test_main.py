@@ -53,7 +53,7 @@ def test_demo_uses_given_files_and_models(
     [
         (["demo", "--pdf", "/no/such.pdf"], "such.pdf"),
         (["demo", "--model", "gpt-4o"], "provider/model"),
-        (["demo", "--keep", __file__], "Cannot create directory"),
+        (["demo", "--keep", __file__], "File exists"),
         (["serve", "--host", "203.0.113.1"], "loopback"),
         (["serve", "--port", "65536"], "port: must be from 0 to 65535"),
         (["serve", "--fault", "gpt-4o=503"], "provider/model"),
