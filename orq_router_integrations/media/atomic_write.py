@@ -1,12 +1,14 @@
 """Write files so that they appear only once they are complete."""
 
 import asyncio
+import hashlib
 import os
 import stat
 from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError, SavingError
@@ -14,9 +16,6 @@ from orq_router_integrations.wire.json import to_printable
 
 BUFFER_BYTES = 128 * 1024
 """Data arrives in small chunks, which are buffered up to this size."""
-
-_MAX_NAME_CHARS = 40
-"""Maximum length of the file name within that of the temporary file, which must not be too long."""
 
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -81,30 +80,61 @@ def map_write_errors(target: object) -> Iterator[None]:
         raise SavingError(f"Cannot write to {target}: {reason}", errno=error.errno) from error
 
 
-class PartialFile:
-    """A temporary file that is renamed once it is complete."""
+class OutputFile:
+    """Collects data in a temporary file, or in memory if there is no target.
 
-    def __init__(self, directory: Path, name: str) -> None:
-        self._path = directory / f".{name[:_MAX_NAME_CHARS]}.{uuid4().hex[:8]}.part"
+    The target is a file, or a directory in which ``commit`` names the file. Leaving the ``with``
+    block deletes a temporary file that was not committed.
+    """
+
+    def __init__(self, target: Path | None) -> None:
+        self.target = target
+        self._part: Path | None = None
+        self.file: BinaryIO = BytesIO()
+        if target is None:
+            return
+        directory = target if target.is_dir() else target.resolve().parent
+        self._part = directory / f".{uuid4().hex}.part"
         try:
-            self.file: BinaryIO = self._path.open("x+b", buffering=BUFFER_BYTES)
+            self.file = self._part.open("x+b", buffering=BUFFER_BYTES)
         except OSError as error:
             raise RouterInputError(
                 f"path: Cannot create files in {directory}: {error.strerror}."
             ) from None
 
-    def commit(self, target: Path) -> None:
-        """Rename the file. An existing file is replaced and its permissions are kept."""
-        self.file.close()
-        if target.exists():
-            self._path.chmod(target.stat().st_mode & 0o777)
-        os.replace(self._path, target)
+    def __enter__(self) -> Self:
+        return self
 
-    def discard(self) -> None:
-        """Delete the file unless it was committed."""
-        with suppress(OSError):  # closing flushes the buffer, which fails on a full disk
-            self.file.close()
-        self._path.unlink(missing_ok=True)
+    def __exit__(self, *_: object) -> None:
+        if self._part:
+            with suppress(OSError):  # closing flushes the buffer, which fails on a full disk
+                self.file.close()
+            self._part.unlink(missing_ok=True)
+
+    @property
+    def data(self) -> bytes | None:
+        """The data, if it is in memory."""
+        return self.file.getvalue() if isinstance(self.file, BytesIO) else None
+
+    def compute_digest(self) -> str:
+        """Return the hexadecimal SHA-256 digest of the data."""
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+    def commit(self, filename: str = "") -> Path | None:
+        """Give a temporary file its name, and return its path.
+
+        An existing file is replaced, and its permissions are kept. ``filename`` is the name in a
+        target that is a directory.
+        """
+        if self.target is None or self._part is None:
+            return None
+        path = self.target / filename if self.target.is_dir() else self.target
+        self.file.close()
+        if path.exists():
+            self._part.chmod(path.stat().st_mode & 0o777)
+        os.replace(self._part, path.resolve())
+        return path
 
 
 async def awrite_chunks(file: BinaryIO, chunks: AsyncIterable[bytes]) -> None:
@@ -125,11 +155,7 @@ def open_atomic(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
     The data goes to a temporary file in the same directory. If the block fails or is cancelled,
     the temporary file is deleted and an existing file is not changed.
     """
-    target = validate_output_path(path, overwrite=overwrite).resolve()
-    part = PartialFile(target.parent, target.name)
-    try:
-        with map_write_errors(target):
-            yield part.file
-            part.commit(target)
-    finally:
-        part.discard()
+    target = validate_output_path(path, overwrite=overwrite)
+    with OutputFile(target) as output, map_write_errors(target):
+        yield output.file
+        output.commit()

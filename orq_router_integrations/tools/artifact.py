@@ -1,6 +1,7 @@
 """Base classes of tool results: media data, and conversion to and from tool messages."""
 
 import base64
+import html
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -17,10 +18,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    ValidationError,
 )
 
-from orq_router_integrations.errors import RouterInputError, format_validation_error
+from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import open_atomic, parse_path
 from orq_router_integrations.wire.arguments import warn_caller
 
@@ -28,7 +28,7 @@ MAX_DISPLAY_BYTES = 5_000_000
 """Larger media is not embedded in notebook output."""
 
 
-def encode_base64(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
@@ -39,7 +39,7 @@ def _decode_base64(value: Any) -> Any:
 Base64Bytes = Annotated[
     bytes,
     BeforeValidator(_decode_base64),
-    PlainSerializer(encode_base64, return_type=str, when_used="json"),
+    PlainSerializer(_encode_base64, return_type=str, when_used="json"),
 ]
 
 
@@ -59,12 +59,12 @@ class Artifact(BaseModel):
             RouterInputError: The message has no artifact of this type.
         """
         artifact = message.artifact if isinstance(message, ToolMessage) else message
-        if not isinstance(artifact, (Mapping, cls)):
-            raise RouterInputError(f"{cls.missing_message}. {_explain_missing(message, artifact)}")
         try:
+            if not isinstance(artifact, (Mapping, cls)):
+                raise ValueError(_explain_missing(message))
             return cls.model_validate(artifact)
-        except ValidationError as error:
-            detail = format_validation_error(error, cls.model_fields)
+        except ValueError as error:
+            detail = to_input_error(error).message
             raise RouterInputError(f"{cls.missing_message}: {detail}"[:500]) from None
 
     def to_artifact(self) -> dict[str, Any]:
@@ -72,18 +72,27 @@ class Artifact(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def _explain_missing(message: object) -> str:
+    """Say what to pass to ``Artifact.of`` instead of an object without an artifact."""
+    if not isinstance(message, ToolMessage):
+        return f"Expected a ToolMessage or its artifact, got {type(message).__name__}."
+    if message.status == "error":
+        return f"The tool failed: {message.text[:200]}"
+    return (
+        f"Its artifact is {type(message.artifact).__name__}, not a dict. Pass the ToolMessage that "
+        "the tool returned for a tool call."
+    )
+
+
 class MediaData(BaseModel, ABC):
     """An image or a recording, held in memory or in a file."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    format_field: ClassVar[str]
-    """The field with the format of the data, a key of ``known_suffixes``."""
+    suffixes: ClassVar[Mapping[str, tuple[str, ...]]]
+    """File suffixes by format, the preferred one first."""
 
-    known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]]
-    """File suffixes by format."""
-
-    missing_data_message: ClassVar[str]
+    missing_data_message: ClassVar[str] = "The result has neither data nor a path."
     """Error message for an object with neither data nor a path."""
 
     data: Base64Bytes | None = Field(
@@ -93,11 +102,24 @@ class MediaData(BaseModel, ABC):
         repr=False,
     )
     path: str | None = None
+    size: int | None = None
+    mime_type: str | None = None
 
     @property
     @abstractmethod
+    def _stem(self) -> str:
+        """Name of the file, without its suffix."""
+
+    @property
+    def _format(self) -> str | None:
+        """Format of the data, a key of ``suffixes``."""
+        return self.mime_type
+
+    @property
     def filename(self) -> str:
         """Default file name, with the suffix of the format."""
+        suffix = self.suffixes.get(self._format or "", ("",))[0]
+        return Path(f"{self._stem}{suffix}").name
 
     def read(self) -> bytes:
         """Return the bytes, from memory or from the file.
@@ -129,10 +151,20 @@ class MediaData(BaseModel, ABC):
         target = parse_path(path)
         if os.path.isdir(target):
             target /= self.filename
-        warn_if_wrong_suffix(target, getattr(self, self.format_field), self.known_suffixes)
+        self.warn_if_wrong_suffix(target)
         with self._open() as source, open_atomic(target, overwrite=overwrite) as file:
             shutil.copyfileobj(source, file)
         return target
+
+    def warn_if_wrong_suffix(self, path: Path) -> None:
+        """Warn if the suffix of a path belongs to a different format than the data."""
+        suffix = path.suffix.lower()
+        is_known = any(suffix in known for known in self.suffixes.values())
+        if is_known and suffix not in self.suffixes.get(self._format or "", ()):
+            warn_caller(
+                f"{path} contains {self._format or 'an unknown format'}, which does not match its "
+                "suffix. The data was not converted. Rename or convert the file."
+            )
 
     def _open(self) -> BinaryIO:
         if self.data is not None:
@@ -144,31 +176,19 @@ class MediaData(BaseModel, ABC):
         except OSError as error:
             raise RouterInputError(f"Cannot read {self.path}: {error.strerror or error}") from None
 
-    def _is_displayable(self, size: int | None) -> bool:
-        """Whether the bytes are available and small enough for a notebook."""
-        available = self.data is not None or Path(self.path or "").is_file()
-        return available and (size or 0) <= MAX_DISPLAY_BYTES
+    def _build_html(self, element: str, caption: str) -> str:
+        """Return an HTML element with the data as its source, and a caption for notebooks.
 
+        The element is omitted if the data is too large, or not available without a download.
+        """
+        caption = f"<small>{html.escape(caption)}</small>"
+        is_available = self.data is not None or Path(self.path or "").is_file()
+        if not is_available or (self.size or 0) > MAX_DISPLAY_BYTES or not self.mime_type:
+            return caption
+        data, mime_type = self._read_playable()
+        url = f"data:{html.escape(mime_type)};base64,{_encode_base64(data)}"
+        return f"{element.format(url=url)}<br>{caption}"
 
-def _explain_missing(message: object, artifact: object) -> str:
-    """Say what to pass to ``Artifact.of`` instead of an object without an artifact."""
-    if not isinstance(message, ToolMessage):
-        return f"Expected a ToolMessage or its artifact, got {type(message).__name__}."
-    if message.status == "error":
-        return f"The tool failed: {message.text[:200]}"
-    if artifact is None:
-        return "It has no artifact. Pass the ToolMessage that the tool returned for a tool call."
-    return f"Its artifact is {type(artifact).__name__}, not a dict: another tool created it."
-
-
-def warn_if_wrong_suffix(
-    path: Path, content_type: str | None, suffixes: Mapping[str, tuple[str, ...]]
-) -> None:
-    """Warn if the suffix of a path belongs to a different format than the content."""
-    suffix = path.suffix.lower()
-    is_known = any(suffix in known for known in suffixes.values())
-    if is_known and suffix not in suffixes.get(content_type or "", ()):
-        warn_caller(
-            f"{path} contains {content_type or 'an unknown format'}, which does not match its "
-            "suffix. The data was not converted. Rename or convert the file."
-        )
+    def _read_playable(self) -> tuple[bytes, str]:
+        """Return data that browsers and other programs can read, and its MIME type."""
+        return self.read(), self.mime_type or ""

@@ -16,12 +16,12 @@ from orq_router_integrations.settings import CONTROL_HINTS, create_rename_hints
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import (
     ImageCall,
-    ImageRegistry,
     ImageSink,
-    attach_images,
+    handle_download_errors,
 )
-from orq_router_integrations.tools.image_inputs import ImageLoader, ImageSource
-from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
+from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.images import (
@@ -38,7 +38,9 @@ from orq_router_integrations.wire.images import (
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
 
-class _PromptArgs(BaseModel):
+class ImageArgs(ImageParams):
+    """An image to generate or to edit."""
+
     prompt: str = Field(description="What the image should show, or how to change it.")
     image: str | Annotated[list[str], Field(min_length=1, max_length=16)] | None = optional(
         "Id or ids of earlier images (img_...) to edit as described by the prompt. With an empty "
@@ -47,10 +49,6 @@ class _PromptArgs(BaseModel):
     mask: str | None = optional(
         "Id of an earlier image whose transparent areas mark where to edit the first image."
     )
-
-
-class ImageArgs(ImageParams, _PromptArgs):
-    """An image to generate or to edit."""
 
 
 class ImageOverrides(TypedDict, total=False):
@@ -70,6 +68,7 @@ class ImageOverrides(TypedDict, total=False):
     controls: RouterControls | RouterControlsDict | None
 
 
+PreparedCall = tuple[StreamCall[GeneratedImage], ImageCall]
 OVERRIDES = frozenset(ImageOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
@@ -137,11 +136,11 @@ class OrqImageTool(OrqTool, ImageParams):
             prompt: What the image should show.
             overrides: Parameters of this call.
         """
-        return self._send(self._prepare(GENERATION, overrides, prompt=prompt))
+        return self._send(*self._prepare(GENERATION, overrides, prompt=prompt))
 
     async def agenerate(self, prompt: str, **overrides: Unpack[ImageOverrides]) -> ImageResult:
         """Generate images from a prompt; see ``generate``."""
-        return await self._asend(self._prepare(GENERATION, overrides, prompt=prompt))
+        return await self._asend(*self._prepare(GENERATION, overrides, prompt=prompt))
 
     def edit(
         self,
@@ -161,7 +160,7 @@ class OrqImageTool(OrqTool, ImageParams):
             mask: A PNG with the size of the first image. Its transparent areas are edited.
             overrides: Parameters of this call.
         """
-        return self._send(self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask))
+        return self._send(*self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask))
 
     async def aedit(
         self,
@@ -173,7 +172,7 @@ class OrqImageTool(OrqTool, ImageParams):
     ) -> ImageResult:
         """Edit an image, or combine up to 16 images; see ``edit``."""
         call = self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask)
-        return await self._asend(call)
+        return await self._asend(*call)
 
     def create_variation(
         self, image: "ImageSource", **overrides: Unpack[ImageOverrides]
@@ -184,13 +183,13 @@ class OrqImageTool(OrqTool, ImageParams):
             image: One image, as for ``edit``.
             overrides: Parameters of this call.
         """
-        return self._send(self._prepare(VARIATION, overrides, image=image))
+        return self._send(*self._prepare(VARIATION, overrides, image=image))
 
     async def acreate_variation(
         self, image: "ImageSource", **overrides: Unpack[ImageOverrides]
     ) -> ImageResult:
         """Create variations of an image; see ``create_variation``."""
-        return await self._asend(self._prepare(VARIATION, overrides, image=image))
+        return await self._asend(*self._prepare(VARIATION, overrides, image=image))
 
     def download(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs.
@@ -210,29 +209,29 @@ class OrqImageTool(OrqTool, ImageParams):
         """
         images, directory = list(result.images), validate_directory(self.directory)
         http_client = self.resolved_client.http_client
-        with attach_images(images):
+        with handle_download_errors(images):
             for index, image in enumerate(images):
                 if url := image.pending_url:
                     chunks = download(url, http_client=http_client)
-                    with closing(ImageSink(directory)) as sink, closing(chunks):
+                    with ImageSink(directory) as sink, closing(chunks):
                         for chunk in chunks:
                             sink.write(chunk)
-                        images[index] = sink.build_downloaded_image(image)
+                        images[index] = sink.replace_image(image)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs; see ``download``."""
         images, directory = list(result.images), validate_directory(self.directory)
         http_client = self.resolved_client.http_async_client
-        with attach_images(images):
+        with handle_download_errors(images):
             for index, image in enumerate(images):
                 if url := image.pending_url:
                     chunks = adownload(url, http_client=http_client)
-                    with closing(ImageSink(directory)) as sink:
+                    with ImageSink(directory) as sink:
                         async with aclosing(chunks):
                             async for chunk in chunks:
                                 sink.write(chunk)
-                        images[index] = sink.build_downloaded_image(image)
+                        images[index] = sink.replace_image(image)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     def register_images(self, result: ImageResult) -> None:
@@ -242,14 +241,14 @@ class OrqImageTool(OrqTool, ImageParams):
     # Methods for agents
 
     def _run(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
-        result = self._send(self._prepare_tool_call(prompt, kwargs))
+        result = self._send(*self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
 
     async def _arun(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
-        result = await self._asend(self._prepare_tool_call(prompt, kwargs))
+        result = await self._asend(*self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
 
-    def _prepare_tool_call(self, prompt: str, kwargs: dict[str, Any]) -> ImageCall:
+    def _prepare_tool_call(self, prompt: str, kwargs: dict[str, Any]) -> PreparedCall:
         """Choose the operation. The model refers to images by id only, never by path."""
         validate_directory(self.directory)
         with raise_tool_input_errors():
@@ -258,35 +257,37 @@ class OrqImageTool(OrqTool, ImageParams):
                 if mask is not None:
                     raise ValueError("mask: A mask requires an image. Also set 'image'.")
                 return self._prepare(GENERATION, kwargs, prompt=prompt)
-            ids = [image] if isinstance(image, str) else image
-            images = [self._registry.find(image_id, self.directory) for image_id in ids]
-            mask_image = self._registry.find(mask, self.directory) if mask else None
+            find = self._loader.find
+            images = [find(image_id) for image_id in ([image] if isinstance(image, str) else image)]
+            mask_image = find(mask) if mask else None
             if not prompt.strip() and mask_image is None:
                 return self._prepare(VARIATION, kwargs, image=images)
             return self._prepare(EDIT, kwargs, prompt=prompt, image=images, mask=mask_image)
 
     # Requests and results
 
-    def _send(self, call: ImageCall) -> ImageResult:
-        stream = self.resolved_client.stream(call.build_stream_call())
-        with call.handle_errors(), closing(stream) as images:
+    def _send(self, request: StreamCall[GeneratedImage], call: ImageCall) -> ImageResult:
+        with call.handle_errors(), closing(self.resolved_client.stream(request)) as images:
             for image in images:
-                call.add_image(image)
+                call.images.append(image)
         result = self._register(call.build_result())
         return self.download(result) if self.fetch_urls else result
 
-    async def _asend(self, call: ImageCall) -> ImageResult:
-        stream = self.resolved_client.astream(call.build_stream_call())
+    async def _asend(self, request: StreamCall[GeneratedImage], call: ImageCall) -> ImageResult:
         with call.handle_errors():
-            async with ScopedAsyncGenerator(stream) as images:
+            async with ScopedAsyncGenerator(self.resolved_client.astream(request)) as images:
                 async for image in images:
-                    call.add_image(image)
+                    call.images.append(image)
         result = self._register(call.build_result())
         return await self.adownload(result) if self.fetch_urls else result
 
     def _register(self, result: ImageResult) -> ImageResult:
         self._registry.register(result.images)
         return result
+
+    @property
+    def _loader(self) -> ImageLoader:
+        return ImageLoader(self._registry, self.directory)
 
     def _prepare(
         self,
@@ -296,33 +297,34 @@ class OrqImageTool(OrqTool, ImageParams):
         prompt: Any = None,
         image: Any = (),
         mask: Any = None,
-    ) -> ImageCall:
+    ) -> PreparedCall:
         with raise_input_errors(operation.endpoint.path, OVERRIDES):
             if operation is not VARIATION and not isinstance(prompt, str):
                 raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
             reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
             controls = self.merge_controls(overrides.get("controls"))
-            model = overrides.get("model") or self.model
-            candidates = self.collect_candidates(model, controls)
-            loader = ImageLoader(self._registry, self.directory)
-            return ImageCall(
-                operation=operation,
-                files=loader.load_files(operation, image, mask) if operation.max_images else {},
-                request=self._build_request(operation, overrides, prompt, candidates),
-                candidates=candidates,
-                controls=controls,
-                extra_body=self.extra_body,
-                retry_ambiguous=self.retry_ambiguous,
-                directory=validate_directory(self.directory),
-            )
+            candidates = self.collect_candidates(overrides.get("model") or self.model, controls)
+            files = self._loader.load_files(operation, image, mask) if operation.max_images else {}
+            body = self._build_body(operation, overrides, prompt, candidates)
+            directory = validate_directory(self.directory)
+        call = ImageCall(operation.name, prompt, candidates, directory)
+        request = self._build_stream_call(
+            operation.endpoint,
+            body,
+            files=files,
+            controls=controls,
+            create_decoder=call.create_decoder,
+            is_collected=True,
+        )
+        return request, call
 
-    def _build_request(
+    def _build_body(
         self,
         operation: ImageOperation,
         overrides: Mapping[str, Any],
         prompt: str | None,
         candidates: ModelCandidates,
-    ) -> ImageRequest:
+    ) -> dict[str, Any]:
         """Merge the parameters of the tool and of the call, and check them."""
         defaults = self.collect_image_params()
         params = {name: defaults[name] for name in defaults.keys() & operation.params}
@@ -332,4 +334,4 @@ class OrqImageTool(OrqTool, ImageParams):
         check_operation_params(operation, request.collect_image_params())
         for model in candidates.primaries:
             check_model_params(model, request.collect_image_params())
-        return request
+        return request.to_wire()

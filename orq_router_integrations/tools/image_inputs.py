@@ -1,7 +1,8 @@
-"""Convert images to edit (paths, bytes, data URLs, ids, earlier results) to uploads."""
+"""Find the images to edit (paths, bytes, data URLs, ids, earlier results) and convert them."""
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Union
@@ -10,15 +11,14 @@ from langchain_core.messages import ToolMessage
 
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
-from orq_router_integrations.media.metadata import ImageSize, can_be_transparent, read_image_size
+from orq_router_integrations.media.metadata import can_be_transparent, read_image_size
 from orq_router_integrations.media.mime import detect_mime_type
-from orq_router_integrations.tools.image_call import (
-    HEADER_BYTES,
-    ImageRegistry,
-    is_image_id,
-    resolve_path_within,
+from orq_router_integrations.tools.image_call import HEADER_BYTES
+from orq_router_integrations.tools.image_result import (
+    IMAGE_SUFFIXES,
+    GeneratedImage,
+    ImageResult,
 )
-from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 
@@ -35,15 +35,34 @@ Results may be passed as objects, tool messages or dicts. Paths in messages and 
 opened if they are inside the ``directory`` of the tool, because others may have written them.
 """
 
+MAX_REGISTRY_BYTES = 64 * 1024 * 1024
+"""Image data that a tool keeps in memory; the oldest images are dropped first."""
 
-@dataclass(frozen=True, slots=True)
-class ImageInput:
-    """An image to upload, with properties read from its header. Only a PNG may be transparent."""
+REGISTRY_ENTRY_BYTES = 1024
+"""Memory attributed to an image whose data is not held in memory."""
 
-    upload: Upload
-    mime_type: str
-    size: ImageSize | None
-    can_be_transparent: bool
+_ID_PATTERN = re.compile(r"img_[0-9a-f]{12}")
+
+
+class ImageRegistry(dict[str, GeneratedImage]):
+    """The recent images of a tool by id, so that the model can refer to them.
+
+    Threads may share a registry. Copies and pickles of it are empty.
+    """
+
+    def __reduce__(self) -> tuple[type["ImageRegistry"], tuple[()]]:
+        return ImageRegistry, ()
+
+    def register(self, images: Iterable[GeneratedImage]) -> None:
+        """Add images, and drop the oldest ones above ``MAX_REGISTRY_BYTES``."""
+        for image in images:
+            self.pop(image.id, None)  # it becomes the newest one
+            self[image.id] = image
+        size = 0
+        for position, image in enumerate(reversed(list(self.values()))):
+            size += REGISTRY_ENTRY_BYTES + len(image.data or b"")
+            if position and size > MAX_REGISTRY_BYTES:
+                self.pop(image.id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,45 +79,44 @@ class ImageLoader:
 
         Raises ``RouterInputError`` if the number of images is wrong or one cannot be sent.
         """
-        inputs = self._load_images("image", images, operation.max_images)
-        files = {"image": [image.upload for image in inputs]}
+        files = {"image": self._load_images("image", images, operation.max_images)}
         if mask is not None:
-            [mask_input] = self._load_images("mask", mask, 1)
-            check_mask(mask_input, inputs[0])
-            files["mask"] = [mask_input.upload]
+            files["mask"] = self._load_images("mask", mask, 1)
+            _check_mask(files["mask"][0], files["image"][0])
         return files
 
-    def _load_images(self, argument: str, sources: Any, limit: int) -> list[ImageInput]:
+    def _load_images(self, argument: str, sources: Any, limit: int) -> list[Upload]:
         items = sources if isinstance(sources, (list, tuple)) else [sources]
-        inputs = []
+        uploads: list[Upload] = []
         for index, source in enumerate(items):
             name = f"{argument}[{index}]" if len(items) > 1 else argument
             try:
-                inputs += [_inspect_upload(upload) for upload in self._create_uploads(source)]
+                new_uploads = self._create_uploads(source)
+                for upload in new_uploads:
+                    _check_upload(upload)
             except ValueError as error:
                 message = to_input_error(error).message
                 detail = message.removeprefix("upload: ").removeprefix("image: ")
                 raise RouterInputError(f"{name}: {detail}") from None
-        if not 1 <= len(inputs) <= limit:
+            uploads += new_uploads
+        if not 1 <= len(uploads) <= limit:
             expected = f"1 to {limit} images" if limit > 1 else "1 image"
-            raise RouterInputError(f"{argument}: Expected {expected}, got {len(inputs)}.")
-        return inputs
+            raise RouterInputError(f"{argument}: Expected {expected}, got {len(uploads)}.")
+        return uploads
 
     def _create_uploads(self, source: Any) -> list[Upload]:
         images: Sequence[GeneratedImage]
         match source:
             case {"id": _} if "images" not in source:  # a single image
-                image = GeneratedImage.model_validate(source)
-                images = [resolve_path_within(image, self.directory)]
+                images = [self._resolve_path(GeneratedImage.model_validate(source))]
             case ToolMessage() | Mapping():
-                images = ImageResult.of(source).images
-                images = [resolve_path_within(image, self.directory) for image in images]
+                images = [self._resolve_path(image) for image in ImageResult.of(source).images]
             case ImageResult():
                 images = source.images
             case GeneratedImage():
                 images = [source]
-            case str() if is_image_id(source):
-                images = [self.registry.find(source, self.directory)]
+            case str() if _ID_PATTERN.fullmatch(source):
+                images = [self.find(source)]
             case _:
                 return [create_upload(source)]
         return [
@@ -109,11 +127,45 @@ class ImageLoader:
             for image in images
         ]
 
+    def find(self, image_id: str) -> GeneratedImage:
+        """Find an image by its id, or raise ``ValueError``."""
+        if image := self.registry.get(image_id):
+            return image
+        if self.directory is not None and _ID_PATTERN.fullmatch(image_id):
+            for mime_type in IMAGE_SUFFIXES:
+                image = GeneratedImage(id=image_id, mime_type=mime_type)
+                path = self.directory / image.filename
+                if path.is_file():
+                    return self._resolve_path(image.model_copy(update={"path": str(path)}))
+        ids = list(self.registry)
+        hint = f"Use one of {', '.join(ids[-5:])}." if ids else "Create an image first."
+        raise ValueError(f"image: {image_id[:80]!r} is not an image of this tool. {hint}")
 
-def _inspect_upload(upload: Upload) -> ImageInput:
+    def _resolve_path(self, image: GeneratedImage) -> GeneratedImage:
+        """Resolve the path of an untrusted image, and check that it is inside the directory.
+
+        Paths in messages may come from a model or another party, so they must not give access to
+        other files. Raises ``ValueError`` if the file is outside, or a link to a file outside.
+        """
+        if image.data is not None or image.path is None:
+            return image
+        resolved, directory = os.path.realpath(image.path), self.directory
+        if directory is None or not Path(resolved).is_relative_to(os.path.realpath(directory)):
+            raise ValueError(
+                f"The file of {image.id}, {image.path[:200]!r}, is outside the directory of this "
+                "tool, so a message cannot refer to it. Set directory= to its directory, or pass "
+                "the ImageResult or the path."
+            )
+        return image.model_copy(update={"path": resolved})
+
+
+def _read_header(upload: Upload) -> bytes:
     with upload.open() as stream:
-        header = stream.read(HEADER_BYTES)
-    mime_type = detect_mime_type(header[:16])
+        return stream.read(HEADER_BYTES)
+
+
+def _check_upload(upload: Upload) -> None:
+    mime_type = detect_mime_type(_read_header(upload)[:16])
     if mime_type not in INPUT_MIME_TYPES:
         raise ValueError(
             f"{upload.filename} is {mime_type or 'not a known image format'}. "
@@ -124,23 +176,24 @@ def _inspect_upload(upload: Upload) -> ImageInput:
             f"{upload.filename} has {upload.size / 2**20:.1f} MB. Images must be smaller than "
             f"{MAX_INPUT_BYTES // 2**20} MB."
         )
-    return ImageInput(upload, mime_type, read_image_size(header), can_be_transparent(header))
 
 
-def check_mask(mask: ImageInput, image: ImageInput) -> None:
+def _check_mask(mask: Upload, image: Upload) -> None:
     """Check that a mask is a PNG with transparency and the dimensions of the image."""
+    header = _read_header(mask)
     if mask.mime_type != "image/png":
         raise RouterInputError(
             f"mask: Expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "
             "edit."
         )
-    if not mask.can_be_transparent:
+    if not can_be_transparent(header):
         raise RouterInputError(
             "mask: The PNG has no alpha channel, so it does not mark an area to edit. Save it as "
             "RGBA, and make the area to edit transparent."
         )
-    if mask.size and image.size and mask.size != image.size:
-        mask_size, image_size = ("{}x{}".format(*size) for size in (mask.size, image.size))
+    sizes = read_image_size(header), read_image_size(_read_header(image))
+    if all(sizes) and sizes[0] != sizes[1]:
+        mask_size, image_size = ("{}x{}".format(*size) for size in sizes if size)
         raise RouterInputError(
             f"mask: The mask has {mask_size} pixels, the first image {image_size}. Use a mask of "
             "the same size."

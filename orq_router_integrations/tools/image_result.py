@@ -1,16 +1,16 @@
 """Results of the image tool: generated images and how they were created."""
 
-import html
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from orq_router_integrations.media.atomic_write import parse_path
 from orq_router_integrations.media.mime import IMAGE_TYPES, get_suffixes
-from orq_router_integrations.tools.artifact import Artifact, MediaData, encode_base64
+from orq_router_integrations.tools.artifact import Artifact, MediaData
+from orq_router_integrations.wire.images import OperationName
 
 IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
 """File suffixes by MIME type, the preferred one first."""
@@ -20,12 +20,6 @@ MAX_DISPLAY_WIDTH = 512
 
 MAX_SUMMARY_CHARS = 2000
 """Maximum length of a URL or a revised prompt in a summary."""
-
-
-def build_image_filename(image_id: str, mime_type: str | None) -> str:
-    """Build the default file name of an image: its id and the suffix of its type."""
-    suffix = IMAGE_SUFFIXES.get(mime_type or "", ("",))[0]
-    return Path(f"{image_id}{suffix}").name
 
 
 class GeneratedImage(MediaData):
@@ -48,18 +42,15 @@ class GeneratedImage(MediaData):
     GeneratedImage('img_0123456789ab', at a URL)
     """
 
-    format_field: ClassVar[str] = "mime_type"
-    known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = IMAGE_SUFFIXES
+    suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = IMAGE_SUFFIXES
     missing_data_message: ClassVar[str] = (
         "The image is only available at a URL. Fetch it with OrqImageTool.download()."
     )
 
     id: str
     url: str | None = None
-    mime_type: str | None = None
     width: int | None = None
     height: int | None = None
-    size: int | None = None
     sha256: str | None = None
     revised_prompt: str | None = None
 
@@ -74,9 +65,8 @@ class GeneratedImage(MediaData):
         return self.url if self.data is None and self.path is None else None
 
     @property
-    def filename(self) -> str:
-        """Default file name: the id and the suffix of the image type."""
-        return build_image_filename(self.id, self.mime_type)
+    def _stem(self) -> str:
+        return self.id
 
     def _describe(self, url: str | None) -> str:
         image_type = (self.mime_type or "").removeprefix("image/").upper()
@@ -93,13 +83,9 @@ class GeneratedImage(MediaData):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        """Return the image and its summary for notebooks, without fetching URLs."""
-        caption = f"<small>{html.escape(self.summary)}</small>"
-        if not self._is_displayable(self.size) or not self.mime_type:
-            return caption
-        url = f"data:{html.escape(self.mime_type)};base64,{encode_base64(self.read())}"
         width = min(self.width or MAX_DISPLAY_WIDTH, MAX_DISPLAY_WIDTH)
-        return f'<img src="{url}" width="{width}" style="max-width: 100%"><br>{caption}'
+        element = f'<img src="{{url}}" width="{width}" style="max-width: 100%">'
+        return self._build_html(element, self.summary)
 
 
 class ImageResult(Artifact):
@@ -130,7 +116,7 @@ class ImageResult(Artifact):
 
     missing_message: ClassVar[str] = "The message contains no images"
 
-    operation: Literal["generate", "edit", "vary"]
+    operation: OperationName
     images: Annotated[tuple[GeneratedImage, ...], Field(min_length=1)]
     prompt: str | None = None
     model: str

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
-from uuid import uuid4
 
 from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
@@ -18,17 +17,16 @@ from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.media.atomic_write import (
     awrite_chunks,
-    map_write_errors,
     validate_directory,
     validate_output_path,
 )
 from orq_router_integrations.settings import CONTROL_HINTS, create_rename_hints
-from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES, infer_format
+from orq_router_integrations.tools.speech_audio import infer_format
 from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
+from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
@@ -36,26 +34,16 @@ from orq_router_integrations.wire.speech import (
     BODY_FIELDS,
     MAX_INPUT_CHARS,
     SpeechFormat,
-    Speed,
+    SpeechParams,
     Voice,
 )
 
 
-def _validate_text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("The text is empty. Pass the text to speak.")
-    return text
-
-
-class SpeechArgs(BaseModel):
+class SpeechArgs(SpeechParams):
     """Text to speak."""
 
-    text: Annotated[str, AfterValidator(_validate_text)] = Field(
-        description="The text to speak, word for word."
-    )
+    text: str = Field(description="The text to speak, word for word.")
     voice: Voice | None = optional("The provider's name of the voice.")
-    audio_format: SpeechFormat | None = optional("The audio format.")
-    speed: Speed | None = optional("Speed from 0.25 to 4; 1 is the normal speed.")
 
 
 class SpeechOverrides(TypedDict, total=False):
@@ -77,7 +65,7 @@ _HINTS = {
 }
 
 
-class OrqSpeechTool(OrqTool):
+class OrqSpeechTool(OrqTool, SpeechParams):
     """Convert text to speech through the orq.ai AI Router.
 
     Agents use it like any other tool. The model sees a one-sentence summary. The artifact of the
@@ -121,10 +109,6 @@ class OrqSpeechTool(OrqTool):
         description="The model to call, as `provider/model`", examples=["openai/tts-1"]
     )
     voice: Voice = Field(description="The provider's name of the voice", examples=["alloy"])
-    audio_format: SpeechFormat | None = optional(
-        "Audio format: mp3, opus, aac, flac, wav or pcm. By default mp3"
-    )
-    speed: Speed | None = optional("Speed from 0.25 to 4; 1 is the normal speed")
     max_chars: Annotated[int, Field(strict=True, ge=1)] = Field(
         default=MAX_INPUT_CHARS,
         description="Maximum number of characters per request. Longer texts are split",
@@ -170,9 +154,9 @@ class OrqSpeechTool(OrqTool):
             overwrite: Whether an existing file may be replaced.
             overrides: Parameters of this call.
         """
-        target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
-        speech = self._synthesize(call, target, overwrite=overwrite)
-        warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
+        call = self._prepare_file(text, path, overrides, overwrite=overwrite)
+        speech = self._synthesize(call)
+        speech.warn_if_wrong_suffix(Path(str(speech.path)))
         return speech
 
     async def asynthesize_to_file(
@@ -184,9 +168,9 @@ class OrqSpeechTool(OrqTool):
         **overrides: Unpack[SpeechOverrides],
     ) -> Speech:
         """Convert text to speech, and write the audio to a file; see ``synthesize_to_file``."""
-        target, call = self._prepare_file(text, path, overrides, overwrite=overwrite)
-        speech = await self._asynthesize(call, target, overwrite=overwrite)
-        warn_if_wrong_suffix(target, speech.format, AUDIO_SUFFIXES)
+        call = self._prepare_file(text, path, overrides, overwrite=overwrite)
+        speech = await self._asynthesize(call)
+        speech.warn_if_wrong_suffix(Path(str(speech.path)))
         return speech
 
     def stream(
@@ -237,26 +221,19 @@ class OrqSpeechTool(OrqTool):
     # Methods for agents
 
     def _run(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
-        target, call = self._prepare_tool_call(text, kwargs)
-        speech = _add_suffix(self._synthesize(call, target))
+        speech = self._synthesize(self._prepare_tool_call(text, kwargs))
         return speech.summary, speech.to_artifact()
 
     async def _arun(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
-        target, call = self._prepare_tool_call(text, kwargs)
-        speech = _add_suffix(await self._asynthesize(call, target))
+        speech = await self._asynthesize(self._prepare_tool_call(text, kwargs))
         return speech.summary, speech.to_artifact()
 
-    def _prepare_tool_call(
-        self, text: str, kwargs: Mapping[str, Any]
-    ) -> tuple[Path | None, SpeechCall]:
-        """Return the path of a new file, without its suffix, and the call."""
-        target = None
-        if directory := validate_directory(self.directory):
-            target = validate_output_path(directory / f"speech-{uuid4().hex[:12]}")
-        with raise_tool_input_errors():
-            return target, self._prepare(text, kwargs)
-
     # Requests
+
+    def _prepare_tool_call(self, text: str, kwargs: Mapping[str, Any]) -> SpeechCall:
+        directory = validate_directory(self.directory)
+        with raise_tool_input_errors():
+            return self._prepare(text, kwargs, directory)
 
     def _prepare_stream(self, input_: Any, kwargs: Mapping[str, Any]) -> SpeechCall:
         args = {"text": input_} if isinstance(input_, str) else input_
@@ -276,20 +253,17 @@ class OrqSpeechTool(OrqTool):
         overrides: Mapping[str, Any],
         *,
         overwrite: bool,
-    ) -> tuple[Path, SpeechCall]:
+    ) -> SpeechCall:
         """Check the path before anything is billed, and derive the format from its suffix."""
         target = validate_output_path(path, overwrite=overwrite)
         if audio_format := infer_format(target):
             overrides = {"audio_format": audio_format, **overrides}
-        elif isinstance(text, str) and len(text.split()) == 1 and infer_format(text.strip()):
-            raise RouterInputError(
-                f"text: {text!r:.200} looks like a file name. Pass the text first, then the path.",
-                endpoint=SPEECH.path,
-            )
-        return target, self._prepare(text, overrides)
+        return self._prepare(text, overrides, target)
 
     @raise_input_errors(SPEECH.path, OVERRIDES)
-    def _prepare(self, text: str, overrides: Mapping[str, Any]) -> SpeechCall:
+    def _prepare(
+        self, text: str, overrides: Mapping[str, Any], target: Path | None = None
+    ) -> SpeechCall:
         reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
         if not isinstance(text, str):
             raise ValueError(f"text: Expected a str, got {type(text).__name__}.")
@@ -301,59 +275,52 @@ class OrqSpeechTool(OrqTool):
             requests=requests,
             candidates=self.collect_candidates(requests[0].model, controls),
             controls=controls,
-            extra_body=self.extra_body,
-            retry_ambiguous=self.retry_ambiguous,
-            pcm_rate=self.pcm_rate,
             characters=len(text),
+            pcm_rate=self.pcm_rate,
+            target=target,
         )
 
     # Results
 
-    def _synthesize(
-        self, call: SpeechCall, target: Path | None = None, *, overwrite: bool = True
-    ) -> Speech:
-        """Collect the audio in a file, or in memory without a target."""
-        with call.open_file(target, overwrite=overwrite) as file:
+    def _synthesize(self, call: SpeechCall) -> Speech:
+        with call.open_output() as output:
             with closing(self._iter_audio(call)) as audio:
-                file.writelines(audio)
-            return call.build_speech(file, target)
+                output.file.writelines(audio)
+            return call.build_speech(output)
 
-    async def _asynthesize(
-        self, call: SpeechCall, target: Path | None = None, *, overwrite: bool = True
-    ) -> Speech:
-        with call.open_file(target, overwrite=overwrite) as file:
+    async def _asynthesize(self, call: SpeechCall) -> Speech:
+        with call.open_output() as output:
             async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
-                if target is None:
-                    async for data in audio:
-                        file.write(data)
+                if call.target:
+                    await awrite_chunks(output.file, audio)
                 else:
-                    await awrite_chunks(file, audio)
-            return await asyncio.to_thread(call.build_speech, file, target)
+                    async for data in audio:
+                        output.file.write(data)
+            return await asyncio.to_thread(call.build_speech, output)
 
     def _iter_audio(self, call: SpeechCall) -> Generator[bytes]:
         with call.handle_errors():
-            for request in call.iter_calls():
+            for request in self._iter_calls(call):
                 with closing(self.resolved_client.stream(request)) as chunks:
-                    yield from filter(None, map(call.add_data, chunks))
+                    yield from chunks
 
     async def _aiter_audio(self, call: SpeechCall) -> AsyncGenerator[bytes]:
         with call.handle_errors():
-            for request in call.iter_calls():
+            for request in self._iter_calls(call):
                 async with ScopedAsyncGenerator(self.resolved_client.astream(request)) as chunks:
                     async for chunk in chunks:
-                        if data := call.add_data(chunk):
-                            yield data
+                        yield chunk
+
+    def _iter_calls(self, call: SpeechCall) -> Iterator[StreamCall[bytes]]:
+        for request in call.iter_requests():
+            yield self._build_stream_call(
+                SPEECH,
+                request.to_wire(),
+                controls=call.controls,
+                create_decoder=call.create_decoder,
+                is_collected=not call.is_streamed,
+            )
 
 
 def _is_tool_call(input_: Any) -> bool:
     return isinstance(input_, dict) and input_.get("type") == "tool_call"
-
-
-def _add_suffix(speech: Speech) -> Speech:
-    """Add the suffix of the received audio format to the file of a tool call, if there is one."""
-    if speech.path is None:
-        return speech
-    suffix = AUDIO_SUFFIXES.get(speech.format or "", ("",))[0]
-    with map_write_errors(speech.path):
-        renamed = Path(speech.path).rename(f"{speech.path}{suffix}")
-    return speech.model_copy(update={"path": str(renamed)})

@@ -4,29 +4,26 @@ Long text takes several requests, whose audio is joined. The sync and async meth
 ``OrqSpeechTool`` share this state and do the I/O.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from orq_router_integrations.errors import InvalidResponseError, RouterError
-from orq_router_integrations.media.atomic_write import open_atomic
+from orq_router_integrations.errors import RouterError
+from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
 from orq_router_integrations.tools.speech_audio import (
     JOINABLE_FORMATS,
-    AudioFormatError,
     AudioJoiner,
     DetectedFormat,
+    check_same_format,
     create_joiner,
     detect_format,
 )
 from orq_router_integrations.tools.speech_result import Speech
 from orq_router_integrations.tools.text_splitting import split_text
-from orq_router_integrations.wire.call import Response, StreamCall
+from orq_router_integrations.wire.call import MalformedResponseError, Response
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
@@ -36,7 +33,7 @@ DEFAULT_FORMAT = "mp3"
 
 def build_speech_requests(
     text: str, params: Mapping[str, Any], max_chars: int
-) -> tuple[SpeechRequest, ...]:
+) -> list[SpeechRequest]:
     chunks = [text]
     if len(text) > max_chars:
         chunks = split_text(text, max_chars) or [text]
@@ -46,26 +43,29 @@ def build_speech_requests(
             f"text: The text has {len(text)} characters, but a request takes at most {max_chars}, "
             f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
         )
-    return tuple(SpeechRequest(text=chunk, **params) for chunk in chunks)
+    return [SpeechRequest(text=chunk, **params) for chunk in chunks]
 
 
 @dataclass(slots=True, kw_only=True)
 class SpeechCall:
-    """One call of the speech tool, with one request for each chunk of the text."""
+    """One call of the speech tool, with one request for each chunk of the text.
 
-    requests: tuple[SpeechRequest, ...]
+    The audio goes to the file ``target``, to a new file if that is a directory, or to memory.
+    """
+
+    requests: Sequence[SpeechRequest]
     candidates: ModelCandidates
     controls: RouterControls
-    extra_body: Mapping[str, Any]
-    retry_ambiguous: bool
-    pcm_rate: int
     characters: int
+    pcm_rate: int
+    target: Path | None
     is_streamed: bool = False
     """Whether the caller takes the audio as it arrives; otherwise the deadline covers all of it."""
     _responses: list[Response] = field(default_factory=list)
     _chunk: int = 0
     _is_chunk_start: bool = True
-    _format: DetectedFormat = field(default_factory=lambda: DetectedFormat(None, ""))
+    _size: int = 0
+    _format: DetectedFormat = field(default_factory=DetectedFormat)
     _joiner: AudioJoiner = field(default_factory=AudioJoiner)
 
     @property
@@ -73,110 +73,87 @@ class SpeechCall:
         return self.requests[0].audio_format or DEFAULT_FORMAT
 
     @property
-    def size(self) -> int:
-        return self._joiner.size
+    def _is_joining(self) -> bool:
+        return len(self.requests) > 1
 
     def summarize(self) -> str:
-        return f"{self.size} bytes of {self._format.format} audio"
+        return f"{self._size} bytes of {self._format.format} audio"
 
-    def iter_calls(self) -> Iterator[StreamCall[bytes]]:
-        """Yield the calls. Pass the data of each one to ``add_data`` before advancing."""
-        for chunk, request in enumerate(self.requests, start=1):
-            self._joiner.begin_chunk()
-            self._chunk, self._is_chunk_start = chunk, True
-            yield StreamCall(
-                endpoint=SPEECH,
-                body={**request.to_wire(), **self.extra_body},
-                controls=self.controls,
-                create_decoder=self._create_decoder,
-                retry_ambiguous=self.retry_ambiguous,
-                is_collected=not self.is_streamed,
-            )
-            self._joiner.end_chunk()
+    def iter_requests(self) -> Iterator[SpeechRequest]:
+        """Yield the requests. Receive the response to each one before advancing."""
+        for request in self.requests:
+            self._chunk += 1
+            yield request
 
-    def _create_decoder(self, response: Response) -> SpeechDecoder:
+    def create_decoder(self, response: Response) -> SpeechDecoder:
         self._responses[self._chunk - 1 :] = [response]  # replaces the response of a failed attempt
-        return SpeechDecoder()
+        self._is_chunk_start = True
+        self._joiner.begin_chunk()
+        return SpeechDecoder(self._add_data, self._end_chunk)
 
-    def add_data(self, data: bytes) -> bytes:
+    def _add_data(self, data: bytes) -> bytes:
         """Process bytes of a response, and return those that belong in the file."""
         if self._is_chunk_start:
             self._is_chunk_start = False
             detected = detect_format(data, self.requested_format, self._responses[-1])
             if self._chunk == 1:
-                is_joining = len(self.requests) > 1
                 self._format = detected
-                self._joiner = create_joiner(detected, self.pcm_rate, is_joining=is_joining)
-            elif detected != self._format:
-                raise AudioFormatError(
-                    f"the audio is {detected.description}, previous chunks are "
-                    f"{self._format.description}"
-                )
-        return self._joiner.feed(data)
+                self._joiner = create_joiner(detected, self.pcm_rate, is_joining=self._is_joining)
+            check_same_format(detected, self._format)
+        try:
+            joined = self._joiner.extract(data)
+        except MalformedResponseError:
+            if self._is_joining:
+                raise
+            self._joiner = AudioJoiner()  # a single chunk is passed on, its duration unknown
+        output = joined if self._is_joining else data
+        self._size += len(output)
+        return output
+
+    def _end_chunk(self) -> None:
+        name = self._format.format
+        if self._joiner.is_empty and (self._is_joining or name == "wav"):
+            raise MalformedResponseError(f"the {name} file contains no audio")
+        if self._chunk < len(self.requests) and name not in JOINABLE_FORMATS:
+            raise MalformedResponseError(f"{self._format} audio cannot be joined")
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
         """Add the number of received bytes and of the failed chunk to errors."""
         try:
             yield
-        except AudioFormatError as error:
-            message, response = str(error), self._responses[-1]
-            if len(self.requests) > 1:
-                message += "; another model may have answered (fallbacks, load balancer)"
-            invalid = InvalidResponseError(
-                message,
-                endpoint=SPEECH.path,
-                status_code=response.status,
-                attempts=response.attempts,
-                trace_id=response.trace_id,
-            )
-            raise self._annotate_error(invalid) from None
         except RouterError as error:
-            self._annotate_error(error)
+            error.received = max(error.received, self._size)
+            if self._is_joining:
+                position = f"chunk {self._chunk} of {len(self.requests)}"
+                error.args = (f"{error.message} ({position})", *error.args[1:])
             raise
-
-    def _annotate_error(self, error: RouterError) -> RouterError:
-        error.received = max(error.received, self.size)
-        if len(self.requests) > 1:
-            position = f"chunk {self._chunk} of {len(self.requests)}"
-            error.args = (f"{error.message} ({position})", *error.args[1:])
-        return error
 
     @contextmanager
-    def open_file(self, target: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
-        """Open the target, or a buffer if it is ``None``.
+    def open_output(self) -> Iterator[OutputFile]:
+        """Open the target. If it is memory, its content becomes ``partial_bytes`` of an error."""
+        with OutputFile(self.target) as output, map_write_errors(self.target):
+            try:
+                yield output
+            except RouterError as error:
+                if self.target is None:
+                    self._joiner.finish(output.file)
+                    error.partial_bytes = output.data or b""
+                raise
 
-        If an error is raised, its ``partial_bytes`` are the content of the buffer.
-        """
-        if target is not None:
-            with open_atomic(target, overwrite=overwrite) as file:
-                yield file
-            return
-        buffer = BytesIO()
-        try:
-            yield buffer
-        except RouterError as error:
-            self._joiner.finish(buffer)
-            error.partial_bytes = buffer.getvalue()
-            raise
-
-    def build_speech(self, file: BinaryIO, path: Path | None = None) -> Speech:
-        """Finish the header of the audio in ``file``, and build the result."""
-        self._joiner.finish(file)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # has readinto()
-        detected, seconds = self._format, self._joiner.seconds
-        responses = self._responses
+    def build_speech(self, output: OutputFile) -> Speech:
+        """Finish the header of the audio and its file, and build the result."""
+        self._joiner.finish(output.file)
+        detected, seconds, responses = self._format, self._joiner.seconds, self._responses
         models = {self.candidates.resolve_model(None, item.headers) for item in responses}
         is_assumed = detected.format == "pcm" and not detected.sample_rate
-        return Speech(
-            data=file.getvalue() if isinstance(file, BytesIO) else None,
-            path=str(path) if path else None,
+        speech = Speech(
+            data=output.data,
             format=detected.format,
             requested_format=self.requested_format,
             mime_type=detected.mime_type,
-            size=self.size,
-            sha256=digest.hexdigest(),
+            size=self._size,
+            sha256=output.compute_digest(),
             seconds=None if seconds is None else round(seconds, 3),
             assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
             sample_rate=self.pcm_rate if is_assumed else detected.sample_rate,
@@ -189,3 +166,5 @@ class SpeechCall:
             offline=responses[-1].is_offline,
             trace_ids=tuple(item.trace_id for item in responses if item.trace_id),
         )
+        path = output.commit(speech.filename)
+        return speech.model_copy(update={"path": str(path)}) if path else speech

@@ -1,14 +1,12 @@
 """Result of the speech tool: audio and how it was created."""
 
-import html
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.tools.artifact import Artifact, MediaData, encode_base64
+from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
 
 DEFAULT_PCM_RATE = 24_000
@@ -55,11 +53,7 @@ class Speech(Artifact, MediaData):
     """
 
     missing_message: ClassVar[str] = "The message contains no speech"
-    format_field: ClassVar[str] = "format"
-    known_suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = AUDIO_SUFFIXES
-    missing_data_message: ClassVar[str] = (
-        "The speech has neither data nor a path. Were they removed from the artifact?"
-    )
+    suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = AUDIO_SUFFIXES
 
     type: Literal["audio"] = "audio"
     format: str | None
@@ -90,10 +84,12 @@ class Speech(Artifact, MediaData):
         return f"The text was spoken: {duration}{audio}, {location}."
 
     @property
-    def filename(self) -> str:
-        """Default file name: a digest of the audio and the suffix of the format."""
-        suffix = AUDIO_SUFFIXES.get(self.format or "", ("",))[0]
-        return Path(f"speech-{self.sha256[:12]}{suffix}").name
+    def _stem(self) -> str:
+        return f"speech-{self.sha256[:12]}"
+
+    @property
+    def _format(self) -> str | None:
+        return self.format
 
     def blob(self) -> Blob:
         """Convert the speech to a LangChain ``Blob`` for loaders and parsers. PCM becomes WAV.
@@ -101,11 +97,10 @@ class Speech(Artifact, MediaData):
         Raises:
             RouterInputError: The audio is not available, or its file cannot be read.
         """
-        blob_id = Path(self.filename).stem
         if self.data is None and self.path and self.format != "pcm":
-            return Blob(id=blob_id, path=self.path, mimetype=self.mime_type)
+            return Blob(id=self._stem, path=self.path, mimetype=self.mime_type)
         data, mime_type = self._read_playable()
-        return Blob(id=blob_id, data=data, mimetype=mime_type)
+        return Blob(id=self._stem, data=data, mimetype=mime_type)
 
     def _read_playable(self) -> tuple[bytes, str]:
         """Return the audio and its MIME type. PCM gets a WAV header, as players require one."""
@@ -123,9 +118,4 @@ class Speech(Artifact, MediaData):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        caption = f"<small>{html.escape(repr(self))}</small>"
-        if not self._is_displayable(self.size):
-            return caption
-        data, mime_type = self._read_playable()
-        url = f"data:{html.escape(mime_type)};base64,{encode_base64(data)}"
-        return f'<audio controls src="{url}"></audio><br>{caption}'
+        return self._build_html('<audio controls src="{url}"></audio>', repr(self))

@@ -6,7 +6,6 @@ both are always accepted. The URL may be a ``data:`` URL.
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
@@ -20,6 +19,7 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.json import (
     MAX_DEPTH,
+    as_str,
     decode_base64,
     dumps,
     loads,
@@ -34,55 +34,41 @@ _MAX_DATA_PREFIX = 100
 _WHITESPACE = b" \t\r\n"
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
 _ITEMS_KEY, _BASE64_KEY = b'"data"', b'"b64_json"'
-_MAX_KEY_BYTES = 64
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Sink(Protocol):
-    """Receives the bytes of one image."""
+class ImageSink(Protocol[T_co]):
+    """Receives one image."""
 
     def write(self, data: bytes, /) -> object:
         """Write the next bytes."""
 
-    def validate(self) -> object:
-        """Raise ``MalformedResponseError`` if the bytes written are not an image."""
+    def finish(self, fields: dict[str, Any], /) -> T_co:
+        """Return the image, which is only at a URL if nothing was written.
+
+        ``fields`` are those of the response, with an empty string instead of base64. Raises
+        ``MalformedResponseError`` if the bytes written are not an image.
+        """
 
 
-S = TypeVar("S", bound=Sink)
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedImage(Generic[S]):
-    """One image of a response."""
-
-    fields: dict[str, Any]  # as in the response, but with an empty string instead of base64
-    sink: S | None  # what received its bytes, or ``None`` if the image is a URL
-
-    @property
-    def url(self) -> str | None:
-        """URL of the image, if the router sent a URL instead of the image."""
-        url = self.fields.get("url")
-        return url if isinstance(url, str) and url else None
-
-
-class ImageResponseDecoder(Generic[S]):
-    """Decodes a response into images, writing the bytes of each image to a sink as they arrive.
-
-    ``open_sink`` is called at the first byte of each image that is sent as base64.
-    """
+class ImageResponseDecoder(Generic[T]):
+    """Decodes a response into images, writing the bytes of each image to a sink as they arrive."""
 
     done = False  # the response ends with its body, not with a marker
     partial = ""  # required by StreamDecoder; images have no text
 
-    def __init__(self, open_sink: Callable[[], S]) -> None:
+    def __init__(self, open_sink: Callable[[], ImageSink[T]]) -> None:
         self._open_sink = open_sink
         self._json = StreamingJsonReader()
         self._base64 = _Base64Decoder()
-        self._sink: S | None = None
+        self._sink: ImageSink[T] | None = None  # opened at the first byte of an image
         self._received_bytes = 0
         self._image_count = 0
         self.body: dict[str, Any] = {}  # the complete response without base64
 
-    def feed(self, data: bytes) -> Generator[ReceivedImage[S]]:
+    def feed(self, data: bytes) -> Generator[T]:
         """Decode the next bytes and yield the images that they complete."""
         self._received_bytes += len(data)
         if self._received_bytes > MAX_RESPONSE_BYTES:
@@ -100,18 +86,17 @@ class ImageResponseDecoder(Generic[S]):
             message = f"image {self._image_count} cannot be read: {error}"
             raise MalformedResponseError(message, self._error_body) from None
 
-    def finish(self) -> Generator[ReceivedImage[S]]:
-        """Check that the response is complete and contains images; yields nothing."""
+    def finish(self) -> tuple[()]:
+        """Check that the response is complete and contains images."""
         if not self._json.is_complete and self._error_body.lstrip().startswith(b"{"):
             raise TruncatedStreamError(
                 f"the JSON is truncated after {self._image_count} complete images"
             )
-        body = parse_json_object(bytes(self._json.skeleton), self._error_body)
-        data = body.get("data")
+        self.body = parse_json_object(bytes(self._json.skeleton), self._error_body)
+        data = self.body.get("data")
         if not isinstance(data, list) or not data or len(data) != self._image_count:
             raise MalformedResponseError("the response contains no images", self._error_body)
-        self.body = body
-        yield from ()
+        return ()
 
     @property
     def _error_body(self) -> bytes:
@@ -119,27 +104,24 @@ class ImageResponseDecoder(Generic[S]):
         return bytes(self._json.skeleton[:MAX_ERROR_BYTES])
 
     def _write(self, data: bytes) -> None:
-        if self._sink is None:
-            self._sink = self._open_sink()
+        self._sink = self._sink or self._open_sink()
         self._sink.write(data)
 
-    def _finish_image(self, fields: dict[str, Any]) -> ReceivedImage[S]:
+    def _finish_image(self, fields: dict[str, Any]) -> T:
         raise_for_error(fields, dumps(fields))
         if data := self._base64.finish():
             self._write(data)
-        image = ReceivedImage(fields, self._sink)
-        if image.url and (base64 := strip_data_prefix(image.url)) != image.url:
+        url = as_str(fields.get("url"))
+        if (base64 := strip_data_prefix(url)) != url:
+            fields["url"] = None
             if self._sink is None:  # otherwise base64 was sent as well
                 self._write(decode_base64(base64.encode()))
-            image = ReceivedImage({**fields, "url": None}, self._sink)
-        if self._sink is not None:
-            self._sink.validate()
-        elif image.url is None:
+        elif self._sink is None and not url:
             message = f"image {self._image_count} has neither b64_json nor a url"
             raise MalformedResponseError(message, self._error_body)
-        self._sink = None
+        sink, self._sink = self._sink or self._open_sink(), None
         self._image_count += 1
-        return image
+        return sink.finish(fields)
 
 
 class _Base64Decoder:
@@ -148,35 +130,28 @@ class _Base64Decoder:
     def __init__(self) -> None:
         self._pending = b""  # characters that are decoded with the next chunk
         self._is_start = True  # until it is clear whether there is a prefix
-        self._padded = False
 
-    def decode(self, chunk: bytes) -> bytes:
+    def decode(self, chunk: bytes, *, is_last: bool = False) -> bytes:
         """Decode all complete groups of four characters."""
         if any(char in chunk for char in _WHITESPACE):
             chunk = chunk.translate(None, _WHITESPACE)
-        self._pending += chunk
-        if self._is_start and len(self._pending) < _MAX_DATA_PREFIX:
+        text = self._pending + chunk
+        if self._is_start and len(text) < _MAX_DATA_PREFIX and not is_last:
+            self._pending = text
             return b""
-        return self._decode_pending()
-
-    def _decode_pending(self) -> bytes:
-        text = self._pending
         if self._is_start and text.startswith(b"data:"):  # a data URL instead of base64
             text = text[text.find(b",", 0, _MAX_DATA_PREFIX) + 1 :]
         self._is_start = False
         end = len(text) // 4 * 4
-        groups, self._pending = text[:end], text[end:]
-        if groups and self._padded:
-            raise ValueError("base64 continues after its padding")
-        self._padded = self._padded or groups.endswith(b"=")
-        return decode_base64(groups)
+        self._pending = text[end:]
+        return decode_base64(text[:end])
 
     def finish(self) -> bytes:
         """Decode the remaining characters, and reset the decoder for the next image."""
-        data = self._decode_pending()
+        data = self.decode(b"", is_last=True)
         if self._pending:
             raise ValueError("base64 is truncated")
-        self._is_start, self._padded = True, False
+        self._is_start = True
         return data
 
 
@@ -196,7 +171,7 @@ class StreamingJsonReader:
         self.skeleton = bytearray()  # the JSON received so far, with empty strings for base64
         self._open: list[tuple[int, bytes]] = []  # start and key of each open object or list
         self._key = b""  # key of the next value
-        self._last_string = b""  # the last short string, which may turn out to be a key
+        self._last_string = b""  # start of the last string, which may turn out to be a key
         self._string_start = -1  # start of the current string in ``skeleton``
         self._in_base64 = False
         self._escape = b""
@@ -269,9 +244,8 @@ class StreamingJsonReader:
             self._escape = b"\\"
         else:
             self.skeleton += b'"'
-            is_short = len(self.skeleton) - self._string_start <= _MAX_KEY_BYTES
-            self._last_string = bytes(self.skeleton[self._string_start :]) if is_short else b""
-            self._string_start = -1
+            start, self._string_start = self._string_start, -1
+            self._last_string = bytes(self.skeleton[start : start + len(_BASE64_KEY) + 1])
         return end + 1
 
     def _read_escape(self, data: bytes, offset: int) -> Generator[bytes, None, int]:

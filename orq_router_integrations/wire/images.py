@@ -71,7 +71,8 @@ class ImageParams(BaseModel):
     )
     return_format: Literal["url", "b64_json"] | None = optional(
         "Return the image as a URL or as base64; DALL-E models only (GPT Image always returns "
-        "base64). Sent as `response_format`."
+        "base64). Sent as `response_format`.",
+        serialization_alias="response_format",
     )
     user: Annotated[str, Field(min_length=1)] | None = optional(
         "Id of your end user; edits and variations only."
@@ -108,13 +109,8 @@ class ImageRequest(ImageParams):
         return prompt and check_encodable(prompt)
 
     def to_wire(self) -> dict[str, Any]:
-        prompt = {} if self.prompt is None else {"prompt": self.prompt}
-        params = self.collect_image_params()
-        fields = {_WIRE_NAMES.get(name, name): value for name, value in params.items()}
-        return {"model": self.model, **prompt, **fields}
+        return self.model_dump(exclude_none=True, by_alias=True)
 
-
-_WIRE_NAMES = {"return_format": "response_format"}
 
 BODY_FIELDS = frozenset({"model", "prompt", "image", "mask", "response_format"}).union(
     ImageParams.model_fields
@@ -122,9 +118,12 @@ BODY_FIELDS = frozenset({"model", "prompt", "image", "mask", "response_format"})
 """Fields of a request body, under their Python names and their names in the API."""
 
 
+OperationName = Literal["generate", "edit", "vary"]
+
+
 @dataclass(frozen=True, slots=True)
 class ImageOperation:
-    name: str
+    name: OperationName
     endpoint: Endpoint
     params: frozenset[str]  # names of the parameters that the endpoint supports
     max_images: int = 0  # maximum number of input images
@@ -139,6 +138,11 @@ EDIT = ImageOperation(
 VARIATION = ImageOperation(
     "vary", IMAGE_VARIATIONS, frozenset({"n", "size", "return_format", "user"}), 1
 )
+_SUPPORTED_VALUES = {
+    (EDIT.name, "quality"): ("auto", "high", "medium", "low", "standard"),
+    (VARIATION.name, "size"): ("256x256", "512x512", "1024x1024"),
+}
+"""Values that an operation supports, for parameters of which it does not support all values."""
 
 _MODEL_FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
 _FAMILIES_BY_PARAM = {
@@ -151,31 +155,20 @@ _FAMILIES_BY_PARAM = {
 }
 """Families that support a parameter, for parameters that not all families support."""
 
-_VARIATION_SIZES = ("256x256", "512x512", "1024x1024")
-
-
-def find_model_family(model: str) -> str | None:
-    """Return the documented family that a model belongs to, or ``None``.
-
-    >>> find_model_family("azure/gpt-image-1-mini")
-    'gpt-image'
-    """
-    name = model.rpartition("/")[2]
-    return next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
-
 
 def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model supports parameters; undocumented models support all."""
-    family = find_model_family(model)
+    name = model.rpartition("/")[2]
+    family = next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
     if family is None:
         return
-    for name in params:
-        families = _FAMILIES_BY_PARAM.get(name)
-        if families and family not in families:
-            reason = f"only {' and '.join(families)} models support it"
-            if name == "return_format":
-                reason = "it always returns base64"
-            raise ValueError(f"{name}: Not supported by {model}, {reason}. Remove {name}.")
+    for param in params:
+        families = _FAMILIES_BY_PARAM.get(param, _MODEL_FAMILIES)
+        if family not in families:
+            raise ValueError(
+                f"{param}: Not supported by {model}, only by {' and '.join(families)} models. "
+                f"Remove {param}."
+            )
     if family == "dall-e-3" and params.get("n", 1) > 1:
         raise ValueError(
             f"n: The model {model} generates 1 image per request, not {params['n']}. Use n=1."
@@ -184,15 +177,11 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
 
 def check_operation_params(operation: ImageOperation, params: Mapping[str, Any]) -> None:
     """Check that an operation supports parameters with their values."""
-    for name in params:
+    path = operation.endpoint.path
+    for name, value in params.items():
         if name not in operation.params:
             supported = ", ".join(sorted(operation.params))
-            path = operation.endpoint.path
             raise ValueError(f"{name}: Not supported by {path}. Supported: {supported}.")
-    if operation is EDIT and params.get("quality") == "hd":
-        raise ValueError(
-            "quality: Edits do not support 'hd'. Use auto, high, medium, low or standard."
-        )
-    if operation is VARIATION and params.get("size", "256x256") not in _VARIATION_SIZES:
-        sizes = " or ".join(_VARIATION_SIZES)
-        raise ValueError(f"size: Variations do not support {params['size']!r}. Use {sizes}.")
+        values = _SUPPORTED_VALUES.get((operation.name, name), (value,))
+        if value not in values:
+            raise ValueError(f"{name}: {path} does not support {value!r}. Use {', '.join(values)}.")

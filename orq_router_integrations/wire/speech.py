@@ -5,10 +5,10 @@ contains no events and does not say which model answered. The router does not do
 ``instructions`` and ``stream_format``, so they are not supported.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NoReturn, Self, get_args
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import (
@@ -17,6 +17,7 @@ from orq_router_integrations.wire.call import (
     raise_for_error,
 )
 from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.json import check_encodable, loads
 
 MAX_INPUT_CHARS = 4096  # in one request
@@ -26,11 +27,22 @@ SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
 
 Voice = Annotated[str, create_pattern_validator(r"\S", "the name of a voice")]
-Speed = Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)]
-"""The range of OpenAI; the router documents none."""
 
 
-class SpeechRequest(BaseModel):
+class SpeechParams(BaseModel):
+    """Parameters of a speech request besides model, text and voice."""
+
+    audio_format: SpeechFormat | None = optional(
+        "Audio format: mp3, opus, aac, flac, wav or pcm. By default mp3.",
+        serialization_alias="response_format",
+    )
+    # The range of OpenAI; the router documents none.
+    speed: Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)] | None = (
+        optional("Speed from 0.25 to 4; 1 is the normal speed.")
+    )
+
+
+class SpeechRequest(SpeechParams):
     """Parameters of one speech request.
 
     The router may silently return another ``audio_format`` if the provider does not support it.
@@ -44,15 +56,13 @@ class SpeechRequest(BaseModel):
     model: ModelId
     text: str = Field(serialization_alias="input")
     voice: Voice
-    audio_format: SpeechFormat | None = Field(default=None, serialization_alias="response_format")
-    speed: Speed | None = None
 
-    @model_validator(mode="after")
-    def _check_text(self) -> Self:
-        if not self.text.strip():
-            raise ValueError("text: The text is empty. Pass the text to speak.")
-        check_encodable(self.text, "text")
-        return self
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("The text is empty. Pass the text to speak.")
+        return check_encodable(text)
 
     def to_wire(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True, by_alias=True)
@@ -66,12 +76,18 @@ class SpeechDecoder:
     """Checks that a response is audio, and passes its bytes on as they arrive.
 
     A body that is text, such as JSON or a web page, is an error even if its status is 200.
+
+    Args:
+        process: Called with the bytes of the audio. What it returns is passed on.
+        end: Called at the end of a complete response.
     """
 
     done = False  # the response ends with its body, not with a marker
     partial = ""  # required by StreamDecoder; audio has no text
 
-    def __init__(self) -> None:
+    def __init__(self, process: Callable[[bytes], bytes], end: Callable[[], object]) -> None:
+        self._process = process
+        self._end = end
         self._is_audio = False  # until enough bytes have arrived to recognize audio
         self._buffer = b""
 
@@ -85,19 +101,20 @@ class SpeechDecoder:
                 if len(self._buffer) > MAX_ERROR_BYTES:
                     self._raise_for_text()
                 return
-            self._is_audio, data, self._buffer = True, self._buffer, b""
-        if data:
-            yield data
+            self._is_audio, data = True, self._buffer
+        if output := self._process(data):
+            yield output
 
     def finish(self) -> Iterator[bytes]:
         """Yield the remaining bytes, and check that there is audio."""
-        if self._is_audio:
-            return
         if not self._buffer:
             raise MalformedResponseError("the response contains no audio: its body is empty")
-        if _is_text(self._buffer[:SNIFF_BYTES]):
-            self._raise_for_text()
-        yield self._buffer
+        if not self._is_audio:
+            if _is_text(self._buffer[:SNIFF_BYTES]):
+                self._raise_for_text()
+            if output := self._process(self._buffer):
+                yield output
+        self._end()
 
     def _raise_for_text(self) -> NoReturn:
         body = self._buffer[:MAX_ERROR_BYTES]

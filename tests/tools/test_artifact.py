@@ -8,9 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.tools.artifact import warn_if_wrong_suffix
-from orq_router_integrations.tools.image_result import IMAGE_SUFFIXES, ImageResult
-from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.tools.speech_result import Speech
 
 
@@ -25,9 +23,9 @@ def create_message(**fields: Any) -> ToolMessage:
         ([create_message()], "Expected a ToolMessage or its artifact, got list"),
         ("boat.png", "Expected a ToolMessage or its artifact, got str"),
         (None, "got NoneType"),
-        (create_message(), "It has no artifact. Pass the ToolMessage that the tool returned"),
+        (create_message(), "artifact is NoneType, not a dict. Pass the ToolMessage that the tool"),
         (create_message(status="error", content="No voice."), "The tool failed: No voice."),
-        (create_message(artifact=[1]), "Its artifact is list, not a dict: another tool created it"),
+        (create_message(artifact=[1]), "Its artifact is list, not a dict"),
         ({}, "model: Field required"),
         (create_message(artifact={"model": 1}), "model: Input should be a valid string, not 1"),
     ],
@@ -43,30 +41,48 @@ def test_of_explains_what_it_needs(result: Any, source: Any, message: str) -> No
     assert str(caught.value).startswith(result.missing_message)
 
 
-@pytest.mark.parametrize(
-    ("path", "content_type", "suffixes"),
-    [
-        ("a.mp3", "wav", AUDIO_SUFFIXES),
-        ("a.mp3", None, AUDIO_SUFFIXES),
-        ("a.JPEG", "image/png", IMAGE_SUFFIXES),
-    ],
-)
-def test_warns_if_suffix_belongs_to_another_format(path, content_type, suffixes):
-    with pytest.warns(UserWarning, match=f"{path} contains {content_type or 'an unknown format'}"):
-        warn_if_wrong_suffix(Path(path), content_type, suffixes)
+def create_speech(audio_format: str | None) -> Speech:
+    return Speech(
+        format=audio_format,
+        requested_format="mp3",
+        mime_type="audio/x",
+        size=1,
+        sha256="0",
+        model="openai/tts-1",
+        voice="alloy",
+        characters=1,
+    )
+
+
+def create_image(mime_type: str) -> GeneratedImage:
+    return GeneratedImage(id="img_x", mime_type=mime_type)
 
 
 @pytest.mark.parametrize(
-    ("path", "content_type", "suffixes"),
+    ("path", "media", "name"),
     [
-        ("a.ogg", "opus", AUDIO_SUFFIXES),
-        ("a.ogg", "ogg", AUDIO_SUFFIXES),
-        ("a.bin", "wav", AUDIO_SUFFIXES),
-        ("a.jpeg", "image/jpeg", IMAGE_SUFFIXES),
-        ("a", "image/png", IMAGE_SUFFIXES),
+        ("a.mp3", create_speech("wav"), "wav"),
+        ("a.mp3", create_speech(None), "an unknown format"),
+        ("a.pcm", create_speech("wav"), "wav"),
+        ("a.JPEG", create_image("image/png"), "image/png"),
     ],
 )
-def test_accepts_matching_and_unrelated_suffixes(path, content_type, suffixes):
+def test_warns_if_suffix_belongs_to_another_format(path, media, name):
+    with pytest.warns(UserWarning, match=f"{path} contains {name}"):
+        media.warn_if_wrong_suffix(Path(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "media"),
+    [
+        ("a.ogg", create_speech("opus")),
+        ("a.ogg", create_speech("ogg")),
+        ("a.bin", create_speech("wav")),
+        ("a.jpeg", create_image("image/jpeg")),
+        ("a", create_image("image/png")),
+    ],
+)
+def test_accepts_matching_and_unrelated_suffixes(path, media):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_if_wrong_suffix(Path(path), content_type, suffixes)
+        media.warn_if_wrong_suffix(Path(path))

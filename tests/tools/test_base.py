@@ -18,6 +18,7 @@ INVALID_ARGS = {
     "empty prompt": ("image", {"prompt": " "}, "prompt: The prompt is empty"),
     "path as image": ("image", {"prompt": "x", "image": "/etc/hostname"}, "not an image of this"),
     "missing format": ("image", {"prompt": "x", "output_compression": 5}, "Requires output_format"),
+    "empty text": ("speech", {"text": " "}, "text: The text is empty"),
     "long opus": ("speech", {"text": "Long. " * 900, "audio_format": "opus"}, "5400 characters"),
     "surrogate": ("speech", {"text": "half \ud83d"}, "text: .*position 5"),
 }

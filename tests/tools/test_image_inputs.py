@@ -114,9 +114,9 @@ def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None
         ({"output_compression": 50}, "output_compression: Requires output_format"),
         (
             {"return_format": "b64_json"},
-            "return_format: Not supported by openai/gpt-image-1, it always",
+            "return_format: Not supported by openai/gpt-image-1, only by dall-e-2",
         ),
-        ({"style": "vivid"}, "style: .* only dall-e-3"),
+        ({"style": "vivid"}, "style: .* only by dall-e-3"),
         ({"model": DALLE3, "n": 2}, "n: The model openai/dall-e-3 generates 1 image"),
         ({"model": "gpt-image-1"}, "model: "),
         ({"user": "u"}, "user: Not supported by /images/generations"),
@@ -239,7 +239,7 @@ def test_mask_and_image_formats_may_differ(router, image_tool):
         (
             BOAT,
             {"size": "64x64"},
-            "size: Variations do not support '64x64'. Use 256x256 or 512x512",
+            "size: /images/variations does not support '64x64'. Use 256x256, 512x512",
         ),
         (BOAT, {"quality": "low"}, "quality: Not supported by /images/variations"),
     ],
@@ -289,8 +289,8 @@ def test_linked_image_must_be_downloaded_first(router):
     [
         ({"model": "gpt-image-1"}, "provider/model"),
         ({"model": DALLE3, "n": 2}, "generates 1 image"),
-        ({"model": DALLE2, "style": "vivid"}, "only dall-e-3"),
-        ({"model": GPT, "return_format": "url"}, "always returns base64"),
+        ({"model": DALLE2, "style": "vivid"}, "only by dall-e-3"),
+        ({"model": GPT, "return_format": "url"}, "only by dall-e-2 and dall-e-3"),
         (
             {"model": DALLE3, "model_args": ["background"]},
             "background: Not supported by openai.dall-e-3",

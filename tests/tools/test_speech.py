@@ -246,14 +246,16 @@ class TestLongText:
         tool, _ = create_scripted_tool(
             [create_mp3(2)], [create_wav(create_samples(9))], max_chars=60
         )
-        with pytest.raises(InvalidResponseError, match="the audio is wav, previous chunks are mp3"):
+        with pytest.raises(
+            InvalidResponseError, match="the audio has the format wav, previous chunks mp3"
+        ):
             await synthesize(tool, is_async, LONG)
 
     async def test_different_pcm_rates_raise(self, is_async):
         router = OfflineRouter(faults={TTS: [200, 503]})
         tool = create_tool(router, audio_format="pcm", max_chars=60)
         message = (
-            "pcm at 16000 Hz, previous chunks are pcm at 24000 Hz; another model may have answered"
+            "pcm at 16000 Hz, previous chunks pcm at 24000 Hz; another model may have answered"
         )
         with pytest.raises(InvalidResponseError, match=message) as caught:
             await synthesize(tool, is_async, LONG, controls={"fallbacks": [ELEVEN]})

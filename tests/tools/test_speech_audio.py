@@ -1,25 +1,21 @@
 """Formats of generated speech, and joining of chunks: samples and frames are kept exactly."""
 
-import io
-from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.audio_samples import ID3, create_mp3, create_mp3_table, create_samples, create_wav
-from support.speech_tools import read_wav
+from support.speech_tools import TTS, read_wav
 
+from orq_router_integrations import RouterControls
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.tools.speech_audio import (
-    AudioFormatError,
-    AudioJoiner,
-    Mp3Joiner,
-    PcmJoiner,
-    WavJoiner,
-    detect_format,
-    infer_format,
-)
-from orq_router_integrations.wire.call import Response
+from orq_router_integrations.tools.speech_audio import detect_format, infer_format
+from orq_router_integrations.tools.speech_call import SpeechCall
+from orq_router_integrations.tools.speech_result import Speech
+from orq_router_integrations.wire.call import MalformedResponseError, Response, WireError
+from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.speech import SpeechRequest
 
 ONE, TWO, THREE = (
     create_samples(1000, seed=1),
@@ -28,45 +24,51 @@ ONE, TWO, THREE = (
 )
 
 
-def join(joiner: AudioJoiner, *chunks: bytes, step: int = 97) -> bytes:
-    """Join chunks that arrive in steps of some bytes."""
-    file = io.BytesIO()
-    for chunk in chunks:
-        joiner.begin_chunk()
-        for offset in range(0, len(chunk), step):
-            file.write(joiner.feed(chunk[offset : offset + step]))
-        joiner.end_chunk()
-    joiner.finish(file)
-    return file.getvalue()
+def join(*chunks: bytes, audio_format: Any = "wav", step: int = 97) -> Speech:
+    """Process the audio of one response per chunk, which arrives in steps of some bytes."""
+    request = SpeechRequest(model=TTS, text="Hi", voice="alloy", audio_format=audio_format)
+    call = SpeechCall(
+        requests=[request] * len(chunks),
+        candidates=ModelCandidates(TTS, (TTS,)),
+        controls=RouterControls(),
+        characters=2,
+        pcm_rate=8000,
+        target=None,
+    )
+    with call.open_output() as output:
+        for _, chunk in zip(call.iter_requests(), chunks, strict=False):
+            decoder = call.create_decoder(Response(200, {}))
+            for offset in range(0, len(chunk), step):
+                output.file.writelines(decoder.feed(chunk[offset : offset + step]))
+            output.file.writelines(decoder.finish())
+        return call.build_speech(output)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 44, 4096])
 @pytest.mark.parametrize("size", ["right", "open", "zero", "placeholder"])
 class TestWav:
     def test_chunks_are_joined_behind_one_header(self, step, size):
-        joiner = WavJoiner(is_joining=True)
-        chunks = [create_wav(part, size=size) for part in (ONE, TWO, THREE)]
-        file = join(joiner, *chunks, step=step)
-        assert file == create_wav(ONE + TWO + THREE)
-        assert read_wav(file) == (16000, ONE + TWO + THREE)
-        assert joiner.seconds == (1000 + 777 + 3) / 16000
+        speech = join(*(create_wav(part, size=size) for part in (ONE, TWO, THREE)), step=step)
+        assert speech.data == create_wav(ONE + TWO + THREE)
+        assert read_wav(speech.data) == (16000, ONE + TWO + THREE)
+        assert speech.seconds == round((1000 + 777 + 3) / 16000, 3)
 
     def test_single_chunk_keeps_samples_and_gets_sizes(self, step, size):
-        joiner = WavJoiner()
-        assert read_wav(join(joiner, create_wav(ONE, size=size), step=step)) == (16000, ONE)
-        assert joiner.seconds == 1000 / 16000
+        speech = join(create_wav(ONE, size=size), step=step)
+        assert read_wav(speech.data) == (16000, ONE)
+        assert speech.seconds == round(1000 / 16000, 3)
 
 
 class TestUnusualWav:
     def test_other_riff_chunks_are_dropped_between_chunks(self):
         note = b"LIST\x05\0\0\0INFOx\0"
         unusual = create_wav(ONE, before=note, after=note)
-        assert join(WavJoiner(is_joining=True), unusual, unusual) == create_wav(ONE + ONE)
-        assert join(WavJoiner(), unusual) == unusual
+        assert join(unusual, unusual).data == create_wav(ONE + ONE)
+        assert join(unusual).data == unusual
 
     def test_incomplete_sample_does_not_shift_next_chunk(self):
         cut = create_wav(ONE, size="open")[:-1]
-        assert join(WavJoiner(is_joining=True), cut, create_wav(TWO)) == create_wav(ONE[:-2] + TWO)
+        assert join(cut, create_wav(TWO)).data == create_wav(ONE[:-2] + TWO)
 
     @pytest.mark.parametrize(
         "pcm_format",
@@ -75,34 +77,34 @@ class TestUnusualWav:
     )
     def test_different_format_raises(self, pcm_format):
         other = build_wav_header(pcm_format, len(TWO)) + TWO
-        with pytest.raises(AudioFormatError, match="previous chunks have 16000 Hz, 1 channel"):
-            join(WavJoiner(is_joining=True), create_wav(ONE), other)
+        with pytest.raises(MalformedResponseError, match="previous chunks 16000 Hz, 1 channel"):
+            join(create_wav(ONE), other)
 
     @pytest.mark.parametrize(
         "broken",
-        [b"RIFF", create_wav(ONE)[:40], b"RIFF\0\0\0\0WAVEdata\0\0\0\0"],
-        ids=["short", "no data", "no format"],
+        [create_wav(ONE)[:40], create_wav(b""), b"RIFF\0\0\0\0WAVEdata\0\0\0\0"],
+        ids=["no data", "no samples", "no format"],
     )
     def test_chunk_without_samples_raises(self, broken):
-        with pytest.raises(AudioFormatError, match="the audio is a WAV file without"):
-            join(WavJoiner(is_joining=True), broken, create_wav(ONE))
+        with pytest.raises(MalformedResponseError, match=r"contains no audio|without a readable"):
+            join(broken, create_wav(ONE))
 
     def test_unreadable_single_file_is_passed_through(self):
         unusual = b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE
-        joiner = WavJoiner()
-        assert (join(joiner, unusual), joiner.seconds) == (unusual, None)
+        speech = join(unusual)
+        assert (speech.data, speech.seconds) == (unusual, None)
 
 
 class TestPcm:
     @pytest.mark.parametrize("step", [1, 2, 3, 1000])
     def test_samples_are_concatenated(self, step):
-        joiner = PcmJoiner(8000, is_joining=True)
-        assert join(joiner, ONE, TWO, step=step) == ONE + TWO
-        assert joiner.seconds == 1777 / 8000
+        speech = join(ONE, TWO, audio_format="pcm", step=step)
+        assert speech.data == ONE + TWO
+        assert speech.seconds == round(1777 / 8000, 3)
 
     def test_incomplete_sample_is_only_dropped_between_chunks(self):
-        assert join(PcmJoiner(8000, is_joining=True), ONE + b"x", TWO) == ONE + TWO
-        assert join(PcmJoiner(8000), ONE + b"x") == ONE + b"x"
+        assert join(ONE + b"x", TWO, audio_format="pcm").data == ONE + TWO
+        assert join(ONE + b"x", audio_format="pcm").data == ONE + b"x"
 
 
 class TestMp3:
@@ -114,36 +116,32 @@ class TestMp3:
             ID3 + create_mp3_table(rate) + one + b"TAG" + b"title".ljust(125, b"\0"),
             ID3 + create_mp3_table(rate) + two,
         ]
-        joiner = Mp3Joiner(is_joining=True)
-        assert join(joiner, *tagged, step=step) == one + two
+        speech = join(*tagged, audio_format="mp3", step=step)
+        assert speech.data == one + two
         samples_in_frame = 1152 if rate == 44100 else 576
-        assert joiner.seconds == pytest.approx(8 * samples_in_frame / rate)
+        assert speech.seconds == pytest.approx(8 * samples_in_frame / rate, abs=0.001)
 
     def test_single_chunk_is_passed_through(self):
         chunk = ID3 + create_mp3_table(44100) + create_mp3(4)
-        joiner = Mp3Joiner()
-        assert join(joiner, chunk) == chunk
-        assert joiner.seconds == pytest.approx(4 * 1152 / 44100)
+        speech = join(chunk)
+        assert (speech.format, speech.data) == ("mp3", chunk)
+        assert speech.seconds == pytest.approx(4 * 1152 / 44100, abs=0.001)
 
     def test_truncated_frame_is_dropped(self):
-        assert join(Mp3Joiner(is_joining=True), create_mp3(3)[:-7], create_mp3(1)) == create_mp3(
-            2
-        ) + create_mp3(1)
+        assert join(create_mp3(3)[:-7], create_mp3(1)).data == create_mp3(2) + create_mp3(1)
 
     @pytest.mark.parametrize("other", [{"rate": 24000}, {"mono": True}], ids=["rate", "channels"])
     def test_different_format_raises(self, other):
-        with pytest.raises(AudioFormatError, match="previous chunks have 44100 Hz, 2"):
-            join(Mp3Joiner(is_joining=True), create_mp3(2), create_mp3(2, **other))
+        with pytest.raises(MalformedResponseError, match="previous chunks mp3 with 44100 Hz, 2"):
+            join(create_mp3(2), create_mp3(2, **other))
 
     def test_chunk_without_frames_raises(self):
-        with pytest.raises(AudioFormatError, match="without frames"):
-            join(Mp3Joiner(is_joining=True), create_mp3(2), ID3)
+        with pytest.raises(MalformedResponseError, match="the mp3 file contains no audio"):
+            join(create_mp3(2), ID3)
 
     def test_noise_resembling_a_frame_is_skipped(self):
         noise = b"junk" + create_mp3(1, rate=24000)[:4] + b"junk"
-        assert join(Mp3Joiner(is_joining=True), create_mp3(2) + noise, create_mp3(1)) == create_mp3(
-            2
-        ) + create_mp3(1)
+        assert join(create_mp3(2) + noise, create_mp3(1)).data == create_mp3(2) + create_mp3(1)
 
 
 STARTS = [
@@ -156,28 +154,26 @@ STARTS = [
 ]
 
 
-@pytest.mark.parametrize("is_joining", [False, True], ids=["single", "joining"])
-@pytest.mark.parametrize(
-    "create", [Mp3Joiner, WavJoiner, partial(PcmJoiner, 8000)], ids=["mp3", "wav", "pcm"]
+@pytest.mark.parametrize("audio_format", ["mp3", "wav", "pcm"])
+@given(
+    st.lists(st.tuples(st.sampled_from(STARTS), st.binary(max_size=300)), min_size=1, max_size=4)
 )
-@given(st.lists(st.tuples(st.sampled_from(STARTS), st.binary(max_size=300)), max_size=4))
-def test_any_bytes_are_joined_or_raise(create, is_joining, parts):
-    joiner = create(is_joining=is_joining)
+def test_any_bytes_are_joined_or_raise(audio_format, parts):
     chunks = [start + end for start, end in parts]
     try:
-        file = join(joiner, *chunks, step=31)
-    except AudioFormatError:
-        assert is_joining or create is WavJoiner  # a single WAV is only rejected if it is empty
+        speech = join(*chunks, audio_format=audio_format, step=31)
+    except WireError:
         return
-    assert joiner.seconds is None or joiner.seconds >= 0
-    assert is_joining or len(file) == len(b"".join(chunks))
+    assert speech.seconds is None or speech.seconds >= 0
+    assert len(chunks) > 1 or len(speech.data) == len(chunks[0])
 
 
 def test_other_formats_cannot_be_joined():
-    joiner = AudioJoiner("opus", is_joining=True)
-    assert (join(joiner, b"OggS1234"), joiner.seconds) == (b"OggS1234", None)
-    with pytest.raises(AudioFormatError, match="opus audio cannot be joined"):
-        joiner.begin_chunk()
+    opus = b"OggS\0\2" + bytes(22) + b"OpusHead\1"
+    speech = join(opus)
+    assert (speech.data, speech.seconds) == (opus, None)
+    with pytest.raises(MalformedResponseError, match="opus audio cannot be joined"):
+        join(opus, opus)
 
 
 OPUS = b"OggS\0\2" + bytes(22) + b"OpusHead\1"
@@ -237,7 +233,7 @@ def test_unknown_bytes_have_no_format():
     "data", [b"\x89PNG\r\n\x1a\n", b"%PDF-1.7", b"PK\x03\x04"], ids=["png", "pdf", "zip"]
 )
 def test_other_file_types_raise(data):
-    with pytest.raises(AudioFormatError, match="expected audio, got"):
+    with pytest.raises(MalformedResponseError, match="expected audio, got"):
         detect_format(data + bytes(60), "mp3", create_response())
 
 

@@ -50,8 +50,8 @@ OTHER_RESPONSES = {
     "error": (b'{"error": {"message": "No such voice"}}', ServerError, "No such voice"),
     "html": (b"<html><body>Oops</body></html>", InvalidResponseError, "expected audio, got text"),
     "empty": (b"", InvalidResponseError, "its body is empty"),
-    "no samples": (create_wav(b""), InvalidResponseError, "a WAV file without samples"),
-    "half a header": (AUDIO[:30], InvalidResponseError, "a WAV file without samples"),
+    "no samples": (create_wav(b""), InvalidResponseError, "the wav file contains no audio"),
+    "half a header": (AUDIO[:30], InvalidResponseError, "the wav file contains no audio"),
     "image": (
         b"\x89PNG\r\n\x1a\n" + bytes(99),
         InvalidResponseError,

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from contextlib import suppress
+from typing import Any, Self
 
 import orjson
 import pytest
@@ -20,7 +21,6 @@ from orq_router_integrations.wire.image_response import (
     MAX_CHUNK_BYTES,
     MAX_VALUES,
     ImageResponseDecoder,
-    ReceivedImage,
     StreamingJsonReader,
 )
 
@@ -28,39 +28,36 @@ IMAGE = bytes(range(256)) * 9
 BASE64 = base64.b64encode(IMAGE).decode()
 
 
-class MemorySink(io.BytesIO):
-    finished = False
+class ReceivedImage(io.BytesIO):
+    """Receives the bytes of an image, and keeps the other fields."""
 
-    def validate(self) -> None:
-        self.finished = True
+    fields: dict[str, Any]
+
+    def finish(self, fields: dict[str, Any]) -> Self:
+        self.fields = fields
+        return self
 
 
-Decoder = ImageResponseDecoder[MemorySink]
+Decoder = ImageResponseDecoder[ReceivedImage]
 
 
 def build_body(*data: object, **fields: object) -> bytes:
     return json.dumps({"created": 7, "data": list(data), **fields}).encode()
 
 
-def decode(*chunks: bytes) -> tuple[list[ReceivedImage[MemorySink]], Decoder]:
-    decoder = Decoder(MemorySink)
+def decode(*chunks: bytes) -> tuple[list[ReceivedImage], Decoder]:
+    decoder = Decoder(ReceivedImage)
     images = [image for chunk in chunks for image in decoder.feed(chunk)]
     images += decoder.finish()
     return images, decoder
 
 
-def read(image: ReceivedImage[MemorySink]) -> bytes:
-    assert image.sink is not None
-    assert image.sink.finished
-    return image.sink.getvalue()
-
-
 def test_base64_is_written_to_the_sink_and_removed_from_the_body():
     drawn, linked = {"b64_json": BASE64, "revised_prompt": "a"}, {"url": "https://x/y"}
     (image, link), decoder = decode(build_body(drawn, linked, usage={"a": 1}))
-    assert read(image) == IMAGE
+    assert image.getvalue() == IMAGE
     assert image.fields == {"b64_json": "", "revised_prompt": "a"}
-    assert (link.sink, link.url) == (None, "https://x/y")
+    assert (link.getvalue(), link.fields["url"]) == (b"", "https://x/y")
     assert decoder.body["usage"] == {"a": 1}
 
 
@@ -68,31 +65,31 @@ def test_base64_is_written_to_the_sink_and_removed_from_the_body():
 def test_chunks_of_any_size(size):
     data = build_body({"b64_json": BASE64}, {"b64_json": BASE64})
     images, _ = decode(*(data[start : start + size] for start in range(0, len(data), size)))
-    assert [read(image) for image in images] == [IMAGE, IMAGE]
+    assert [image.getvalue() for image in images] == [IMAGE, IMAGE]
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 30, 1000])
 def test_data_url_in_b64_json_is_decoded(size):
     data = build_body({"b64_json": f"data:image/png;base64,{BASE64}"}, {"b64_json": BASE64})
     images, _ = decode(*(data[start : start + size] for start in range(0, len(data), size)))
-    assert [read(image) for image in images] == [IMAGE, IMAGE]
+    assert [image.getvalue() for image in images] == [IMAGE, IMAGE]
 
 
 def test_line_breaks_in_base64_are_skipped():
     (image,), _ = decode(build_body({"b64_json": base64.encodebytes(IMAGE).decode()}))
-    assert read(image) == IMAGE
+    assert image.getvalue() == IMAGE
 
 
 @pytest.mark.parametrize("fields", [{}, {"b64_json": BASE64}], ids=["alone", "and base64"])
 def test_data_url_is_decoded(fields):
     (image,), _ = decode(build_body({"url": f"data:image/png;base64,{BASE64}", **fields}))
-    assert read(image) == IMAGE
-    assert image.url is None
+    assert image.getvalue() == IMAGE
+    assert image.fields["url"] is None
 
 
 def test_lone_surrogate_in_a_prompt_is_replaced():
     (image,), _ = decode(build_body({"b64_json": BASE64, "revised_prompt": "a\ud800"}))
-    assert read(image) == IMAGE
+    assert image.getvalue() == IMAGE
     assert image.fields["revised_prompt"] == "a\ufffd"
 
 
@@ -101,7 +98,7 @@ def test_base64_elsewhere_in_the_body_is_not_an_image():
     (image,), decoder = decode(
         build_body({"b64_json": BASE64, **other}, b64_json="QUJD", x=[other])
     )
-    assert read(image) == IMAGE
+    assert image.getvalue() == IMAGE
     assert image.fields["thumbnail"] == {"b64_json": "QUJD"}
     assert (decoder.body["b64_json"], decoder.body["x"]) == ("QUJD", [other])
 
@@ -169,9 +166,9 @@ def test_error_with_status_200_raises(body):
 
 def test_truncated_response_yields_complete_images():
     data = build_body({"b64_json": BASE64}, {"b64_json": BASE64})
-    decoder = Decoder(MemorySink)
+    decoder = Decoder(ReceivedImage)
     (image,) = decoder.feed(data[:-20])
-    assert read(image) == IMAGE
+    assert image.getvalue() == IMAGE
     with pytest.raises(TruncatedStreamError, match="after 1 complete images"):
         list(decoder.finish())
 

@@ -22,8 +22,12 @@ BODY = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
 AUDIO = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(range(256))
 
 
+def create_decoder() -> SpeechDecoder:
+    return SpeechDecoder(process=bytes, end=lambda: None)
+
+
 def decode(*chunks: bytes) -> bytes:
-    decoder = SpeechDecoder()
+    decoder = create_decoder()
     audio = b"".join(item for chunk in chunks for item in decoder.feed(chunk))
     return audio + b"".join(decoder.finish())
 
@@ -42,8 +46,8 @@ class TestSpeechRequest:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"text": ""}, "text: The text is empty"),
-            ({"text": " \n"}, "text: The text is empty"),
+            ({"text": ""}, "The text is empty"),
+            ({"text": " \n"}, "The text is empty"),
             ({"text": "ab\ud83d"}, "lone surrogate at position 2"),
             ({"voice": ""}, "voice"),
             ({"voice": " "}, "voice"),
@@ -69,7 +73,7 @@ class TestSpeechDecoder:
         assert decode(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
 
     def test_audio_is_passed_on_immediately(self):
-        decoder = SpeechDecoder()
+        decoder = create_decoder()
         assert list(decoder.feed(AUDIO[:SNIFF_BYTES])) == [AUDIO[:SNIFF_BYTES]]
         assert list(decoder.feed(b"x")) == [b"x"]
 
@@ -101,7 +105,7 @@ class TestSpeechDecoder:
             decode(*(body[start : start + 9] for start in range(0, len(body), 9)))
 
     def test_endless_text_raises_before_its_end(self):
-        decoder = SpeechDecoder()
+        decoder = create_decoder()
         endless = chain.from_iterable(decoder.feed(b"a" * 100) for _ in repeat(None))
         with pytest.raises(MalformedResponseError, match="got text"):
             next(endless)

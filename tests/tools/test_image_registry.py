@@ -6,8 +6,8 @@ import pickle
 import pytest
 from support.image_tools import create_tool
 
-from orq_router_integrations.tools import image_call
-from orq_router_integrations.tools.image_call import ImageRegistry
+from orq_router_integrations.tools import image_inputs
+from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry
 from orq_router_integrations.tools.image_result import GeneratedImage
 
 
@@ -16,20 +16,20 @@ def create_image(number: int, size: int = 0) -> GeneratedImage:
 
 
 def test_registry_drops_oldest_images(monkeypatch):
-    monkeypatch.setattr(image_call, "MAX_REGISTRY_BYTES", 5000)
+    monkeypatch.setattr(image_inputs, "MAX_REGISTRY_BYTES", 5000)
     registry, images = ImageRegistry(), [create_image(number, 1000) for number in range(3)]
     registry.register(images)
-    assert registry.find(images[2].id, None) == images[2]
+    assert ImageLoader(registry, None).find(images[2].id) == images[2]
     with pytest.raises(ValueError, match="is not an image of this tool") as caught:
-        registry.find(images[0].id, None)
+        ImageLoader(registry, None).find(images[0].id)
     assert f"Use one of {images[1].id}, {images[2].id}." in str(caught.value)
 
 
 def test_registry_keeps_one_large_image(monkeypatch):
-    monkeypatch.setattr(image_call, "MAX_REGISTRY_BYTES", 10)
+    monkeypatch.setattr(image_inputs, "MAX_REGISTRY_BYTES", 10)
     registry, image = ImageRegistry(), create_image(1, 1000)
     registry.register([image])
-    assert registry.find(image.id, None) == image
+    assert ImageLoader(registry, None).find(image.id) == image
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_copies_of_a_registry_are_empty(duplicate):
     registry, image = ImageRegistry(), create_image(1)
     registry.register([image])
     with pytest.raises(ValueError, match="Create an image first"):
-        duplicate(registry).find(image.id, None)
+        ImageLoader(duplicate(registry), None).find(image.id)
 
 
 def test_dropped_image_cannot_be_edited(router, monkeypatch):
-    monkeypatch.setattr(image_call, "MAX_REGISTRY_BYTES", 3000)
+    monkeypatch.setattr(image_inputs, "MAX_REGISTRY_BYTES", 3000)
     tool = create_tool(router)
     first, _, last = (tool.generate(text, size="64x64").image for text in ("one", "two", "three"))
     assert tool.edit("bird", last.id)
