@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orq_router_integrations.testing.answering.answer import Answer
+    from orq_router_integrations.testing.answering.script import Answer
     from orq_router_integrations.testing.images.drawing import read_image_text
     from orq_router_integrations.testing.router import OfflineRouter
     from orq_router_integrations.testing.routing.faults import Fault
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall", "read_image_text"]
 
 _MODULES = {
-    "Answer": "answering.answer",
+    "Answer": "answering.script",
     "Fault": "routing.faults",
     "OfflineRouter": "router",
     "ProviderCall": "routing.request_log",

@@ -35,10 +35,9 @@ from orq_router_integrations.testing.images.endpoint import (
 from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.catalog import list_catalog
-from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint
+from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint, RerankEndpoint
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBaseIndex, KnowledgeBases
 from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
-from orq_router_integrations.testing.retrieval.rerank import RerankEndpoint
 from orq_router_integrations.testing.routing import http_adapter, platform, request_log
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse

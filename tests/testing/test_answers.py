@@ -87,9 +87,9 @@ class TestText:
             "content"
         ]
         assert "to 'What is this?'. I was sent: 1 system message; " in content
-        assert "an image (PNG, 640 x 400 pixels, 6612 bytes)" in content
-        assert "a PDF report.pdf (1 page; text: 'Quarterly report" in content
-        assert "audio (WAV, 3.1 seconds, 16000 Hz, mono)" in content
+        assert "image (image/png, 6612 bytes, 640 x 400 pixels); " in content
+        assert "file report.pdf (application/pdf, 1335 bytes, 1 page); " in content
+        assert "audio (audio/wav, 100232 bytes, 3.1 seconds)." in content
 
     def test_urls_are_not_fetched(self, create_chat):
         parts = [
@@ -99,8 +99,8 @@ class TestText:
         content = create_chat().get_message(messages=[{"role": "user", "content": parts}])[
             "content"
         ]
-        assert "an image by URL (https://example.com/cat.png; not fetched)" in content
-        assert "a file by reference (gs://bucket/a.pdf; not fetched)" in content
+        assert "image (https://example.com/cat.png, not opened)" in content
+        assert "file (gs://bucket/a.pdf, not opened)" in content
 
     def test_answer_is_deterministic(self, create_chat):
         assert create_chat().get_message(text="x") == create_chat().get_message(text="x")
@@ -168,12 +168,6 @@ class TestTools:
         )
         assert [name for name, _ in get_calls(message)] == ["get_weather"]
 
-    def test_place_as_argument(self, create_chat, weather_tool):
-        message = create_chat().get_message(
-            text="What is the weather like in San Francisco, CA today?", tools=[weather_tool]
-        )
-        assert get_calls(message) == [("get_weather", {"location": "San Francisco, CA"})]
-
     def test_quoted_text_as_argument(self, create_chat, create_tool):
         create = create_tool("create_customer", customer_name={"type": "string"})
         text = "Create a customer named '你好啊集团' - it's a new one"
@@ -189,7 +183,7 @@ class TestTools:
 
     @pytest.mark.parametrize(
         ("result", "quoted"),
-        [("Sunny.", "Sunny."), ("Sunny", "Sunny."), ("Why?", "Why?"), ("x" * 200, "x ...")],
+        [("Sunny.", "'Sunny.'."), ("x" * 200, "x ...'.")],
     )
     def test_result_in_default_text(self, create_chat, image_part, result, quoted):
         call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
@@ -200,9 +194,9 @@ class TestTools:
         tool_message = {"role": "tool", "content": result, "tool_call_id": "c"}
         history = [question, {"role": "assistant", "tool_calls": [call]}, tool_message]
         content = create_chat().get_message(messages=history)["content"]
-        assert "to 'What is it.'. The tools said: look: " in content
-        assert f"{quoted} I was sent: an image" in content
-        assert content.endswith("bytes).")
+        assert "to 'What is it.'. The tools returned look: '" in content
+        assert f"{quoted} I was sent: image" in content
+        assert content.endswith("pixels).")
 
     def test_results_end_the_tool_loop(self, create_chat, weather_tool):
         chat = create_chat()
@@ -211,7 +205,7 @@ class TestTools:
         result = {"role": "tool", "content": "It's sunny.", "tool_call_id": call["id"]}
         history = [first, {"role": "assistant", "tool_calls": [call]}, result]
         message = chat.get_message(messages=history, tools=[weather_tool])
-        assert "The tools said: get_weather: It's sunny." in message["content"]
+        assert "The tools returned get_weather: 'It's sunny.'." in message["content"]
         again = chat.get_message(messages=[*history, first], tools=[weather_tool])
         assert again["tool_calls"][0]["id"] != call["id"]  # a new turn, a new call
 

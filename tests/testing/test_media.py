@@ -10,7 +10,7 @@ from support.scans import create_pdf
 
 from orq_router_integrations.media.metadata import AudioInfo
 from orq_router_integrations.testing.media.audio import probe_audio
-from orq_router_integrations.testing.media.pdf import read_pdf_pages
+from orq_router_integrations.testing.retrieval.ocr import read_pdf_pages
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "orq_router_integrations" / "assets"
@@ -42,7 +42,7 @@ def test_description_of_unreadable_pdf(create_chat):
     uri = "data:application/pdf;base64,JVBERi0="
     part = {"type": "file", "file": {"file_data": uri, "filename": "x.pdf"}}
     content = create_chat().get_message(messages=[{"role": "user", "content": [part]}])["content"]
-    assert "a PDF x.pdf (0 pages; text not readable offline)" in content
+    assert "file x.pdf (application/pdf, 5 bytes)" in content
 
 
 MP3 = b"\xff\xfb\x90\xc0" + bytes(15_996)  # MPEG-1 layer III, 128 kbit/s, 44.1 kHz, mono

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.documents import Document
 
 from orq_router_integrations.testing import Fault, OfflineRouter
-from orq_router_integrations.testing.retrieval.similarity import (
+from orq_router_integrations.testing.retrieval.embeddings import (
     compute_similarity,
     create_vector,
 )
@@ -107,6 +107,7 @@ INVALID_EMBEDDINGS = {
     "number": ({"input": 5}, "input"),
     "dimensions": ({"dimensions": 0}, "dimensions"),
     "too many dimensions": ({"dimensions": 1537}, "dimensions"),
+    "huge dimensions": ({"dimensions": 1e300}, "dimensions"),
     "encoding": ({"encoding_format": "int8"}, "encoding_format"),
     "unknown field": ({"input_type": "query"}, "input_type"),
     "chat model": ({"model": "openai/gpt-4o"}, "model"),
@@ -201,6 +202,14 @@ def test_rerank_model_that_is_not_enabled_is_ignored():
         assert ("rerank_score" in body["matches"][0]["scores"]) is expected
 
 
+def test_retrieval_config():
+    caller = Caller(knowledge_bases=KNOWLEDGE)
+    config = {"type": "keyword_search", "top_k": 2, "threshold": 0.1, "rerank_config": None}
+    for fields, count in (({}, 3), ({"retrieval_config": config}, 2), ({"top_k": 1}, 1)):
+        body = caller.search(**{"retrieval_config": {"top_k": 5}} | fields).json()
+        assert len(body["matches"]) == count
+
+
 FILTERS = {
     "eq": ({"color": {"eq": "red"}}, ["one"]),
     "ne": ({"color": {"ne": "red"}}, ["kb-1", "kb-2"]),
@@ -225,11 +234,12 @@ INVALID_SEARCHES = {
     "query": ({"query": ""}, "query"),
     "top_k": ({"top_k": 101}, "top_k"),
     "search type": ({"search_type": "semantic"}, "search_type"),
-    "operator": ({"filter_by": {"year": {"like": 1}}}, "filter_by.year"),
-    "operand": ({"filter_by": {"year": {"gt": "x"}}}, "filter_by.year"),
-    "condition": ({"filter_by": {"year": 2024}}, "filter_by.year"),
+    "operator": ({"filter_by": {"year": {"like": 1}}}, "filter_by"),
+    "operand": ({"filter_by": {"year": {"gt": "x"}}}, "filter_by"),
+    "condition": ({"filter_by": {"year": 2024}}, "filter_by"),
     "combined condition": ({"filter_by": {"and": ["year"]}}, "filter_by"),
-    "two operators": ({"filter_by": {"year": {"gt": 1, "lt": 2}}}, "filter_by.year"),
+    "two operators": ({"filter_by": {"year": {"gt": 1, "lt": 2}}}, "filter_by"),
+    "retrieval_config": ({"retrieval_config": {"top_k": 0}}, "retrieval_config.top_k"),
     "unknown field": ({"k": 5}, "k"),
 }
 
@@ -263,15 +273,10 @@ def test_models_are_listed(prefix):
     assert [item["id"] for item in body["data"]] == ["openai/gpt-4o"]
 
 
-def test_catalog_pages():
-    http = Caller().http
-    everything = http.get("/v2/model-catalog").json()
-    assert everything["has_more"] is False
-    ids = [entry["id"] for entry in everything["data"]]
-    first = http.get("/v2/model-catalog", params={"limit": 2}).json()
-    assert ([entry["id"] for entry in first["data"]], first["has_more"]) == (ids[:2], True)
-    rest = http.get("/v2/model-catalog", params={"starting_after": ids[1]}).json()
-    assert [entry["id"] for entry in rest["data"]] == ids[2:]
+def test_catalog_has_one_page():
+    body = Caller().http.get("/v2/model-catalog").json()
+    assert body["has_more"] is False
+    assert SMALL in [entry["id"] for entry in body["data"]]
 
 
 CATALOG_FILTERS = {
@@ -290,6 +295,6 @@ def test_catalog_filters(params, ids):
     assert [entry["id"] for entry in body["data"]] == ids
 
 
-@pytest.mark.parametrize("params", [{"limit": "x"}, {"limit": 1001}, {"vendor": "openai"}], ids=str)
+@pytest.mark.parametrize("params", [{"limit": 1}, {"vendor": "openai"}], ids=str)
 def test_invalid_catalog_query(params):
     assert Caller().http.get("/v2/model-catalog", params=params).status_code == 400

@@ -37,7 +37,7 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
         ),
         (
             {"answers": {5: "Hi"}},
-            r"a str, a re.Pattern or a function as key, got 5. Write answers=",
+            r"answers\[5\]: expected a str, a re.Pattern or a function as key. Write answers=",
         ),
         ({"latency": -1}, "latency"),
     ],

@@ -11,19 +11,16 @@ from typing import Any
 
 import orjson
 
-from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.prompt import Prompt
+from orq_router_integrations.testing.answering.prompt import Prompt, shorten
 from orq_router_integrations.testing.answering.schema_values import create_value, find_quoted
+from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.routing.error_responses import reject_field
-
-MAX_EXCERPT_CHARS = 160
-"""Maximum number of characters of the user's text that an answer quotes."""
 
 MAX_SCHEMA_CANDIDATES = 10
 """Maximum number of braces at which a JSON schema is searched in a string."""
 
 _KEY = re.compile(r"[A-Za-z_]\w*")
-_WORD = re.compile(r"[^\W\d_]+|\d+")
+_WORD = re.compile(r"[^\W\d_]{3,}|\d{3,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMMON_WORDS = (
     "the and for with that this from are was what which who how why when where you your can could "
@@ -33,22 +30,23 @@ _COMMON_WORDS = (
 
 def create_default_answer(prompt: Prompt, model: str) -> Answer:
     """Create the answer of a model before stop sequences and the token limit are applied."""
-    reasoning = None
-    if prompt.reasoning:
-        reasoning = (
-            f"The request asks for reasoning ({prompt.reasoning}). I repeat what I was sent."
-        )
-    tool = _choose_tool(prompt)
+    reasoning, tool = _create_reasoning(prompt), _choose_tool(prompt)
     if tool is None:
         return Answer(_create_text(prompt, model), reasoning=reasoning)
-    args = (
-        prompt.last_user_text
-        if tool.get("type") == "custom"
-        else _create_value(
-            tool.get("parameters") or {"type": "object"}, prompt, f"tools ({tool['name']})"
-        )
-    )
+    args: Any = prompt.last_user_text
+    if tool.get("type") != "custom":
+        schema = tool.get("parameters") or {"type": "object"}
+        args = _create_value(schema, prompt, f"tools ({tool['name']})")
     return Answer(tool_calls=[{"name": tool["name"], "args": args}], reasoning=reasoning)
+
+
+def _create_reasoning(prompt: Prompt) -> str | None:
+    effort = (prompt.body.get("reasoning") or {}).get("effort")
+    thinking = (prompt.body.get("thinking") or {}).get("type")
+    for setting in (prompt.body.get("reasoning_effort"), effort, thinking):
+        if setting not in {None, "none", "disabled"}:
+            return f"The request asks for reasoning ({setting}). I repeat what I was sent."
+    return None
 
 
 def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
@@ -58,13 +56,15 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
     """
     words = extract_words(prompt.last_user_text)
     called = {call.name for message in prompt.current_turn for call in message.calls}
-    uncalled = [tool for tool in prompt.functions if tool["name"] not in called]
-    tools = {
-        "forced": [tool for tool in prompt.functions if tool["name"] == prompt.forced_tool],
-        "required": uncalled or prompt.functions,
-        "auto": [tool for tool in uncalled if extract_words(tool["name"]) & words],
-        "none": [],
-    }["forced" if prompt.forced_tool else prompt.choice]
+    tools = [tool for tool in prompt.functions if tool["name"] not in called]
+    if prompt.forced_tool:
+        tools = [tool for tool in prompt.functions if tool["name"] == prompt.forced_tool]
+    elif prompt.choice == "required":
+        tools = tools or prompt.functions
+    elif prompt.choice == "auto":
+        tools = [tool for tool in tools if extract_words(tool["name"]) & words]
+    else:
+        return None
 
     def rank(tool: Mapping[str, Any]) -> tuple[bool, int]:
         name, description = tool["name"], tool.get("description") or ""
@@ -100,23 +100,17 @@ def _to_json(value: object) -> str:
 
 
 def _describe_request(prompt: Prompt, model: str) -> str:
-    sentences = [f"Offline answer from {model} to '{_shorten(prompt.last_user_text)}'."]
-    if results := prompt.tool_results:
-        text = "; ".join(f"{tool}: {_shorten(result)}" for tool, result in results)
-        sentences.append(
-            f"The tools said: {text}" + ("" if text.endswith((".", "!", "?")) else ".")
-        )
+    sentences = [f"Offline answer from {model} to '{shorten(prompt.last_user_text)}'."]
+    names = {call.id: call.name for message in prompt.messages for call in message.calls}
+    if results := [message for message in prompt.current_turn if message.role == "tool"]:
+        texts = (f"{names.get(it.call_id, 'a tool')}: '{shorten(it.text)}'" for it in results)
+        sentences.append(f"The tools returned {'; '.join(texts)}.")
     count = sum(message.role == "system" for message in prompt.messages)
-    counts = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
-    attachments = [item for message in prompt.messages for item in message.attachments]
-    if inputs := [*counts, *(attachment.describe() for attachment in attachments)]:
+    inputs = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
+    inputs += [item.describe() for message in prompt.messages for item in message.attachments]
+    if inputs:
         sentences.append(f"I was sent: {'; '.join(inputs)}.")
     return " ".join(sentences)
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_EXCERPT_CHARS else line[:MAX_EXCERPT_CHARS].rstrip() + " ..."
 
 
 def find_json_schema(text: str) -> dict[str, Any] | None:
@@ -133,4 +127,4 @@ def find_json_schema(text: str) -> dict[str, Any] | None:
 def extract_words(text: str) -> set[str]:
     """Return the lower-case words of a string or identifier, without short and common words."""
     words = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
-    return {word for word in words if len(word) >= 3} - set(_COMMON_WORDS.split())
+    return words - set(_COMMON_WORDS.split())

@@ -4,15 +4,15 @@ Requests are read from their JSON after it was validated. Fields with the same m
 different names on the two endpoints, but each name has one meaning.
 """
 
+import base64
+import binascii
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from orq_router_integrations.testing.answering.answer import Answer, FunctionCall
-from orq_router_integrations.testing.media.attachment import Attachment, read_attachment
+from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
+from orq_router_integrations.testing.media.audio import probe_audio
 from orq_router_integrations.testing.routing.error_responses import reject_field
 
 CHARS_PER_TOKEN = 4
@@ -23,6 +23,12 @@ MESSAGE_TOKENS = 3
 
 FILE_TOKENS = 85
 """Tokens of an image or a file."""
+
+AUDIO_TOKENS = 10
+"""Tokens per second of audio."""
+
+MAX_EXCERPT_CHARS = 160
+"""Maximum number of characters of a text that an answer quotes."""
 
 _ROLES = {
     "system": "system",
@@ -38,13 +44,81 @@ _ROLES = {
 }
 """Roles by the role of a message or the type of another item."""
 
-_TEXT_TYPES = {"text", "input_text", "output_text"}
-_LIMIT_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
-
 
 def estimate_text_tokens(*texts: str) -> int:
     return sum(math.ceil(len(text) / CHARS_PER_TOKEN) for text in texts)
+
+
+def decode_base64_field(text: str) -> bytes:
+    """Decode the base64 data of a field, which must not be empty."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not valid base64") from None
+    if not data:
+        raise ValueError("must not be empty")
+    return data
+
+
+def shorten(text: str) -> str:
+    """Return text in one line, with at most ``MAX_EXCERPT_CHARS`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_EXCERPT_CHARS else line[:MAX_EXCERPT_CHARS].rstrip() + " ..."
+
+
+class FunctionCall(NamedTuple):
+    """A tool call in the messages of a request or in an answer."""
+
+    id: str | None
+    name: str
+    arguments: str  # usually JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file in a message. The source is a data URI, another URI, or a provider's file id."""
+
+    kind: str  # image, file or audio
+    source: str
+    filename: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        is_data_uri = self.source.startswith("data:")
+        return decode_base64_field(self.source.partition(",")[2]) if is_data_uri else b""
+
+    @property
+    def audio_seconds(self) -> float:
+        """Duration of audio; 1 second if it cannot be read, and 0 for other files."""
+        info = probe_audio(self.data) if self.kind == "audio" else None
+        return (info and info.seconds) or float(self.kind == "audio")
+
+    def describe(self) -> str:
+        name = f"{self.kind} {self.filename}" if self.filename else self.kind
+        if not (data := self.data):
+            return f"{name} ({shorten(self.source)}, not opened)"
+        details = [self.source[len("data:") :].partition(";")[0], f"{len(data)} bytes"]
+        if size := read_image_size(data):
+            details.append("{} x {} pixels".format(*size))
+        if pages := count_pdf_pages(data):
+            details.append(f"{pages} page{'' if pages == 1 else 's'}")
+        if self.kind == "audio":
+            details.append(f"{self.audio_seconds:.1f} seconds")
+        return f"{name} ({', '.join(details)})"
+
+
+def _read_attachment(part: Mapping[str, Any]) -> Attachment | None:
+    match part:
+        case {"type": "image_url", "image_url": {"url": url}}:
+            return Attachment("image", url)
+        case {"type": "input_image"}:
+            return Attachment("image", part.get("image_url") or part["file_id"])
+        case {"type": "input_audio", "input_audio": {"data": data, "format": format_}}:
+            return Attachment("audio", f"data:audio/{format_};base64,{data}")
+        case {"type": "file", "file": file} | ({"type": "input_file"} as file):
+            sources = (file.get(name) for name in ("file_data", "uri", "file_url", "file_id"))
+            return Attachment("file", next(filter(None, sources)), file.get("filename"))
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +157,12 @@ def read_message(item: Mapping[str, Any]) -> Message:
         arguments = item["arguments"] if "arguments" in item else item["input"]
         calls = [FunctionCall(item["call_id"], item["name"], arguments)]
     content = item.get("content") or item.get("output") or ""
-    parts = [] if isinstance(content, str) else content
-    texts = [part["text"] for part in parts if part["type"] in _TEXT_TYPES]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    text_types = {"text", "input_text", "output_text"}
     return Message(
         role=role,
-        text=content if isinstance(content, str) else "\n".join(texts),
-        attachments=tuple(filter(None, map(read_attachment, parts))),
+        text="\n".join(part["text"] for part in parts if part["type"] in text_types),
+        attachments=tuple(filter(None, map(_read_attachment, parts))),
         calls=tuple(calls),
         call_id=item.get("tool_call_id") or (item.get("call_id") if role == "tool" else None),
     )
@@ -115,72 +189,38 @@ class Prompt:
 
     Attributes:
         body: The request body.
+        messages: The conversation, the instructions first.
+        last_user_text: Text of the last user message that has text.
+        current_turn: The messages after this message. A user message without text, such as an
+            image returned by a tool, does not start a new turn.
         tools: All tools as they were sent, including those that the router runs.
+        functions: Definitions of the tools that the model may call.
         choice: Whether tools may or must be called: ``none``, ``auto`` or ``required``.
         forced_tool: Name of the tool that must be called.
     """
 
     def __init__(self, body: Mapping[str, Any]) -> None:
+        self.body = body
+        self.messages = [item for item in map(read_message, list_items(body)) if item.role]
+        if body.get("instructions") is not None:
+            self.messages.insert(0, Message(role="system", text=body["instructions"]))
+        users = [index for index, item in enumerate(self.messages) if item.role == "user"]
+        with_text = [index for index in users if self.messages[index].text.strip()]
+        last = max(with_text or users, default=-1)
+        self.last_user_text = self.messages[last].text if users else ""
+        self.current_turn = self.messages[last + 1 :]
+        self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
+        functions = [tool for tool in self.tools if tool["type"] in {"function", "custom"}]
+        self.functions: list[Any] = [tool.get("function", tool) for tool in functions]
         choice: Any = body.get("tool_choice") or "auto"
         is_forced = isinstance(choice, Mapping)
-        self.body = body
-        self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
         self.choice = "required" if is_forced else choice
         self.forced_tool = choice.get("function", choice)["name"] if is_forced else None
-
-    @cached_property
-    def messages(self) -> list[Message]:
-        """The conversation, the instructions first."""
-        messages = [item for item in map(read_message, list_items(self.body)) if item.role]
-        if self.body.get("instructions") is not None:
-            messages.insert(0, Message(role="system", text=self.body["instructions"]))
-        return messages
-
-    @property
-    def functions(self) -> list[Mapping[str, Any]]:
-        """Definitions of the tools that the model may call."""
-        functions = (tool for tool in self.tools if tool["type"] in {"function", "custom"})
-        return [tool.get("function", tool) for tool in functions]
-
-    @property
-    def last_user_text(self) -> str:
-        """Text of the last user message that has text."""
-        return self.messages[self._last_user_index].text if self._last_user_index >= 0 else ""
 
     @property
     def all_text(self) -> str:
         """Text of all system and user messages."""
         return "\n".join(item.text for item in self.messages if item.role in {"system", "user"})
-
-    @property
-    def current_turn(self) -> list[Message]:
-        """The messages after the last user message."""
-        return self.messages[self._last_user_index + 1 :]
-
-    @property
-    def _last_user_index(self) -> int:
-        """Index of the last user message, preferring those with text; -1 without one.
-
-        A message without text, such as an image returned by a tool, does not start a new turn.
-        """
-        users = [index for index, item in enumerate(self.messages) if item.role == "user"]
-        with_text = [index for index in users if self.messages[index].text.strip()]
-        return max(with_text or users, default=-1)
-
-    @property
-    def tool_results(self) -> list[tuple[str, str]]:
-        """Names and results of the tools called since the last user message."""
-        names = {call.id: call.name for message in self.messages for call in message.calls}
-        results = [message for message in self.current_turn if message.role == "tool"]
-        return [(names.get(item.call_id or "", "a tool"), item.text) for item in results]
-
-    def check_tool_choice(self) -> None:
-        """Reject the choice of a tool that the request does not define."""
-        names = {function["name"] for function in self.functions}
-        if self.forced_tool is not None and self.forced_tool not in names:
-            reject_field("tool_choice", f"tools has no function named {self.forced_tool!r}")
-        if self.choice == "required" and not self.tools:
-            reject_field("tool_choice", "'required' needs at least one tool. Send tools")
 
     @property
     def json_output(self) -> tuple[str, Mapping[str, Any] | None] | None:
@@ -194,41 +234,10 @@ class Prompt:
                 return "text.format", schema
         return None
 
-    @property
-    def reasoning(self) -> str | None:
-        """The request's reasoning setting; ``None`` without one."""
-        effort = (self.body.get("reasoning") or {}).get("effort")
-        thinking = (self.body.get("thinking") or {}).get("type")
-        for setting in (self.body.get("reasoning_effort"), effort, thinking):
-            if setting not in {None, "none", "disabled"}:
-                return str(setting)
-        return None
-
-    def truncate(self, answer: Answer) -> Answer:
-        """Truncate an answer at the first stop sequence and at the token limit."""
-        text, stop = answer.text, self.body.get("stop") or self.body.get("stop_sequences") or ()
-        for sequence in filter(None, [stop] if isinstance(stop, str) else stop):
-            text = text.partition(sequence)[0]
-        limit = next(filter(None, map(self.body.get, _LIMIT_FIELDS)), None)
-        if limit is None:
-            return replace(answer, text=text)
-        max_chars = limit * CHARS_PER_TOKEN
-        remaining, calls = max_chars - len(text), []
-        for call in answer.calls:
-            if remaining > 0:
-                args = call.arguments[:remaining]
-                calls.append({"name": call.name, "args": args, "id": call.id})
-            remaining -= len(call.arguments)
-        reason = answer.finish_reason or ("length" if remaining < 0 else None)
-        return replace(answer, text=text[:max_chars], tool_calls=calls, finish_reason=reason)
-
-
-def substitute_variables(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Replace ``{{name}}`` in the strings of a JSON value. Unknown names are left unchanged."""
-    if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: str(variables.get(match[1], match[0])), value)
-    if isinstance(value, list):
-        return [substitute_variables(item, variables) for item in value]
-    if isinstance(value, dict):
-        return {name: substitute_variables(item, variables) for name, item in value.items()}
-    return value
+    def check_tool_choice(self) -> None:
+        """Reject the choice of a tool that the request does not define."""
+        names = {function["name"] for function in self.functions}
+        if self.forced_tool is not None and self.forced_tool not in names:
+            reject_field("tool_choice", f"tools has no function named {self.forced_tool!r}")
+        if self.choice == "required" and not self.tools:
+            reject_field("tool_choice", "'required' needs at least one tool. Send tools")

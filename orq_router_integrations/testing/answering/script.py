@@ -1,12 +1,148 @@
-"""Find the scripted answer to a request."""
+"""Scripted answers of a model, and which of them a request gets."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-from orq_router_integrations.testing.answering.answer import Answer, AnswerValue, to_answer
-from orq_router_integrations.testing.answering.prompt import Prompt
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel
+
+from orq_router_integrations.testing.answering.prompt import FunctionCall, Prompt
 from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.serialization import encode_json
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+_TOOL_CALL_KEYS = {"name", "args", "id", "type", "error"}
+_TOOL_CALLS_HINT = (
+    "tool_calls: expected a list of dicts with 'name', 'args' and 'id', such as "
+    "[{'name': 'add', 'args': {'a': 2}}]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of a model to one request.
+
+    Args:
+        text: The text. Stop sequences and the token limit of the request apply to it.
+        tool_calls: Tool calls as LangChain writes them: dicts with ``name``, ``args`` (a dict, or
+            a string that is sent unchanged, valid JSON or not) and an optional ``id``. The token
+            limit that is left after the text applies to their arguments.
+        reasoning: Reasoning text.
+        reasoning_signature: The provider's signature of the reasoning.
+        refusal: A refusal, sent instead of text.
+        finish_reason: Derived from the other values by default.
+        usage: Usage fields that replace or extend the counted ones.
+        audio: Audio bytes: a spoken answer whose transcript is ``text``, or the audio returned by
+            ``/audio/speech``.
+        logprobs: Items of ``logprobs.content``, sent if the request asks for them.
+        annotations: Annotations of the text in the format of ``/responses``, such as
+            ``{"type": "url_citation", "url": ..., "title": ..., "start_index": 0, ...}``.
+
+    Raises:
+        ValueError: ``tool_calls`` is not a sequence of tool calls.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> router = OfflineRouter(answers={"Why?": Answer("Because.", reasoning="Hm.")})
+    >>> message = ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Why?")
+    >>> [block["type"] for block in message.content_blocks]
+    ['reasoning', 'text']
+    """
+
+    text: str = ""
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    reasoning: str | None = None
+    reasoning_signature: str | None = None
+    refusal: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Mapping[str, Any] | None = None
+    audio: bytes | None = None
+    logprobs: Sequence[Mapping[str, Any]] = ()
+    annotations: Sequence[Mapping[str, Any]] = ()
+    calls: tuple[FunctionCall, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tool_calls, list | tuple):
+            raise ValueError(f"{_TOOL_CALLS_HINT}, got {self.tool_calls!r:.80}")
+        object.__setattr__(self, "calls", tuple(map(_parse_tool_call, self.tool_calls)))
+
+
+def _parse_tool_call(call: Any) -> FunctionCall:
+    match call:
+        case {"name": str(name)} if call.keys() <= _TOOL_CALL_KEYS:
+            args = call.get("args") or {}
+            arguments = args if isinstance(args, str) else encode_json(dict(args)).decode()
+            return FunctionCall(call.get("id"), name, arguments)
+    raise ValueError(f"{_TOOL_CALLS_HINT}, got an item {call!r:.80}")
+
+
+AnswerValue = str | Answer | AIMessage | BaseModel | Mapping[str, Any] | Exception
+
+
+def to_answer(value: Any, *, forced_tool: str | None = None) -> Answer | HTTPError:
+    """Convert a scripted value to an answer, or to the error that an exception causes.
+
+    If the request forces a tool, a dict or a pydantic object becomes its arguments.
+
+    Raises:
+        ValueError: ``value`` cannot be an answer.
+    """
+    match value:
+        case Answer():
+            return value
+        case str():
+            return Answer(value)
+        case AIMessage():
+            return _convert_message(value)
+        case Exception():
+            return _convert_exception(value)
+        case BaseModel():
+            return _convert_dict(value.model_dump(mode="json"), forced_tool)
+        case Mapping():
+            return _convert_dict(dict(value), forced_tool)
+    raise ValueError(
+        "expected a str, an Answer, an AIMessage, a tool call, a dict, a pydantic object or an "
+        f"exception, or a list of these, got {value!r:.80}"
+    )
+
+
+def _convert_dict(value: dict[str, Any], forced_tool: str | None) -> Answer:
+    if {"name", "args"} <= value.keys() <= _TOOL_CALL_KEYS:
+        return Answer(tool_calls=[value])
+    if forced_tool is not None:
+        return Answer(tool_calls=[{"name": forced_tool, "args": value}])
+    return Answer(encode_json(value).decode())
+
+
+def _convert_message(message: AIMessage) -> Answer:
+    blocks = [block for block in message.content_blocks if block["type"] == "reasoning"]
+    finish_reason = message.response_metadata.get("finish_reason")
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    return Answer(
+        str(message.text),
+        tool_calls=[*message.tool_calls, *message.invalid_tool_calls],
+        reasoning="\n".join(block.get("reasoning", "") for block in blocks) or None,
+        refusal=message.additional_kwargs.get("refusal"),
+        finish_reason=finish_reason if finish_reason in get_args(FinishReason) else None,
+        # The details have other names in the responses of providers.
+        usage={name: usage[name] for name in usage if not name.endswith("_details")} or None,
+    )
+
+
+def _convert_exception(error: Exception) -> HTTPError:
+    status, code = getattr(error, "status_code", None), getattr(error, "code", None)
+    if not (isinstance(status, int) and 400 <= status <= 599):
+        status = 408 if isinstance(error, TimeoutError) else 500
+    retry_after = getattr(error, "retry_after", None)
+    return HTTPError(
+        status,
+        str(error) or type(error).__name__,
+        code=code if isinstance(code, str) else None,
+        headers={} if retry_after is None else {"retry-after": str(retry_after)},
+    )
+
 
 Answers = (
     Mapping[Any, AnswerValue | Sequence[AnswerValue]]
@@ -91,19 +227,16 @@ class AnswerScript:
 
 def _list_values(key: Any, value: Any) -> list[Any]:
     """Return the answers of a key after checking them."""
-    if not isinstance(key, str | re.Pattern) and not callable(key):
-        raise ValueError(
-            f"answers: expected a str, a re.Pattern or a function as key, got {key!r:.80}. "
-            f"{_EXAMPLE}"
-        )
     values = list(value) if isinstance(value, list | tuple) else [value]
-    if not values:
-        raise ValueError(f"answers[{key!r}]: the list is empty. Add at least one answer.")
-    for item in values:
-        try:
+    try:
+        if not isinstance(key, str | re.Pattern) and not callable(key):
+            raise ValueError("expected a str, a re.Pattern or a function as key")
+        if not values:
+            raise ValueError("the list is empty. Add at least one answer")
+        for item in values:
             to_answer(item)
-        except ValueError as error:
-            raise ValueError(f"answers[{key!r}]: {error}. {_EXAMPLE}") from None
+    except ValueError as error:
+        raise ValueError(f"answers[{key!r}]: {error}. {_EXAMPLE}") from None
     return values
 
 

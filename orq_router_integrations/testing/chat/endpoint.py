@@ -6,19 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.testing.answering.answer import Answer
-from orq_router_integrations.testing.answering.prompt import (
-    find_orphan_result,
-    substitute_variables,
-)
+from orq_router_integrations.testing.answering.prompt import find_orphan_result
+from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
+    CHAT_NAMES,
     EPOCH,
     TextEndpoint,
+    count_usage,
     create_call_id,
     split_after_words,
     split_fragments,
+    substitute_variables,
 )
-from orq_router_integrations.testing.answering.usage import CHAT_NAMES, count_usage
 from orq_router_integrations.testing.chat.schema import ChatRequest
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
 from orq_router_integrations.testing.routing.endpoint import (

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from orq_router_integrations.testing.answering.prompt import Prompt
-from orq_router_integrations.testing.media.attachment import decode_base64_field
+from orq_router_integrations.testing.answering.prompt import Prompt, decode_base64_field
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
 

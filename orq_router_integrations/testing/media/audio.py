@@ -1,6 +1,7 @@
 """Decode and encode audio. Formats other than WAV require PyAV."""
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain
@@ -55,31 +56,24 @@ def probe_audio(data: bytes) -> AudioInfo | None:
 
 def decode_audio(data: bytes) -> PcmAudio | None:
     """Decode a WAV file with integer samples, and with PyAV any other audio; else ``None``."""
-    try:
+    with suppress(ValueError):
         header = parse_wav_header(data)
-    except ValueError:
-        header = None
-    if header and header.is_sliceable and header.format_tag == 1:
-        pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
-        width = header.block_size // header.channels
-        return PcmAudio(pcm, header.sample_rate, header.channels, width)
+        if header and header.is_sliceable and header.format_tag == 1:
+            pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
+            width = header.block_size // header.channels
+            return PcmAudio(pcm, header.sample_rate, header.channels, width)
     container = _open_container(data)
-    pcm = b"" if container is None else _decode(container)
-    return PcmAudio(pcm, DECODED_RATE) if pcm else None
-
-
-def _decode(container: Any) -> bytes:
+    if container is None:
+        return None
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
     resampler = av.AudioResampler("s16", "mono", DECODED_RATE)
-    pcm = bytearray()
-    try:
+    samples = bytearray()
+    with suppress(av.FFmpegError):  # a truncated file is decoded as far as possible
         for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
             for part in resampler.resample(frame):
-                pcm += bytes(part.planes[0])[: 2 * part.samples]
-    except av.FFmpegError:
-        pass  # a truncated file is decoded as far as possible
-    return bytes(pcm)
+                samples += bytes(part.planes[0])[: 2 * part.samples]
+    return PcmAudio(bytes(samples), DECODED_RATE) if samples else None
 
 
 def encode_audio(pcm: bytes, rate: int, audio_format: str) -> bytes:

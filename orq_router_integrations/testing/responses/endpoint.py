@@ -15,17 +15,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import (
     estimate_text_tokens,
     find_orphan_result,
     list_items,
     read_message,
+)
+from orq_router_integrations.testing.answering.script import Answer, AnswerScript
+from orq_router_integrations.testing.answering.text_endpoint import (
+    EPOCH,
+    TextEndpoint,
+    count_usage,
     substitute_variables,
 )
-from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.answering.text_endpoint import EPOCH, TextEndpoint
-from orq_router_integrations.testing.answering.usage import count_usage
 from orq_router_integrations.testing.responses.response import (
     add_costs,
     build_output,

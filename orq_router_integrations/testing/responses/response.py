@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orq_router_integrations.testing.answering.answer import Answer
 from orq_router_integrations.testing.answering.prompt import list_items
+from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     create_call_id,

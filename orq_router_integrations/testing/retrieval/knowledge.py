@@ -6,49 +6,52 @@ share with the query. A rerank model that is not enabled is silently ignored, as
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from orq_router_integrations.testing.retrieval.similarity import compute_similarity
+from orq_router_integrations.testing.retrieval.embeddings import compute_similarity
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.platform import ModelRegistry
+from orq_router_integrations.wire.controls import Share
+from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
 KnowledgeBases = Mapping[str, "Iterable[str | Document]"]
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=100)]
 
-
-class _SearchOptions(RequestModel):
+class SearchOptions(RequestModel):
     include_vectors: bool = False
     include_metadata: bool = False
     include_scores: bool = False
 
 
-class _RerankConfig(RequestModel):
+class RerankConfig(RequestModel):
     model: str
     threshold: Share = 0.0
-    top_k: Count = 10
+    top_k: ResultCount = 10
 
 
-class _AgenticConfig(RequestModel):
-    model: str
+class RetrievalConfig(RequestModel):
+    type: SearchType | None = None
+    top_k: ResultCount | None = None
+    threshold: Share | None = None
+    rerank_config: RerankConfig | None = None
 
 
-class KnowledgeSearchRequest(RequestModel):
-    query: Annotated[str, Field(min_length=1)]
-    top_k: Count = 5
-    threshold: Share = 0.0
-    search_type: Literal["vector_search", "keyword_search", "hybrid_search"] = "hybrid_search"
-    filter_by: dict[str, Any] = Field(default_factory=dict)
-    search_options: _SearchOptions = _SearchOptions()
-    rerank_config: _RerankConfig | None = None
-    agentic_rag_config: _AgenticConfig | None = None
+class SearchRequest(RequestModel):
+    query: str = Field(min_length=1)
+    top_k: ResultCount | None = None
+    threshold: Share | None = None
+    search_type: SearchType | None = None
+    filter_by: Filter = Field(default_factory=dict)
+    search_options: SearchOptions = SearchOptions()
+    rerank_config: RerankConfig | None = None
+    agentic_rag_config: dict[str, str] | None = None
+    retrieval_config: RetrievalConfig = RetrievalConfig()
 
 
 class KnowledgeBaseIndex:
@@ -63,16 +66,19 @@ class KnowledgeBaseIndex:
         """Return the body of a response, or raise an error."""
         if id_ not in self._bases:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
-        request = validate_body(KnowledgeSearchRequest, body, lenient=lenient)
-        options, rerank = request.search_options, request.rerank_config
-        if rerank and not self._models.is_enabled(rerank.model):
-            rerank = None
-        score_names = ["search_score", "rerank_score"] if rerank else ["search_score"]
-        threshold = max(request.threshold, rerank.threshold if rerank else 0, 1e-6)
+        request = validate_body(SearchRequest, body, lenient=lenient)
+        options, config = request.search_options, request.retrieval_config
+        limit = request.top_k or config.top_k or 5
+        threshold = max(request.threshold or config.threshold or 0, 1e-6)
+        score_names = ["search_score"]
+        rerank = request.rerank_config or config.rerank_config
+        if rerank and self._models.is_enabled(rerank.model):
+            limit, threshold = min(limit, rerank.top_k), max(threshold, rerank.threshold)
+            score_names.append("rerank_score")
         matches = []
         for chunk in self._bases[id_]:
-            score = round(compute_similarity(request.query, chunk["text"]), 6)
-            if not matches_filter(chunk["metadata"], request.filter_by) or score < threshold:
+            score = compute_similarity(request.query, chunk["text"])
+            if score < threshold or not matches_filter(chunk["metadata"], request.filter_by):
                 continue
             match = {"id": chunk["id"], "text": chunk["text"]}
             if options.include_metadata:
@@ -81,7 +87,6 @@ class KnowledgeBaseIndex:
                 match["scores"] = dict.fromkeys(score_names, score)
             matches.append((score, match))
         matches.sort(key=lambda item: -item[0])
-        limit = min(request.top_k, rerank.top_k if rerank else request.top_k)
         return {"matches": [match for _, match in matches[:limit]]}
 
 
@@ -107,24 +112,17 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def matches_filter(metadata: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
-    """Return whether metadata match all conditions, or raise a 400."""
-    if not isinstance(conditions, Mapping):
-        reject_field("filter_by", "each condition must be an object")
-    return all(_matches(metadata, name, condition) for name, condition in conditions.items())
-
-
-def _matches(metadata: Mapping[str, Any], name: str, condition: Any) -> bool:
-    if name in {"and", "or"} and isinstance(condition, list):
-        results = [matches_filter(metadata, item) for item in condition]
-        return all(results) if name == "and" else any(results)
-    if not isinstance(condition, Mapping) or len(condition) != 1:
-        reject_field(f"filter_by.{name}", "must be an object with one operator")
-    ((comparison, operand),) = condition.items()
-    value = metadata.get(name)
-    if value is None and comparison in {"gt", "gte", "lt", "lte"}:
-        return False
-    try:
-        return _COMPARISONS[comparison](value, operand)
-    except (KeyError, TypeError):
-        message = "has an unknown operator or an operand of the wrong type"
-        reject_field(f"filter_by.{name}", message)
+    """Return whether metadata match all conditions. Values that cannot be compared do not match."""
+    for name, condition in conditions.items():
+        if name in {"and", "or"}:
+            results = [matches_filter(metadata, part) for part in condition]
+            is_match = all(results) if name == "and" else any(results)
+        else:
+            ((comparison, operand),) = condition.items()
+            try:
+                is_match = _COMPARISONS[comparison](metadata.get(name), operand)
+            except TypeError:
+                is_match = False
+        if not is_match:
+            return False
+    return True

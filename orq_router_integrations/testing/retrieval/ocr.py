@@ -4,15 +4,16 @@ The text of a PDF is read from its text layer, that of an image only if the offl
 generated it. Other images, and pages without a text layer, are described. URLs are not opened.
 """
 
-import base64
 import re
+import zlib
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.media.metadata import read_image_size
+from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
+from orq_router_integrations.testing.answering.prompt import decode_base64_field
 from orq_router_integrations.testing.images.drawing import read_image_text
-from orq_router_integrations.testing.media.pdf import read_pdf_pages
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
@@ -24,7 +25,12 @@ from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.wire.endpoints import Dialect, Endpoint
 from orq_router_integrations.wire.model_kinds import get_model_kind
 
+MAX_STREAM_BYTES = 1024 * 1024
+
 _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
+_STREAM = re.compile(rb"stream\r?\n(.*?)(?:endstream|\Z)", re.DOTALL)
+_SHOWN_STRING = re.compile(rb"\(((?:[^\\()]|\\.)*+)\)\s*Tj", re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
 
 
 class _DocumentUrl(RequestModel):
@@ -52,7 +58,7 @@ class _Settings(RequestModel):
 class OCRRequest(EndpointRequest):
     document: Annotated[_DocumentUrl | _ImageUrl, Field(discriminator="type")]
     pages: list[int] | None = None
-    ocr_settings: _Settings = _Settings()
+    ocr_settings: _Settings | None = None
 
 
 class OCREndpoint(EndpointHandler[OCRRequest]):
@@ -81,17 +87,35 @@ def _read_pages(url: str) -> list[dict[str, Any]]:
     if match is None:
         return [{"markdown": f"(The offline router does not open {url[:80]})", "dimensions": None}]
     try:
-        data = base64.b64decode(match[2], validate=True)
+        data = decode_base64_field(match[2])
     except ValueError as error:
         reject_field("document", str(error))
     if match[1] == "application/pdf":
-        missing = "(A page without a text layer. The offline router cannot read it.)"
-        dimensions = {"dpi": 72, "width": 595, "height": 842}
-        texts = read_pdf_pages(data) or [""]
-        return [{"markdown": text or missing, "dimensions": dimensions} for text in texts]
-    width, height = read_image_size(data) or (0, 0)
-    unread = f"(An image of {width} x {height} pixels. The offline router cannot read it.)"
-    dimensions = {"dpi": 72, "width": width, "height": height}
-    return [
-        {"markdown": read_image_text(data) or unread, "dimensions": dimensions if width else None}
-    ]
+        width, height, texts = 595, 842, read_pdf_pages(data) or [""]
+    else:
+        (width, height), texts = read_image_size(data) or (0, 0), [read_image_text(data) or ""]
+    unread = f"(A page of {width} x {height} without text that the offline router can read.)"
+    dimensions = {"dpi": 72, "width": width, "height": height} if width else None
+    return [{"markdown": text or unread, "dimensions": dimensions} for text in texts]
+
+
+def read_pdf_pages(data: bytes) -> list[str]:
+    """Return the text of each page, or an empty list if the pages cannot be counted. Never raises.
+
+    Only text in a Latin encoding that is shown by ``Tj`` is read. If not every page has a text, the
+    first one has all of it.
+    """
+    texts = []
+    for match in _STREAM.finditer(data):
+        content = match[1][:MAX_STREAM_BYTES]
+        with suppress(zlib.error):  # of a stream that is not compressed
+            content = zlib.decompressobj().decompress(content, MAX_STREAM_BYTES)
+        strings = [_ESCAPE.sub(_unescape, it) for it in _SHOWN_STRING.findall(content)]
+        if text := " ".join(b" ".join(strings).decode("cp1252", "replace").split()):
+            texts.append(text)
+    count = count_pdf_pages(data) or 0
+    return texts if len(texts) == count else [" ".join(texts), *[""] * (count - 1)][:count]
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 8) & 255]) if match[1] else match[2]
