@@ -27,6 +27,10 @@ class Span:
     speaker: str | None = None
     error: str | None = None  # why this part could not be transcribed; ``text`` is empty then
 
+    @property
+    def middle(self) -> float:
+        return (self.start + self.end) / 2
+
     def shift(self, seconds: float) -> "Span":
         """Return a copy that starts and ends later by a number of seconds."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
