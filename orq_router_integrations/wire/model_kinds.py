@@ -4,42 +4,25 @@ A call is rejected early if its model certainly does not fit the endpoint. Unkno
 rejected.
 """
 
+import re
 from typing import Literal
 
 ModelKind = Literal[
     "chat", "embedding", "image", "moderation", "ocr", "rerank", "speech", "transcription"
 ]
 
-_KIND_BY_PART: dict[str, ModelKind] = {
-    "embed": "embedding",
-    "rerank": "rerank",
-    "moderation": "moderation",
-    "-ocr": "ocr",
-    "-transcribe": "transcription",
-    "-tts": "speech",
+_NAME_PATTERNS: dict[ModelKind, str] = {
+    "embedding": r"embed|^bge-m3",
+    "rerank": r"rerank",
+    "moderation": r"moderation",
+    "ocr": r"-ocr",
+    "transcription": r"-transcribe|^whisper-",
+    "speech": r"-tts|^tts-1",
+    "image": r"^(dall-e|gpt-image)-",
+    "chat": r"^(claude|deepseek|gemini|gpt-3\.5|grok|o4)-|^(gpt-[45]|o[13]|llama-3)"
+    r"|^mistral-(large|small)",
 }
-"""Parts of model names that identify their kind."""
-
-_KIND_BY_PREFIX: dict[str, ModelKind] = {
-    "bge-m3": "embedding",
-    "claude-": "chat",
-    "dall-e-": "image",
-    "deepseek-": "chat",
-    "gemini-": "chat",
-    "gpt-3.5-": "chat",
-    "gpt-4": "chat",
-    "gpt-5": "chat",
-    "gpt-image-": "image",
-    "grok-": "chat",
-    "llama-3": "chat",
-    "mistral-large": "chat",
-    "mistral-small": "chat",
-    "o1": "chat",
-    "o3": "chat",
-    "o4-": "chat",
-    "tts-1": "speech",
-    "whisper-": "transcription",
-}
+"""Patterns of model names without their provider. The first one that matches decides."""
 
 
 def get_base_name(model: str) -> str:
@@ -54,10 +37,8 @@ def get_model_kind(model: str) -> ModelKind | None:
     ('embedding', 'chat')
     """
     name = get_base_name(model)
-    for part, kind in _KIND_BY_PART.items():
-        if part in name:
-            return kind
-    return next((kind for start, kind in _KIND_BY_PREFIX.items() if name.startswith(start)), None)
+    matches = (kind for kind, pattern in _NAME_PATTERNS.items() if re.search(pattern, name))
+    return next(matches, None)
 
 
 def check_model_kind(model: str, expected: ModelKind, example: str) -> None:
@@ -65,12 +46,5 @@ def check_model_kind(model: str, expected: ModelKind, example: str) -> None:
     kind = get_model_kind(model)
     if kind not in {expected, None}:
         raise ValueError(
-            f"model: {model} is {_add_article(kind)} model. Use {_add_article(expected)} model, "
-            f"such as {example}."
+            f"model: {model} is for {kind}. Use a model for {expected}, such as {example}."
         )
-
-
-def _add_article(kind: ModelKind | None) -> str:
-    if kind == "ocr":
-        return "an OCR"
-    return f"an {kind}" if kind in {"embedding", "image"} else f"a {kind}"

@@ -2,14 +2,15 @@
 
 import operator
 import re
+from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.wire.arguments import describe_unknown_argument
+from orq_router_integrations.wire.arguments import describe_unknown_argument, validate_list
 from orq_router_integrations.wire.call import Call, MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
-from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_int, as_str
 
 CATALOG_FILTERS = frozenset(
     {
@@ -26,7 +27,7 @@ CATALOG_FILTERS = frozenset(
     }
 )
 
-_CONDITION = re.compile(r"""\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(?:(\d+)|"([^"]*)"|'([^']*)')\s*""")
+_CONDITION = re.compile(r"""\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(\d+|"[^"]*"|'[^']*')\s*""")
 _OPERATORS = {
     "<": operator.lt,
     "<=": operator.le,
@@ -113,7 +114,6 @@ class CatalogModel:
         >>> CatalogModel(id="a/b", pricing={"input": price}).estimate_cost(1000, 0)
         0.002
         """
-        tokens = {"input": input_tokens, "output": output_tokens}
         facts = {
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
@@ -126,25 +126,22 @@ class CatalogModel:
             if applies is None:
                 return None
             prices |= variant if applies else {}
-        costs = [_get_token_price(prices.get(name)) for name, count in tokens.items() if count]
-        if any(cost is None for cost in costs):
-            return None
-        counts = [count for count in tokens.values() if count]
-        return sum(cost * count for cost, count in zip(costs, counts, strict=True) if cost)
+        total = 0.0
+        for name, tokens in (("input", input_tokens), ("output", output_tokens)):
+            price = _get_token_price(prices.get(name)) if tokens else 0.0
+            if price is None:
+                return None
+            total += price * tokens
+        return total
 
 
 def _get_token_price(price: Any) -> float | None:
     """Return the price of one token in US dollars, or ``None`` if it is something else."""
-    match price:
-        case {
-            "cost": int() | float() as cost,
-            "currency": str() as currency,
-            "unit": str() as unit,
-        }:
-            per = price.get("per") or 1
-            is_token_price = currency.upper() == "USD" and unit.rstrip("s") == "token"
-            return cost / per if is_token_price and isinstance(per, (int, float)) else None
-    return None
+    fields = as_dict(price)
+    cost, per = as_float(fields.get("cost")), as_float(fields.get("per")) or 1
+    is_in_dollars = as_str(fields.get("currency")).upper() == "USD"
+    is_per_token = as_str(fields.get("unit")) in {"token", "tokens"}
+    return cost / per if cost is not None and is_in_dollars and is_per_token else None
 
 
 def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None:
@@ -157,8 +154,7 @@ def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None
         match = _CONDITION.fullmatch(comparison)
         if not match or match[1] not in facts:
             return None
-        value = int(match[3]) if match[3] else match[4] or match[5] or ""
-        fact = facts[match[1]]
+        fact, value = facts[match[1]], literal_eval(match[3])
         if type(fact) is not type(value):
             return None
         results.append(bool(_OPERATORS[match[2]](fact, value)))
@@ -182,10 +178,7 @@ def build_catalog_call(filters: Mapping[str, Any]) -> Call[list[CatalogModel]]:
     for name, value in filters.items():
         if name not in CATALOG_FILTERS:
             raise ValueError(describe_unknown_argument(name, CATALOG_FILTERS))
-        values = (value,) if isinstance(value, str) else value
-        if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
-            raise ValueError(f"{name}: Expected a str or a list of str, got {value!r:.60}.")
-        query[name] = value if isinstance(value, str) else tuple(values)
+        query[name] = value if isinstance(value, str) else tuple(validate_list(value, str, name))
     return Call(endpoint=MODEL_CATALOG, body={}, query=query, parse=parse_catalog)
 
 

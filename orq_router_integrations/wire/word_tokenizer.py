@@ -41,15 +41,11 @@ def join_words(texts: Iterable[str]) -> str:
 
 def drop_last_words(text: str, count: int) -> str:
     """Remove the last ``count`` words from text."""
-    if not count:
-        return text
-    words = list(_WORD.finditer(text))
-    return text[: words[-count].start()].rstrip() if len(words) > count else ""
+    ends = [match.end() for match in _WORD.finditer(text)]
+    return text[: ends[-count - 1]] if len(ends) > count else ""
 
 
 def drop_first_words(text: str, count: int) -> str:
     """Remove the first ``count`` words from text."""
-    if not count:
-        return text
-    words = list(_WORD.finditer(text))
-    return text[words[count].start() :] if len(words) > count else ""
+    starts = [match.start() for match in _WORD.finditer(text)]
+    return text[starts[count] :] if len(starts) > count else ""

@@ -28,7 +28,7 @@ def test_kind(model, kind):
 
 
 def test_model_of_another_kind_raises():
-    with pytest.raises(ValueError, match=r"is a chat model\. .* such as cohere/rerank"):
+    with pytest.raises(ValueError, match=r"is for chat\. .* such as cohere/rerank"):
         check_model_kind("openai/gpt-4o", "rerank", "cohere/rerank-v3.5")
 
 

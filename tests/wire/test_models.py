@@ -100,7 +100,7 @@ ESTIMATES = {
     "no output price": ({"input": build_price(2)}, 1000, 5, None),
     "other currency": ({"input": build_price(2, currency="EUR")}, 1000, 0, None),
     "other unit": ({"input": build_price(2, unit="second")}, 1000, 0, None),
-    "invalid cost": ({"input": build_price("2")}, 1000, 0, None),
+    "invalid cost": ({"input": build_price("free")}, 1000, 0, None),
 }
 
 
