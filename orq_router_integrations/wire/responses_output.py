@@ -85,12 +85,8 @@ def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
 
 def create_response_error(response: JsonObject) -> EmbeddedError:
     """Create the error for a failed response, whose reason some providers omit."""
-    error = response.get("error")
-    if not error:
-        reason = as_str(as_dict(response.get("incomplete_details")).get("reason"))
-        response_id = as_str(response.get("id")) or "without an id"
-        reason = f"with the reason {reason!r}" if reason else "without a reason"
-        error = {"message": f"The response {response_id} failed {reason}."}
+    reason = as_str(as_dict(response.get("incomplete_details")).get("reason")) or "unknown"
+    error = response.get("error") or {"message": f"The response failed (reason: {reason})."}
     return EmbeddedError(dumps({**response, "error": error}))
 
 

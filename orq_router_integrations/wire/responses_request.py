@@ -11,21 +11,12 @@ from orq_router_integrations.wire.responses_output import (
     JsonObject,
 )
 
-_COPIED_FIELDS = (
-    "model",
-    "temperature",
-    "top_p",
-    "top_k",
-    "frequency_penalty",
-    "presence_penalty",
-    "top_logprobs",
-    "thinking",
-    "cache_control",
-    "prompt_cache_key",
-    "parallel_tool_calls",
-)
-_RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
 _UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
+_RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
+_CONVERTED_FIELDS = {
+    *("messages", "tools", "tool_choice", "response_format"),
+    *("verbosity", "reasoning_effort", "logprobs", "n"),
+}
 APPROVAL_RESPONSE = "mcp_approval_response"
 """Type of the content part, and of the item, that answers the request of an MCP server."""
 
@@ -43,8 +34,11 @@ def build_responses_body(
         raise ValueError(
             f"{unsupported[0]}: Not supported by the Responses API. Use api='chat_completions'."
         )
-    body = {name: chat_body[name] for name in _COPIED_FIELDS if name in chat_body}
-    body |= {new: chat_body[old] for old, new in _RENAMED_FIELDS.items() if old in chat_body}
+    body = {
+        _RENAMED_FIELDS.get(name, name): value
+        for name, value in chat_body.items()
+        if name not in _CONVERTED_FIELDS
+    }
     items = (item for message in chat_body["messages"] for item in _convert_message(message))
     body["input"] = list(_restore_custom_calls(items, chat_body.get("tools", ())))
     if "tools" in chat_body:
