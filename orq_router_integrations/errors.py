@@ -409,7 +409,7 @@ def format_validation_error(
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         message = item["msg"].removeprefix("Value error, ")
         is_own = item["type"] in {"value_error", "extra_forbidden"}  # raised by this package
-        if item["type"] == "extra_forbidden":
+        if item["type"] == "extra_forbidden" and not message.startswith("Unknown"):
             message = f"Unknown field.{suggest_name(str(item['loc'][-1]), candidates)}"
         elif item["loc"] and not is_own and item["type"] != "missing":
             message += f", not {item['input']!r:.80}"

@@ -238,7 +238,7 @@ class StreamConverter:
         body = self._body
         metadata = create_response_metadata(body, self._response, self._candidates)
         message = AIMessageChunk(
-            content="",
+            content=self._decoder.pending_text,
             tool_call_chunks=self._tool_calls.invalidate_truncated_calls(),
             additional_kwargs=kwargs,
             chunk_position="last",

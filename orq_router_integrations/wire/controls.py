@@ -13,13 +13,15 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.arguments import reject_unknown_fields, warn_caller
+from orq_router_integrations.wire.arguments import suggest_name, warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
@@ -90,7 +92,12 @@ class Control(DeferredModel):
         if not isinstance(data, Mapping):
             names = ", ".join(map(repr, cls.model_fields))
             raise ValueError(f"Expected a dict (keys: {names}), got {type(data).__name__}.")
-        return reject_unknown_fields(cls, data)
+        for name in [name for name in data if name not in cls.model_fields]:
+            context = {"message": f"Unknown field.{suggest_name(str(name), cls.model_fields)}"}
+            error = PydanticCustomError("extra_forbidden", "{message}", context)
+            details = InitErrorDetails(type=error, loc=(str(name),), input=data[name])
+            raise ValidationError.from_exception_data(cls.__name__, [details])
+        return data
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]

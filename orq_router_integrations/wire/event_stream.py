@@ -40,6 +40,11 @@ class EventStreamDecoder(ABC):
         """The text received so far."""
         return "".join(self._text)
 
+    @property
+    def pending_text(self) -> str:
+        """The replacement character if the text ended in half a surrogate pair, otherwise empty."""
+        return "\ufffd" if self._high_surrogate else ""
+
     def record_text(self, text: Any) -> None:
         """Add received text to ``partial``. Values that are not strings are ignored."""
         if isinstance(text, str):

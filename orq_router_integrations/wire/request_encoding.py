@@ -126,7 +126,7 @@ def place_controls(
     ``controls.<name>``.
     """
     for path, fix in _find_unsupported_values(controls, endpoint):
-        raise ValueError(f"controls.{path}: Not supported by {endpoint.path}. {fix}")
+        raise ValueError(f"controls.{path}: Value not supported by {endpoint.path}. {fix}")
     fields: dict[str, Any] = {}
     nested: dict[str, Any] = {}
     headers: dict[str, str] = {}
@@ -209,11 +209,10 @@ def _find_unsupported_values(
         yield "load_balancer.type", "Use 'weight_based'."
     for guardrail in controls.guardrails or ():
         if guardrail.execute_on == "both" or guardrail.to_wire().keys() - {"id", "execute_on"}:
-            fix = "Use only id and execute_on, which must be 'input' or 'output'."
-            yield f"guardrails[{guardrail.id!r}]", fix
-    others = [plugin.id for plugin in controls.plugins or () if plugin.id != "pii_redaction"]
-    if others and endpoint in {IMAGE_GENERATIONS, RERANK}:
-        yield f"plugins[{others[0]!r}]", "Use 'pii_redaction' only."
+            yield "guardrails", "Use only id and execute_on, which must be 'input' or 'output'."
+    plugins = {plugin.id for plugin in controls.plugins or ()}
+    if endpoint in {IMAGE_GENERATIONS, RERANK} and plugins - {"pii_redaction"}:
+        yield "plugins", "Use 'pii_redaction' only."
 
 
 class DeferredBase64(str):

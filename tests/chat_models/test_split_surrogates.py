@@ -37,12 +37,12 @@ TEXTS: dict[str, tuple[list[str], str]] = {
     "only the pair": ([HIGH, LOW], "\U0001f600"),
     "empty text between": ([HIGH, "", LOW], "\U0001f600"),
     "two pairs": ([HIGH, LOW + HIGH, LOW], "\U0001f600\U0001f600"),
-    "high surrogate before text": ([f"a{HIGH}", "b", "c"], "abc"),
-    "high surrogate at the end": ([f"a{HIGH}"], "a"),
-    "two high surrogates": ([HIGH, HIGH + LOW], "\U0001f600"),
+    "high surrogate before text": ([f"a{HIGH}", "b", "c"], "abc\ufffd"),
+    "high surrogate at the end": ([f"a{HIGH}"], "a\ufffd"),
+    "two high surrogates": ([HIGH, HIGH + LOW], "\U0001f600\ufffd"),
     "escaped backslash": (["\\\\ud83d", "\\\\ude00"], "\\ud83d\\ude00"),
     "low surrogate": (["a", f"{LOW}b"], "a\ufffdb"),
-    "wrong order": ([LOW, HIGH], "\ufffd"),
+    "wrong order": ([LOW, HIGH], "\ufffd\ufffd"),
     "high surrogate inside text": ([f"a{HIGH}b", LOW], "a\ufffdb\ufffd"),
     "complete characters": (
         ["\U0001f600", HIGH + LOW, "\u00e9"],
@@ -59,8 +59,8 @@ def test_split_pairs_are_joined(api: str, texts: list[str], expected: str) -> No
 
 def test_stream_may_end_with_an_unpaired_surrogate() -> None:
     event = rb'{"choices":[{"index":0,"delta":{"content":"\ud83d"},"finish_reason":"length"}]}'
-    assert stream_text(CHAT_COMPLETIONS, "a", final_event=encode_event(event)) == "a"
-    assert stream_text(CHAT_COMPLETIONS, f"a{HIGH}", final_event=DONE) == "a"
+    assert stream_text(CHAT_COMPLETIONS, "a", final_event=encode_event(event)) == "a\ufffd"
+    assert stream_text(CHAT_COMPLETIONS, f"a{HIGH}", final_event=DONE) == "a\ufffd"
 
 
 def test_deep_nesting_after_a_high_surrogate_raises() -> None:

@@ -143,21 +143,20 @@ def test_invalid_value_raises_with_path(fields, path):
 
 
 @pytest.mark.parametrize(
-    ("fields", "path", "name"),
+    ("fields", "path"),
     [
-        ({"fallback": ["a/b"]}, (), "fallback"),
-        ({"retry": {"cuont": 2}}, ("retry",), "cuont"),
-        ({"fallbacks": [{"model": "a/b", "temperature": 0}]}, ("fallbacks", 0), "temperature"),
-        ({"cache": {"ttl": 60, "key": "k"}}, ("cache",), "key"),
-        ({"identity": {"id": "u", "name": "Jane"}}, ("identity",), "name"),
+        ({"fallback": ["a/b"]}, "fallback"),
+        ({"retry": {"cuont": 2}}, "retry.cuont"),
+        ({"retries": {"count": 2}}, "retries"),
+        ({"fallbacks": [{"model": "a/b", "temperature": 0}]}, "temperature"),
+        ({"cache": {"ttl": 60, "key": "k"}}, "cache.key"),
+        ({"identity": {"id": "u", "name": "Jane"}}, "identity.name"),
+        ({"contact": "u"}, "contact"),
     ],
 )
-def test_unknown_field_raises_with_path(fields, path, name):
-    with pytest.raises(ValidationError) as raised:
+def test_unknown_field_raises_with_path(fields, path):
+    with pytest.raises(ValidationError, match=rf"{path}\n +Unknown field"):
         RouterControls(**fields)
-    (error,) = raised.value.errors()
-    assert error["loc"] == path
-    assert f"Unknown argument '{name}'." in error["msg"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_unknown_field_raises_with_path(fields, path, name):
     ],
 )
 def test_unknown_field_suggests_a_name(fields, suggestion):
-    with pytest.raises(ValidationError, match=f"Did you mean '{suggestion}'"):
+    with pytest.raises(ValidationError, match=f"Unknown field. Did you mean '{suggestion}'"):
         RouterControls(**fields)
 
 
