@@ -166,15 +166,15 @@ Thinking = Annotated[Any, OneOf("type", disabled={}, adaptive={}, enabled=THINKI
 
 
 class TextRequest(EndpointRequest):
-    """The fields that both text endpoints have."""
+    """The fields that both text endpoints have, with OpenAI's defaults."""
 
     stream: bool | None = None
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    parallel_tool_calls: bool | None = None
+    temperature: float | None = Field(default=1.0, ge=0, le=2)
+    top_p: float | None = Field(default=1.0, ge=0, le=1)
+    frequency_penalty: float | None = Field(default=0.0, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=0.0, ge=-2, le=2)
+    top_logprobs: int | None = Field(default=0, ge=0, le=20)
+    parallel_tool_calls: bool | None = True
     cache_control: CacheControl | None = None
     prompt_cache_key: str | None = None
 

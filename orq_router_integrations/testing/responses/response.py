@@ -33,34 +33,12 @@ _UNFINISHED: dict[str, Any] = {
 }
 """Fields of a response that is not finished."""
 
-_DEFAULTS: dict[str, Any] = {
-    "background": False,
-    "frequency_penalty": 0.0,
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "parallel_tool_calls": True,
-    "presence_penalty": 0.0,
-    "previous_response_id": None,
-    "prompt_cache_key": None,
-    "prompt_cache_options": None,
-    "prompt_cache_retention": None,
-    "reasoning": None,
-    "safety_identifier": None,
-    "service_tier": "default",
-    "store": True,
-    "temperature": 1.0,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1.0,
-    "truncation": "disabled",
-    "user": None,
+_NOT_ECHOED = {
+    *("cache_control", "context_management", "include", "input", "integration_id", "limits"),
+    *("memory", "model", "security", "speed", "stop_sequences", "stream", "stream_options"),
+    *("template_engine", "thinking"),
 }
-"""Settings in a response, with OpenAI's defaults."""
-
-_ECHOED = (*_DEFAULTS, "conversation", "top_k")
+"""Fields of a request that its response does not repeat."""
 
 _ID_PREFIXES = {
     "reasoning": "rs",
@@ -75,51 +53,62 @@ Event = dict[str, Any]
 
 def build_response_object(request: ResponsesRequest, number: int, **fields: Any) -> dict[str, Any]:
     """Return a response with the settings of the request and these fields."""
-    sent = request.model_dump(
-        exclude_unset=True, by_alias=True, exclude={"tools": {"__all__": {"headers"}}}
-    )  # the headers of tools may contain keys
-    settings = {name: sent[name] for name in _ECHOED if sent.get(name) is not None}
-    settings["text"] = _DEFAULTS["text"] | settings.get("text", {})
-    if settings.get("service_tier") == "auto":
-        del settings["service_tier"]
+    # The headers of tools may contain keys
+    sent = request.model_dump(exclude_unset=True, exclude={"tools": {"__all__": {"headers"}}})
+    settings = {
+        name: field.default if sent.get(name) is None else sent[name]
+        for name, field in ResponsesRequest.model_fields.items()
+        if name not in _NOT_ECHOED
+    }
+    text = {"format": {"type": "text"}, **(settings["text"] or {})}
+    tier = "default" if settings["service_tier"] == "auto" else settings["service_tier"]
+    undocumented = {"prompt_cache_retention": None, "truncation": "disabled", "user": None}
     return {
         "id": f"resp_offline_{number:06d}",
         "object": "response",
         "created_at": EPOCH + number,
         "input": list_items(sent),
-        "metadata": request.metadata,
         **_UNFINISHED,
-        **_DEFAULTS,
+        **undocumented,
         **settings,
+        "text": text,
+        "service_tier": tier,
         **fields,
     }
 
 
 def build_output(
     answer: Answer, request: ResponsesRequest, *, number: int, turn: int
-) -> Iterator[dict[str, Any]]:
-    """Yield the output items of a complete answer."""
+) -> list[dict[str, Any]]:
+    """Return the output items of a complete answer."""
+    items: list[dict[str, Any]] = []
     if answer.reasoning is not None or answer.reasoning_signature is not None:
-        text, signature = answer.reasoning, answer.reasoning_signature
-        summary = [] if text is None else [{"type": "summary_text", "text": text}]
-        encrypted = {} if signature is None else {"encrypted_content": signature}
-        yield _build_item(number, "reasoning", {"summary": summary, **encrypted})
+        summary = [{"type": "summary_text", "text": answer.reasoning}] if answer.reasoning else []
+        items.append({"type": "reasoning", "summary": summary})
+        if answer.reasoning_signature is not None:
+            items[0]["encrypted_content"] = answer.reasoning_signature
     searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
-    for index, call in enumerate(searches):
-        fields: dict[str, Any] = {"action": {"type": "search", **_parse_query(call.arguments)}}
-        yield _build_item(number, "web_search_call", fields, index)
+    for call in searches:
+        action = {"type": "search", **_parse_query(call.arguments)}
+        items.append({"type": "web_search_call", "action": action})
     if answer.text or answer.refusal is not None or len(searches) == len(answer.calls):
         content = _build_content(answer, request)
-        yield _build_item(number, "message", {"role": "assistant", "content": content})
+        items.append({"type": "message", "role": "assistant", "content": content})
     custom = {tool["name"] for tool in request.tools or () if tool["type"] == "custom"}
-    calls = [call for call in answer.calls if call.name not in SEARCH_TOOLS]
-    for index, call in enumerate(calls):
-        type_, name = "function_call", "arguments"
-        if call.name in custom:
-            type_, name = "custom_tool_call", "input"
-        call_id = create_call_id(call, turn=turn, index=index)
-        fields = {"call_id": call_id, "name": call.name, name: call.arguments}
-        yield _build_item(number, type_, fields, index)
+    for index, call in enumerate(call for call in answer.calls if call not in searches):
+        is_custom = call.name in custom
+        item = {"type": "custom_tool_call" if is_custom else "function_call", "name": call.name}
+        item["call_id"] = create_call_id(call, turn=turn, index=index)
+        items.append({**item, "input" if is_custom else "arguments": call.arguments})
+    return [
+        {
+            "type": item["type"],
+            "id": f"{_ID_PREFIXES[item['type']]}_offline_{number:06d}_{index}",
+            "status": "completed",
+            **item,
+        }
+        for index, item in enumerate(items)
+    ]
 
 
 def _parse_query(arguments: str) -> dict[str, Any]:
@@ -130,25 +119,22 @@ def _parse_query(arguments: str) -> dict[str, Any]:
         return {"query": arguments}
 
 
-def _build_item(
-    number: int, type_: str, fields: Mapping[str, Any], index: int = 0
-) -> dict[str, Any]:
-    id_ = f"{_ID_PREFIXES[type_]}_offline_{number:06d}_{index}"
-    return {"type": type_, "id": id_, "status": "completed", **fields}
-
-
 def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, Any]]:
-    has_logprobs = request.top_logprobs is not None or INCLUDE_LOGPROBS in (request.include or ())
-    text = {
-        "type": "output_text",
-        "text": answer.text,
-        "annotations": [dict(item) for item in answer.annotations],
-        "logprobs": [dict(item) for item in answer.logprobs] if has_logprobs else [],
-    }
-    if answer.refusal is None:
-        return [text]
-    refusal = {"type": "refusal", "refusal": answer.refusal}
-    return [text, refusal] if answer.text else [refusal]
+    includes_logprobs = INCLUDE_LOGPROBS in (request.include or ())
+    has_logprobs = includes_logprobs or "top_logprobs" in request.model_fields_set
+    content: list[dict[str, Any]] = []
+    if answer.text or answer.refusal is None:
+        content.append(
+            {
+                "type": "output_text",
+                "text": answer.text,
+                "annotations": list(map(dict, answer.annotations)),
+                "logprobs": list(map(dict, answer.logprobs)) if has_logprobs else [],
+            }
+        )
+    if answer.refusal is not None:
+        content.append({"type": "refusal", "refusal": answer.refusal})
+    return content
 
 
 def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str, Any]:
@@ -158,14 +144,13 @@ def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str,
 
 def add_costs(usage: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """Add costs and further fields to the usage of a response, except those it already has."""
-    details = usage["input_tokens_details"]
-    details = {"cache_write_tokens": 0, **details}
     input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
     output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
     total_cost = round(input_cost + output_cost, 9)
     costs = {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}
     searches = sum(call.name in SEARCH_TOOLS for call in answer.calls)
     tools = {"server_tool_use": {"web_search_requests": searches}} if searches else {}
+    details = {"cache_write_tokens": 0, **usage["input_tokens_details"]}
     return {**costs, **tools, **usage, "input_tokens_details": details}
 
 
@@ -196,7 +181,7 @@ def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
         yield {"type": event["type"], "sequence_number": number, **event}
 
 
-def _iter_item(item: dict[str, Any], index: int) -> Iterator[Event]:
+def _iter_item(item: Event, index: int) -> Iterator[Event]:
     position = {"output_index": index, "item_id": item["id"]}
     added = _clear_streamed_fields(item) | {"status": "in_progress"}
     yield {"type": "response.output_item.added", "output_index": index, "item": added}
@@ -204,29 +189,23 @@ def _iter_item(item: dict[str, Any], index: int) -> Iterator[Event]:
         for status in ("in_progress", "searching", "completed"):
             yield {"type": f"response.web_search_call.{status}", **position}
     yield from _iter_text(item, position)
-    for prefix, name, number_name in (
-        ("reasoning_summary_part", "summary", "summary_index"),
-        ("content_part", "content", "content_index"),
-    ):
+    for name, prefix in (("summary", "reasoning_summary_part"), ("content", "content_part")):
         for number, part in enumerate(item.get(name, ())):
-            place = {**position, number_name: number}
-            yield {
-                "type": f"response.{prefix}.added",
-                **place,
-                "part": _clear_streamed_fields(part),
-            }
+            place = {**position, f"{name}_index": number}
+            added = _clear_streamed_fields(part)
+            yield {"type": f"response.{prefix}.added", **place, "part": added}
             yield from _iter_text(part, place)
             yield {"type": f"response.{prefix}.done", **place, "part": part}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _clear_streamed_fields(value: Mapping[str, Any]) -> dict[str, Any]:
+def _clear_streamed_fields(value: Mapping[str, Any]) -> Event:
     """Return an item or a part as it is before its content is streamed."""
     strings = dict.fromkeys(value.keys() & _STREAMED_STRINGS, "")
     return {**value, **strings, **{name: [] for name in value.keys() & _STREAMED_LISTS}}
 
 
-def _iter_text(value: dict[str, Any], position: Event) -> Iterator[Event]:
+def _iter_text(value: Event, position: Event) -> Iterator[Event]:
     """Yield the events of a part or an item with a streamed field."""
     if value["type"] not in _STREAMED:
         return

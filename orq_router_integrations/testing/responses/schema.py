@@ -122,24 +122,7 @@ _SERVER_TOOLS = (
     "orq:code_interpreter orq:shell orq:apply_patch orq:function orq:mcp orq:advisor orq:subagent "
     "orq:sidekick orq:datetime orq:current_date orq:tool_search orq:image_generation orq:fusion"
 )
-"""Tools that the router runs."""
-
-_SERVER_TOOL: Fields = {
-    "model?": str | None,
-    "max_tokens?": int | None,
-    "max_uses?": int | None,
-    "max_transcript_tokens?": int | None,
-    "reasoning_effort?": chat.Effort | None,
-    "temperature?": float | None,
-    "output_format?": str | None,
-    "system_prompt?": str | None,
-    "files?": list[JsonObject] | None,
-    "max_results?": int | None,
-    "network?": JsonObject | None,
-    "timezone?": str | None,
-    "tool_id?": str | None,
-}
-"""Fields of these tools. Most exist for some types only."""
+"""Tools that the router runs. Their fields are not documented."""
 
 Tool = Annotated[
     Any,
@@ -148,7 +131,7 @@ Tool = Annotated[
         function=_FUNCTION,
         custom={"name": chat.Name, "description?": str | None, "async?": bool | None},
         mcp=_MCP_SERVER,
-        **dict.fromkeys(_SERVER_TOOLS.split(), _SERVER_TOOL),
+        **dict.fromkeys(_SERVER_TOOLS.split(), JsonObject),
     ),
 ]
 ChosenTool = Annotated[Any, OneOf("type", function={"name": str})]
@@ -182,8 +165,8 @@ class RouterFields(RequestModel):
 
     previous_response_id: str | None = None
     conversation: JsonObject | None = None
-    store: bool | None = None
-    background: bool | None = None
+    store: bool | None = True
+    background: bool | None = False
     template_engine: Literal["text", "jinja", "mustache"] | None = None
     memory: JsonObject | None = None
     limits: JsonObject | None = None
@@ -193,7 +176,7 @@ class RouterFields(RequestModel):
 
 
 class ResponsesRequest(chat.TextRequest, RouterFields):
-    """The body of a request, with every documented field and limit.
+    """The body of a request, with every documented field and limit, and with OpenAI's defaults.
 
     Its ``input`` is replaced by the complete conversation before providers are called.
     """
@@ -208,12 +191,12 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
     text: Annotated[Any, Shape(TEXT_SETTINGS)] | None = None
     reasoning: Annotated[Any, Shape(REASONING)] | None = None
     thinking: Annotated[Any, Shape(THINKING)] | None = None
-    tools: list[Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
+    tools: list[Tool] | None = Field(default=[])
+    tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = "auto"
     max_tool_calls: int | None = Field(default=None, ge=0)
     service_tier: (
         Literal["auto", "default", "flex", "fast", "ultrafast", "scale", "priority"] | None
-    ) = None
+    ) = "default"
     speed: Literal["standard", "fast"] | None = None
     safety_identifier: str | None = None
     prompt_cache_options: JsonObject | None = None
