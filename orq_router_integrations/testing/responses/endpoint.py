@@ -29,6 +29,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     substitute_variables,
 )
 from orq_router_integrations.testing.responses.response import (
+    USD_PER_INPUT_TOKEN,
     add_costs,
     build_output,
     build_response_object,
@@ -39,7 +40,6 @@ from orq_router_integrations.testing.responses.response import (
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
-    get_provider_model_name,
     validate_body,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
@@ -76,22 +76,16 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         request = validate_body(ResponsesRequest, body, lenient=lenient)
         if request.background and not request.is_stored:
             reject_field("background", "requires a stored response. Omit store or set it to true")
-        if request.model.startswith("agent/") and controls.load_balancer is None:
-            message = f"the offline router has no agents, got {request.model!r}. Send a model id"
-            raise HTTPError(404, message, param="model")
         request.prompt.check_tool_choice()
-        fields = dict(request.prompt.body)
+        fields = {**request.prompt.body, "metadata": controls.metadata or {}}
         if request.instructions is not None and controls.variables:
-            variables = {
-                name: value
-                for name, value in controls.variables.items()
-                if not (isinstance(value, Mapping) and value.get("secret"))
-            }
+            values = controls.variables.items()  # a secret is an object with a value
+            variables = {name: value for name, value in values if not isinstance(value, Mapping)}
             fields["instructions"] = substitute_variables(request.instructions, variables)
         conversation = self._load_conversation(fields)
         if not isinstance(request.input, str) or request.previous_response_id is not None:
             fields["input"] = conversation
-        return ResponsesRequest.model_validate({**fields, "metadata": controls.metadata or {}})
+        return ResponsesRequest.model_validate(fields)
 
     def build_response(
         self, request: ResponsesRequest, model: str, answer: Answer
@@ -99,7 +93,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         prompt = request.prompt
         answer = replace(answer, audio=None)  # this endpoint returns the transcript only
         number = next(self._numbers)
-        output = list(build_output(answer, request, number=number, turn=len(prompt.messages)))
+        output = build_output(answer, request, number=number, turn=len(prompt.messages))
         reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
         if reason:
             output[-1]["status"] = "incomplete"
@@ -137,11 +131,11 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
 
     def compact(
         self, body: Mapping[str, Any], models: ModelRegistry, *, lenient: bool
-    ) -> RouterResponse:
+    ) -> dict[str, Any]:
         """Replace everything before the last message of the user by a compaction item."""
         request = validate_body(CompactionRequest, body, lenient=lenient)
         models.check_enabled(request.model)
-        items = self._load_conversation(request.model_dump(exclude_unset=True, by_alias=True))
+        items = self._load_conversation(request.model_dump(exclude_unset=True))
         users = [index for index, item in enumerate(items) if item.get("role") == "user"]
         start, number = users[-1] if users else len(items), next(self._numbers)
         summary = f"{start} items, compacted by the offline router"
@@ -150,23 +144,19 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             "id": f"cmp_offline_{number:06}",
             "encrypted_content": base64.b64encode(summary.encode()).decode(),
         }
-        input_tokens = estimate_text_tokens(json.dumps(items))
-        output_tokens = estimate_text_tokens(summary)
-        usage = {
-            "input_tokens": input_tokens,
-            "output_tokens": output_tokens,
-            "total_tokens": input_tokens + output_tokens,
-            "total_cost": input_tokens / 1_000_000,
+        tokens = estimate_text_tokens(json.dumps(items)), estimate_text_tokens(summary)
+        return {
+            "id": f"resp_compaction_{number:06}",
+            "object": "response.compaction",
+            "created_at": EPOCH + number,
+            "output": [compaction, *items[start:]],
+            "usage": {
+                "input_tokens": tokens[0],
+                "output_tokens": tokens[1],
+                "total_tokens": sum(tokens),
+                "total_cost": tokens[0] * USD_PER_INPUT_TOKEN,
+            },
         }
-        return RouterResponse(
-            {
-                "id": f"resp_compaction_{number:06}",
-                "object": "response.compaction",
-                "created_at": EPOCH + number,
-                "output": [compaction, *items[start:]],
-                "usage": usage,
-            }
-        )
 
     def _load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:
         """Return the items of a request, preceded by those of the response that it continues."""
@@ -189,52 +179,40 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     def _create_response(
         self, request: ResponsesRequest, model: str, number: int, **fields: Any
     ) -> RouterResponse:
-        trace_id = self._create_trace_id()
-        body = build_response_object(
-            request,
-            number,
-            model=get_provider_model_name(model),
-            telemetry={"trace_id": trace_id, "span_id": trace_id[-16:]},
-            **fields,
-        )
-        return RouterResponse(
-            body, chunks=tuple(iter_events(body)) if request.is_streamed else None
-        )
+        body = build_response_object(request, model, number, self._create_trace_id(), **fields)
+        chunks = tuple(iter_events(body)) if request.is_streamed else None
+        return RouterResponse(body, chunks=chunks)
 
 
 class ResponseStore:
     """Stored responses, for GET /responses/{id} and ``previous_response_id``."""
 
     def __init__(self) -> None:
-        self._responses: dict[str, dict[str, Any]] = {}
-        self._items: dict[str, Item] = {}
-        self._pending: set[str] = set()
+        self._states: dict[str, list[dict[str, Any]]] = {}
+        """The states of each response that are not polled yet; the last one is the final one."""
 
     def save(self, body: dict[str, Any], *, is_pending: bool) -> None:
-        self._responses[body["id"]] = body
-        items = [*body["input"], *body["output"]]
-        self._items.update({item["id"]: item for item in items if item.get("id") is not None})
-        if is_pending:
-            self._pending.add(body["id"])
+        in_progress = [build_unfinished_response(body, "in_progress")] if is_pending else []
+        self._states[body["id"]] = [*in_progress, body]
 
     def poll(self, id_: str) -> dict[str, Any]:
         """Return a response. A pending one is first returned as in progress."""
-        if id_ not in self._responses:
+        states = self._states.get(id_)
+        if states is None:
             raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
-        if id_ in self._pending:
-            self._pending.remove(id_)
-            return build_unfinished_response(self._responses[id_], "in_progress")
-        return self._responses[id_]
+        return states.pop(0) if len(states) > 1 else states[0]
 
     def get_conversation(self, id_: str) -> list[Item]:
         """Return the items of the conversation up to and including a response."""
-        body = self._responses.get(id_)
-        if body is None:
+        states = self._states.get(id_)
+        if states is None:
             reject_field("previous_response_id", f"response {id_!r} is not stored")
-        if id_ in self._pending or body["status"] == "failed":
+        if len(states) > 1 or states[0]["status"] == "failed":
             reject_field("previous_response_id", f"{id_!r} is not completed")
-        return [*body["input"], *body["output"]]
+        return [*states[0]["input"], *states[0]["output"]]
 
     def get_item(self, id_: str | None, param: str) -> Item:
-        item = self._items.get(id_ or "")
+        bodies = (states[-1] for states in self._states.values())
+        items = (item for body in bodies for item in (*body["input"], *body["output"]))
+        item: Item | None = next((it for it in items if id_ and it.get("id") == id_), None)
         return item or reject_field(param, f"item {id_!r} is not in any stored response")

@@ -13,6 +13,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_fragments,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
+from orq_router_integrations.testing.routing.endpoint import get_provider_model_name
 
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
 """Value of ``include`` that requests logprobs."""
@@ -51,7 +52,9 @@ _ID_PREFIXES = {
 Event = dict[str, Any]
 
 
-def build_response_object(request: ResponsesRequest, number: int, **fields: Any) -> dict[str, Any]:
+def build_response_object(
+    request: ResponsesRequest, model: str, number: int, trace_id: str, **fields: Any
+) -> dict[str, Any]:
     """Return a response with the settings of the request and these fields."""
     # The headers of tools may contain keys
     sent = request.model_dump(exclude_unset=True, exclude={"tools": {"__all__": {"headers"}}})
@@ -67,7 +70,9 @@ def build_response_object(request: ResponsesRequest, number: int, **fields: Any)
         "id": f"resp_offline_{number:06d}",
         "object": "response",
         "created_at": EPOCH + number,
+        "model": get_provider_model_name(model),
         "input": list_items(sent),
+        "telemetry": {"trace_id": trace_id, "span_id": trace_id[-16:]},
         **_UNFINISHED,
         **undocumented,
         **settings,
@@ -100,15 +105,13 @@ def build_output(
         item = {"type": "custom_tool_call" if is_custom else "function_call", "name": call.name}
         item["call_id"] = create_call_id(call, turn=turn, index=index)
         items.append({**item, "input" if is_custom else "arguments": call.arguments})
-    return [
-        {
-            "type": item["type"],
-            "id": f"{_ID_PREFIXES[item['type']]}_offline_{number:06d}_{index}",
-            "status": "completed",
-            **item,
-        }
-        for index, item in enumerate(items)
-    ]
+    return [_complete_item(item, number, items[:index]) for index, item in enumerate(items)]
+
+
+def _complete_item(item: Event, number: int, earlier: list[Event]) -> Event:
+    index = [other["type"] for other in earlier].count(item["type"])
+    id_ = f"{_ID_PREFIXES[item['type']]}_offline_{number:06d}_{index}"
+    return {"type": item["type"], "id": id_, "status": "completed", **item}
 
 
 def _parse_query(arguments: str) -> dict[str, Any]:

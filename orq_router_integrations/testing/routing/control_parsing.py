@@ -5,22 +5,39 @@ mistake shows early.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from orq_router_integrations.testing.routing.endpoint import validate_body
+from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 
-_OBJECTS = {
-    "identity": None,
-    "thread": None,
-    "load_balancer": "type",
-    "cache": "type",
-    "retry": "count",
+JsonObject = dict[str, Any]
+
+_LOAD_BALANCER: Fields = {
+    "type": str,
+    "models": list[Annotated[Any, Shape({"model": str, "weight?": float})]],
 }
-"""Required members of objects, for which ``RouterControls`` accepts shorthands or has defaults."""
+
+
+class ControlFields(RequestModel):
+    """The shapes of the controls, without shorthands. ``RouterControls`` checks everything else."""
+
+    fallbacks: list[str | Annotated[Any, Shape({"model": str})]] | None = None
+    fallback_on_codes: list[int] | None = None
+    retry: Annotated[Any, Shape({"count": int, "on_codes?": list[int]})] | None = None
+    load_balancer: Annotated[Any, Shape(_LOAD_BALANCER)] | None = None
+    cache: Annotated[Any, Shape({"type": str, "ttl?": int})] | None = None
+    timeout: Annotated[Any, Shape({"call_timeout": int})] | None = None
+    name: str | None = None
+    identity: JsonObject | None = None
+    thread: JsonObject | None = None
+    metadata: JsonObject | None = None
+    guardrails: list[JsonObject] | None = None
+    plugins: list[JsonObject] | None = None
+    variables: JsonObject | None = None
 
 
 def split_controls(
@@ -79,26 +96,15 @@ def _validate_controls(
         fields["load_balancer"] = {"type": "weight_based", "models": fields["load_balancer"]}
     if endpoint is not RESPONSES and isinstance(fields.get("retry"), Mapping):
         fields["retry"] = {"count": 3, **fields["retry"]}  # the v2 schema's default
-    _check_objects(fields, endpoint)
-    controls = validate_body(RouterControls, fields, lenient=lenient)
+    shapes = validate_body(ControlFields, fields, lenient=lenient).model_dump(exclude_unset=True)
+    models = shapes.get("load_balancer", {}).get("models", [])
+    for index, model in enumerate(models if endpoint is RESPONSES else ()):
+        if "weight" not in model:
+            reject_field(f"load_balancer.models[{index}].weight", "is required by /responses")
+    controls = validate_body(RouterControls, shapes, lenient=lenient)
     try:
         place_controls(controls, endpoint, dialect)
     except ValueError as error:
         param, _, message = str(error).removeprefix("controls.").partition(": ")
-        reject_field(param, message)
+        reject_field(param.partition("[")[0], message)
     return controls
-
-
-def _check_objects(fields: Mapping[str, Any], endpoint: Endpoint) -> None:
-    for name, member in _OBJECTS.items():
-        if not isinstance(fields.get(name, {}), Mapping):
-            reject_field(name, "must be an object")
-        if name in fields and member and member not in fields[name]:
-            reject_field(f"{name}.{member}", "is required")
-    models = fields.get("load_balancer", {}).get("models")
-    for index, item in enumerate(models if isinstance(models, list) else ()):
-        path = f"load_balancer.models[{index}]"
-        if not isinstance(item, Mapping):
-            reject_field(path, "must be an object with model and weight")
-        if endpoint is RESPONSES and "weight" not in item:
-            reject_field(f"{path}.weight", "is required by /responses")
