@@ -117,11 +117,6 @@ class RouterError(core.ModelError):
     partial_items: tuple[Any, ...] = ()
     suggested_status: int = 500
 
-    def __init_subclass__(cls, *, suggested_status: int | None = None, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if suggested_status:
-            cls.suggested_status = suggested_status
-
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         vars(self).update(details)
@@ -164,8 +159,10 @@ class RouterInputError(
     """An argument is invalid. No request was sent."""
 
 
-class RouterConnectionError(RouterError, core.ModelConnectionError, suggested_status=502):
+class RouterConnectionError(RouterError, core.ModelConnectionError):
     """The router could not be reached, or the connection failed."""
+
+    suggested_status = 502
 
 
 class StreamInterruptedError(RouterConnectionError):
@@ -178,15 +175,17 @@ class StreamInterruptedError(RouterConnectionError):
     """
 
 
-class RouterTimeoutError(RouterError, core.ModelTimeoutError, suggested_status=504):
+class RouterTimeoutError(RouterError, core.ModelTimeoutError):
     """The router did not answer in time."""
 
+    suggested_status = 504
     ambiguous = True
 
 
-class InvalidResponseError(RouterError, core.ModelAPIError, suggested_status=502):
+class InvalidResponseError(RouterError, core.ModelAPIError):
     """The response is malformed or lacks an essential part."""
 
+    suggested_status = 502
     is_retryable = False
 
 
@@ -200,7 +199,7 @@ class SavingError(RouterError, OSError):
     errno: int | None = None
 
 
-class RefusalError(RouterError, _ModelRefusalError, suggested_status=422):
+class RefusalError(RouterError, _ModelRefusalError):
     """The model refused to give structured output or an answer, or a filter removed it.
 
     The message is the model's explanation, if it gave one.
@@ -210,68 +209,92 @@ class RefusalError(RouterError, _ModelRefusalError, suggested_status=422):
         answers: The response of a decision model with the answers that it did not refuse.
     """
 
+    suggested_status = 422
     raw_message: "BaseMessage | None" = None
     answers: Any = None
 
 
-class FlaggedContentError(RouterError, core.ModelInvalidRequestError, suggested_status=422):
+class FlaggedContentError(RouterError, core.ModelInvalidRequestError):
     """Moderation flagged a message of an agent, and the middleware is configured to raise.
 
     Attributes:
         result: The ``ModerationResult`` of the message.
     """
 
+    suggested_status = 422
     result: Any = None
 
 
-class RouterStatusError(RouterError, suggested_status=502):
+class RouterStatusError(RouterError):
     """The router answered with an error status."""
 
+    suggested_status = 502
 
-class RedirectError(RouterStatusError, suggested_status=500):
+
+class RedirectError(RouterStatusError):
     """The router answered with a redirect. Following it could send the key to another host."""
 
+    suggested_status = 500
 
-class BadRequestError(RouterStatusError, core.ModelInvalidRequestError, suggested_status=400):
+
+class BadRequestError(RouterStatusError, core.ModelInvalidRequestError):
     """The router or the provider rejected the request."""
 
+    suggested_status = 400
 
-class GuardrailError(BadRequestError, suggested_status=422):
+
+class GuardrailError(BadRequestError):
     """A guardrail blocked the request or the answer. ``failures`` lists the guardrails."""
 
+    suggested_status = 422
 
-class ContentFilterError(BadRequestError, suggested_status=422):
+
+class ContentFilterError(BadRequestError):
     """The content filter of the provider blocked the request."""
 
+    suggested_status = 422
 
-class ContextLengthError(BadRequestError, core.ContextOverflowError, suggested_status=413):
+
+class ContextLengthError(BadRequestError, core.ContextOverflowError):
     """The input exceeds the context window of the model."""
 
+    suggested_status = 413
 
-class AuthenticationError(RouterStatusError, core.ModelAuthenticationError, suggested_status=500):
+
+class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
     """The API key is missing, wrong or expired, or belongs to another workspace."""
 
+    suggested_status = 500
 
-class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError, suggested_status=503):
+
+class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
     """The quota of the plan, or the credit at the provider, is used up. Retrying does not help."""
 
+    suggested_status = 503
 
-class PermissionDeniedError(
-    RouterStatusError, core.ModelPermissionDeniedError, suggested_status=500
-):
+
+class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
     """The API key lacks the permission for this request."""
 
+    suggested_status = 500
 
-class NotFoundError(RouterStatusError, core.ModelNotFoundError, suggested_status=404):
+
+class NotFoundError(RouterStatusError, core.ModelNotFoundError):
     """The model does not exist or is not enabled in the workspace. Fallbacks are not tried."""
 
+    suggested_status = 404
 
-class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError, suggested_status=504):
+
+class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError):
     """No model answered within its ``call_timeout``."""
 
+    suggested_status = 504
 
-class RateLimitError(RouterStatusError, core.ModelRateLimitError, suggested_status=429):
+
+class RateLimitError(RouterStatusError, core.ModelRateLimitError):
     """Too many requests. ``retry_after`` is the time to wait, if the router sent one."""
+
+    suggested_status = 429
 
 
 class BudgetExceededError(RateLimitError):
