@@ -153,10 +153,10 @@ class RouterError(core.ModelError):
         return f"{type(self).__name__}({str(self)!r})"
 
 
-class RouterInputError(
-    RouterError, core.ModelInvalidRequestError, ValueError, suggested_status=400
-):
+class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
     """An argument is invalid. No request was sent."""
+
+    suggested_status = 400
 
 
 class RouterConnectionError(RouterError, core.ModelConnectionError):

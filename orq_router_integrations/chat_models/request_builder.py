@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import ConfigDict
 
 from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
 from orq_router_integrations._integration import reject_unknown_kwargs
@@ -18,7 +17,7 @@ from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFi
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.chat_models.response_conversion import (
     StreamConverter,
-    build_chat_result,
+    convert_completion,
 )
 from orq_router_integrations.chat_models.tool_schemas import (
     build_response_format,
@@ -30,20 +29,17 @@ from orq_router_integrations.errors import (
     RouterTimeoutError,
     raise_input_errors,
 )
-from orq_router_integrations.wire import json
+from orq_router_integrations.wire import chat_completions, json, responses_output
 from orq_router_integrations.wire.call import Call, Response, StreamCall
-from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, parse_completion
 from orq_router_integrations.wire.chat_params import WIRE_NAMES, ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
-from orq_router_integrations.wire.deferred_model import DeferredModel
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_candidates import ModelCandidates
-from orq_router_integrations.wire.responses_output import PendingResponse, parse_response
+from orq_router_integrations.wire.responses_output import PendingResponse
 from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
-Params = TypeVar("Params", ChatParams, ResponsesParams)
 ParseResponse = Callable[[Response], dict[str, Any] | PendingResponse]
 
 CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools", "extra_body"}
@@ -54,16 +50,13 @@ _CONSTRUCTOR_HINTS = {
     for name in ChatOrqFields.model_fields.keys() - CALL_KWARGS
 }
 
-SUGGESTIBLE_NAMES = CALL_KWARGS | frozenset(RouterControls.model_fields)
-"""Names that errors may suggest for an unknown argument."""
-
 _PARAM_DEPENDENCIES = {"top_logprobs": "logprobs", "audio": "modalities"}
 """Parameters that providers reject unless the other parameter is set as well."""
 
 
-_RESPONSE_READERS: dict[str, tuple[ParseResponse, Callable[[], EventStreamDecoder]]] = {
-    CHAT_COMPLETIONS: (parse_completion, ChatStreamDecoder),
-    RESPONSES: (parse_response, ResponsesStreamDecoder),
+_READERS: dict[str, tuple[ParseResponse, Callable[[], EventStreamDecoder]]] = {
+    CHAT_COMPLETIONS: (chat_completions.parse_completion, chat_completions.ChatStreamDecoder),
+    RESPONSES: (responses_output.parse_response, ResponsesStreamDecoder),
 }
 """For each API: what converts complete and streamed responses to chat completions."""
 
@@ -77,9 +70,15 @@ def build_call(
 ) -> Call[ChatResult | PendingResponse]:
     """Build the call for a complete answer; ``overrides`` are the arguments of the call."""
     body, controls, candidates = build_request(model, messages, overrides)
-    parse, _ = _RESPONSE_READERS[model.api]
-    parse_result = partial(build_chat_result, candidates=candidates, parse=parse)
-    return Call(endpoint=ENDPOINTS[model.api], body=body, controls=controls, parse=parse_result)
+    parse_completion, _ = _READERS[model.api]
+
+    def parse(response: Response) -> ChatResult | PendingResponse:
+        completion = parse_completion(response)
+        if isinstance(completion, PendingResponse):
+            return completion
+        return convert_completion(completion, response, candidates)
+
+    return Call(endpoint=ENDPOINTS[model.api], body=body, controls=controls, parse=parse)
 
 
 def build_poll(
@@ -113,7 +112,7 @@ def build_stream_call(
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
-    _, create_decoder = _RESPONSE_READERS[model.api]
+    _, create_decoder = _READERS[model.api]
     decoder = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
     endpoint = ENDPOINTS[model.api]
     return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=decoder)
@@ -140,42 +139,51 @@ def build_request(
     """Build the body of a call, its controls, and the models that may answer it."""
     if tracking := sys.modules.get(f"{__package__}.usage_callback"):  # loaded by track_usage
         tracking.warn_if_uncounted()
-    overrides = {name: value for name, value in overrides.items() if name != "stream"}
-    if overrides.get("stop") is None:
-        overrides.pop("stop", None)
-    with raise_input_errors(ENDPOINTS[model.api].path, SUGGESTIBLE_NAMES):
+    overrides = {
+        name: value
+        for name, value in overrides.items()
+        if name != "stream" and (value is not None or name not in {"model", "stop"})
+    }
+    with raise_input_errors(ENDPOINTS[model.api].path):
         if not CALL_KWARGS.issuperset(overrides):
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
             reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
         controls = model.merge_controls(overrides.get("controls"))
-        model_id = overrides.get("model")
-        model_id = model.model if model_id is None else _ModelOverride(model=model_id).model
-        candidates = model.collect_candidates(model_id, controls)
-        return _build_body(model, messages, overrides, candidates), controls, candidates
+        params = _merge_params(model, overrides)
+        candidates = model.collect_candidates(params.model, controls)
+        provider = candidates.primary_provider
+        payloads = convert_messages(messages, model.tool_media, provider, model.api)
+        return _build_body(model, params, payloads, overrides), controls, candidates
 
 
-class _ModelOverride(DeferredModel):
-    model_config = ConfigDict(protected_namespaces=())
-
+class _CallParams(ChatParams, ResponsesParams):
     model: ModelId
+
+
+def _merge_params(
+    model: ChatOrqFields, overrides: Mapping[str, Any]
+) -> ChatOrqFields | _CallParams:
+    """Return the parameters of a model, overridden by the validated parameters of a call."""
+    names = _CallParams.model_fields.keys()
+    if names.isdisjoint(overrides):
+        return model
+    return _CallParams(**{name: overrides.get(name, getattr(model, name)) for name in names})
 
 
 def _build_body(
     model: ChatOrqFields,
-    messages: Sequence[BaseMessage],
+    params: ChatOrqFields | _CallParams,
+    messages: list[dict[str, Any]],
     overrides: Mapping[str, Any],
-    candidates: ModelCandidates,
 ) -> dict[str, Any]:
-    provider, api = candidates.primary_provider, model.api
+    tool_args = {"parallel_tool_calls": model.parallel_tool_calls, **overrides}
     chat_body = {
-        "model": candidates.model,
-        "messages": convert_messages(messages, model.tool_media, provider, api),
-        **_merge_params(ChatParams, model, overrides).build_chat_params(),
-        **build_tool_params(
-            {"parallel_tool_calls": model.parallel_tool_calls, **overrides}, api=api
-        ),
+        "model": params.model,
+        "messages": messages,
+        **params.build_chat_params(),
+        **build_tool_params(tool_args, api=model.api),
     }
-    responses_params = _merge_params(ResponsesParams, model, overrides).build_responses_params()
+    responses_params = params.build_responses_params()
     if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
         # The call's reasoning_effort takes precedence over the model's reasoning.effort.
         responses_params.get("reasoning", {}).pop("effort", None)
@@ -183,20 +191,13 @@ def _build_body(
     # afterwards, because it derives some parameters from others.
     drop = partial(_drop_disabled_params, disabled=model.disabled_params)
     body, responses_params = drop(chat_body), drop(responses_params)
-    if api == RESPONSES:
+    if model.api == RESPONSES:
         body = drop(build_responses_body(body, responses_params))
     elif responses_params:
         name = next(iter(responses_params))
         raise ValueError(f"{name!r} is only supported by the Responses API. Use api='responses'.")
-    return _merge_extra_body(body, _get_extra_body(model, overrides))
-
-
-def _merge_params(params: type[Params], model: Params, overrides: Mapping[str, Any]) -> Params:
-    """Return the parameters of a model, overridden by the validated parameters of a call."""
-    names = params.model_fields.keys()
-    if names.isdisjoint(overrides):
-        return model
-    return params(**{name: overrides.get(name, getattr(model, name)) for name in names})
+    extra_body = _get_extra_body(model, overrides)
+    return _merge_extra_body(body, extra_body) if extra_body else body
 
 
 def build_tool_params(
@@ -248,16 +249,10 @@ def _get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[
 
 
 def _merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
-    if not extra_body:
-        return body
-    if duplicates := (body.keys() | {"stream", "stream_options"}) & extra_body.keys():
+    reserved = {*body, "stream", "stream_options", "orq", *RouterControls.model_fields}
+    if conflicts := reserved & extra_body.keys():
         raise ValueError(
-            f"'extra_body' must not contain {min(duplicates)!r}, which ChatOrq sets itself. "
-            "Remove it, or use the argument of ChatOrq."
-        )
-    if controls := (RouterControls.model_fields.keys() | {"orq"}) & extra_body.keys():
-        raise ValueError(
-            f"'extra_body' must not contain the router control {min(controls)!r}. "
-            "Use 'controls' instead."
+            f"'extra_body' must not contain {min(conflicts)!r}, which ChatOrq sets itself. "
+            "Remove it, or use the argument of ChatOrq ('controls' for router controls)."
         )
     return {**body, **extra_body}

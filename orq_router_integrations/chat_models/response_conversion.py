@@ -26,7 +26,6 @@ from orq_router_integrations.wire.chat_completions import (
     ChatStreamDecoder,
     extract_text,
     get_first_choice,
-    parse_completion,
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.json import as_int, strip_data_prefix
@@ -36,7 +35,6 @@ from orq_router_integrations.wire.reasoning import (
     REASONING_FIELDS,
     THOUGHT_SIGNATURES_KWARG,
 )
-from orq_router_integrations.wire.responses_output import PendingResponse
 
 _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
     **{field.name: (field.kwarg, field.types) for field in REASONING_FIELDS},
@@ -50,18 +48,6 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
 
 _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
 _AUDIO_TEXTS = {"data", "transcript"}
-
-
-def build_chat_result(
-    response: Response,
-    candidates: ModelCandidates,
-    parse: Callable[[Response], dict[str, Any] | PendingResponse] = parse_completion,
-) -> ChatResult | PendingResponse:
-    """Create the result of a call, or return the response if it is not ready yet."""
-    body = parse(response)
-    if isinstance(body, PendingResponse):
-        return body
-    return convert_completion(body, response, candidates)
 
 
 def convert_completion(

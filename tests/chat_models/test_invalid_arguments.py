@@ -189,7 +189,7 @@ def test_extra_body_that_is_not_json_raises_with_its_path(value: Any, error: str
 @pytest.mark.parametrize("name", ["orq", "fallbacks", "cache"])
 def test_control_in_extra_body_raises(router: OfflineRouter, name: str) -> None:
     model = ChatOrq(model=GPT, client=router.client(), extra_body={name: {}})
-    with pytest.raises(RouterInputError, match=rf"router control .{name}.*controls"):
+    with pytest.raises(RouterInputError, match=rf"must not contain .{name}.*controls"):
         model.invoke("Hi")
     assert router.requests == []
 

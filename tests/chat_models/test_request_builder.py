@@ -137,9 +137,9 @@ CONFLICTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "parameter": ({"temperature": 1}, {"temperature": 1}, "must not contain 'temperature'"),
     "model": ({}, {"model": CLAUDE}, "must not contain 'model'"),
     "messages": ({}, {"messages": []}, "must not contain 'messages'"),
-    "control": ({"controls": {"name": "a"}}, {"name": "b"}, "router control 'name'"),
-    "unset control": ({}, {"retry": {}}, "router control 'retry'"),
-    "orq": ({}, {"orq": {}}, "router control 'orq'"),
+    "control": ({"controls": {"name": "a"}}, {"name": "b"}, "must not contain 'name'"),
+    "unset control": ({}, {"retry": {}}, "must not contain 'retry'"),
+    "orq": ({}, {"orq": {}}, "must not contain 'orq'"),
     "stream": ({}, {"stream": True}, "must not contain 'stream'"),
     "body name of max_tokens": (
         {"max_tokens": 5},
