@@ -1,19 +1,13 @@
 """The base class of everything that calls the router."""
 
-import pickle
 from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from operator import attrgetter
+from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
-from langchain_core.rate_limiters import BaseRateLimiter
-from pydantic import (
-    ConfigDict,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from langchain_core.rate_limiters import BaseRateLimiter, InMemoryRateLimiter
+from pydantic import ConfigDict, PrivateAttr, ValidationError, field_validator, model_validator
 from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
@@ -63,19 +57,6 @@ def reject_unknown_kwargs(
     for name in kwargs:
         if name not in allowed:
             raise ValueError(describe_unknown_argument(name, allowed, hints))
-
-
-def _check_rate_limiter(rate_limiter: BaseRateLimiter) -> None:
-    """Raise if a rate limiter cannot be pickled, like LangChain's own."""
-    try:
-        pickle.dumps(rate_limiter)
-    except Exception as error:  # noqa: BLE001 - anything may fail
-        name = type(rate_limiter).__name__
-        raise pickle.PicklingError(
-            f"The rate_limiter cannot be pickled, because {name} counts the requests of one "
-            f"process ({error}). Pickle model_copy(update={{'rate_limiter': None}}), and set a "
-            "rate_limiter in each process."
-        ) from None
 
 
 class ClaimScope:
@@ -220,8 +201,11 @@ class RouterIntegration(RouterSettings):
         return client
 
     def __getstate__(self) -> dict[Any, Any]:
-        if self.rate_limiter is not None:
-            _check_rate_limiter(self.rate_limiter)
+        if isinstance(self.rate_limiter, InMemoryRateLimiter):
+            raise PicklingError(
+                "InMemoryRateLimiter counts the requests of one process and cannot be pickled. Pickle "
+                "model_copy(update={'rate_limiter': None}), and set a rate_limiter in each process."
+            )
         state = super().__getstate__()
         private = {**(state["__pydantic_private__"] or {}), "_own_client": None}
         return {**state, "__pydantic_private__": private}

@@ -375,42 +375,36 @@ class RouterClient(RouterSettings):
         raise_router_error(error, exchange)
 
     def _get_sender(self) -> "ClientSender | ConnectionPool":
-        if self.http_client:
+        if client := self._get_own_client("http_client", "http_async_client"):
             from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
 
-            _check_open("http_client", self.http_client.is_closed)
-            return ClientSender(self.http_client)
-        if self.http_async_client:
-            raise RouterInputError(
-                "Sync calls need http_client because http_async_client was given. Pass both."
-            )
+            return ClientSender(client)
         from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
         return SENDER_REGISTRY.get_sender(self)
 
     async def _get_async_sender(self) -> "AsyncClientSender | AsyncConnectionPool":
-        if self.http_async_client:
+        if client := self._get_own_client("http_async_client", "http_client"):
             from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
                 AsyncClientSender,
             )
 
-            _check_open("http_async_client", self.http_async_client.is_closed)
-            return AsyncClientSender(self.http_async_client)
-        if self.http_client:
-            raise RouterInputError(
-                "Async calls need http_async_client because http_client was given. Pass both."
-            )
+            return AsyncClientSender(client)
         from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
         return await SENDER_REGISTRY.get_async_sender(self)
 
+    def _get_own_client(self, name: str, other: str) -> Any:
+        """Return the caller's httpx client for this kind of calls, or ``None``."""
+        client = getattr(self, name)
+        if client and client.is_closed:
+            raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
+        if not client and getattr(self, other):
+            raise RouterInputError(f"This call needs {name} because {other} was given. Pass both.")
+        return client
+
 
 _UNTRACED: "AbstractContextManager[None]" = nullcontext()
-
-
-def _check_open(name: str, is_closed: bool) -> None:
-    if is_closed:
-        raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
 
 
 def _build_catalog_call(filters: Mapping[str, str | Sequence[str]]) -> "Call[list[CatalogModel]]":

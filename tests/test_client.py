@@ -236,7 +236,7 @@ def test_missing_httpx_client_for_other_mode_raises_input_error(caller):
     clients = {"http_async_client": httpx.AsyncClient(transport=transport)}
     if isinstance(caller, AsyncCaller):
         clients = {"http_client": httpx.Client(transport=transport)}
-    with pytest.raises(RouterInputError, match=r"calls need http_\w*client"):
+    with pytest.raises(RouterInputError, match=r"call needs http_\w*client"):
         caller.send(RouterClient(api_key=KEY, **clients), create_call())
 
 

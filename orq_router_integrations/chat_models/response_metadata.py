@@ -169,8 +169,6 @@ def create_finish_metadata(
 
 # Token usage
 
-_SEPARATELY_PRICED_TIERS = ("flex", "priority")
-
 _INPUT_DETAILS = {
     "cached_tokens": "cache_read",
     "cache_creation_tokens": "cache_creation",
@@ -178,28 +176,22 @@ _INPUT_DETAILS = {
     "audio_tokens": "audio",
 }
 _OUTPUT_DETAILS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
-_USAGE_KINDS = (
-    ("input", "prompt", _INPUT_DETAILS, "cache_read"),
-    ("output", "completion", _OUTPUT_DETAILS, "reasoning"),
-)
-"""Names of both APIs, names of the details, and the detail that a tier's own count excludes."""
 
 
-def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
+def create_usage_metadata(payload: Any) -> UsageMetadata | None:
     """Create usage metadata from the ``usage`` of a response, or ``None`` if it is missing.
 
     Providers use the names of Chat Completions (``prompt_tokens``) and of the Responses API
-    (``input_tokens``) with both APIs, so both are read. For service tiers with their own prices,
-    the details are named as in langchain-openai: for example, ``flex_cache_read`` for cached input
-    tokens and ``flex`` for the others.
+    (``input_tokens``) with both APIs, so both are read.
     """
     if not isinstance(payload, dict):
         return None
     usage: dict[str, Any] = {}
-    for kind, chat_kind, names, excluded in _USAGE_KINDS:
-        count = parse_token_count(
-            payload.get(f"{chat_kind}_tokens") or payload.get(f"{kind}_tokens")
-        )
+    for kind, chat_kind, names in (
+        ("input", "prompt", _INPUT_DETAILS),
+        ("output", "completion", _OUTPUT_DETAILS),
+    ):
+        count = payload.get(f"{chat_kind}_tokens") or payload.get(f"{kind}_tokens")
         values = as_dict(
             payload.get(f"{chat_kind}_tokens_details") or payload.get(f"{kind}_tokens_details")
         )
@@ -208,11 +200,7 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
             for key, name in names.items()
             if values.get(key) is not None
         }
-        if service_tier in _SEPARATELY_PRICED_TIERS:
-            remaining = count - details.get(excluded, 0)
-            details = {k if k == "audio" else f"{service_tier}_{k}": details[k] for k in details}
-            details[service_tier] = remaining
-        usage[f"{kind}_tokens"] = count
+        usage[f"{kind}_tokens"] = parse_token_count(count)
         if details:
             usage[f"{kind}_token_details"] = details
     total = parse_token_count(payload.get("total_tokens"))
