@@ -203,8 +203,8 @@ class RouterIntegration(RouterSettings):
     def __getstate__(self) -> dict[Any, Any]:
         if isinstance(self.rate_limiter, InMemoryRateLimiter):
             raise PicklingError(
-                "InMemoryRateLimiter counts the requests of one process and cannot be pickled. Pickle "
-                "model_copy(update={'rate_limiter': None}), and set a rate_limiter in each process."
+                "InMemoryRateLimiter counts the requests of one process and cannot be pickled. "
+                "Pickle model_copy(update={'rate_limiter': None}), and set one in each process."
             )
         state = super().__getstate__()
         private = {**(state["__pydantic_private__"] or {}), "_own_client": None}
