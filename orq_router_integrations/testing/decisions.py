@@ -1,7 +1,6 @@
 """The endpoint POST /decisions, whose default answers depend only on the state and the question."""
 
 import json
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
@@ -73,8 +72,8 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
     default_retry = RouterRetry(count=2)
 
     def respond(self, request: DecisionRequest, model: str) -> RouterResponse:
-        check_media(request, model)
         body = request.build_provider_body(model)
+        check_media(request, model, json.dumps(body))
         text = request.state if isinstance(request.state, str) else json.dumps(request.state)
         scripted = self._script.take_answer(body, model, text)
         values = parse_values(scripted.text) if scripted else {}
@@ -92,9 +91,8 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
         return RouterResponse({"answers": answers, "model": model, "usage": usage})
 
 
-def check_media(request: DecisionRequest, model: str) -> None:
-    """Reject media that the documentation excludes."""
-    text = json.dumps(request.build_provider_body(model))
+def check_media(request: DecisionRequest, model: str, text: str) -> None:
+    """Reject media that the documentation excludes. ``text`` is the JSON of the request."""
     if not model.startswith(TYPESAFE):
         if request.assets:
             reject_field("assets", f"not supported by {model}")
@@ -109,52 +107,44 @@ def check_media(request: DecisionRequest, model: str) -> None:
             raise HTTPError(400, f"assets.{name}: not used by the state", param="assets")
 
 
-def parse_values(text: str) -> Mapping[str, Any]:
+def parse_values(text: str) -> dict[str, Any]:
     try:
-        values = json.loads(text)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict):
-        raise HTTPError(
-            500, f"The scripted answer of a decision must be a dict of values, not {text[:80]!r}."
-        )
-    return values
+        return dict(json.loads(text))
+    except (TypeError, ValueError):
+        message = f"The scripted answer of a decision must be a dict of values, not {text[:80]!r}."
+        raise HTTPError(500, message) from None
 
 
 def pick_value(question: Question, text: str) -> Any:
     """Pick a value for a question. The same text always leads to the same value."""
-    number = int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") / 2**32
+    share = int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) / 2**32
     match question:
         case NoulQuestion():
-            return round(number, 2)
-        case ChoiceQuestion():
-            mentioned = [label for label in question.criteria if label.lower() in text.lower()]
-            labels = mentioned or list(question.criteria)
-            return labels[int(number * len(labels))]
-        case ScoreQuestion():
-            return int(number * len(question.criteria))
+            return round(share, 2)
+        case ChoiceQuestion(criteria=criteria):
+            labels = [label for label in criteria if label.lower() in text.lower()]
+            labels = labels or list(criteria)
+            return labels[int(share * len(labels))]
+        case ScoreQuestion(criteria=levels):
+            return int(share * len(levels))
     return {"top": 0.25, "bottom": 0.75, "left": 0.25, "right": 0.75}
 
 
 def build_answer(question: Question, value: Any) -> dict[str, Any]:
+    """Build an answer. Its value gets most of the probability, the others equal shares."""
     if value == "refusal":
         return {"type": "refusal"}
     answer = {"type": question.type, question.type: value}
-    match question:
-        case ChoiceQuestion():
-            return answer | distribute_probability(list(question.criteria), value)
-        case ScoreQuestion():
-            levels = [str(level) for level in range(len(question.criteria))]
-            legend = dict(zip(levels, question.criteria, strict=True))
-            return answer | {"legend": legend} | distribute_probability(levels, str(round(value)))
-        case BoxQuestion():
-            return answer | {"confidence": 0.9}
-    return answer
-
-
-def distribute_probability(names: list[str], selected: str) -> dict[str, Any]:
-    """Give the selected name most of the probability, and the others equal shares of the rest."""
-    rest = round(0.2 / max(1, len(names) - 1), 4)
+    if isinstance(question, BoxQuestion):
+        return answer | {"confidence": 0.9}
+    if isinstance(question, NoulQuestion):
+        return answer
+    names, selected = list(map(str, question.criteria)), value
+    if isinstance(question, ScoreQuestion):
+        names, selected = list(map(str, range(len(names)))), str(round(value))
+        answer["legend"] = dict(zip(names, question.criteria, strict=True))
+    others = round(0.2 / max(1, len(names) - 1), 4)
     top = 0.8 if len(names) > 1 else 1.0
-    probabilities = {name: top if name == selected else rest for name in names}
-    return {"probabilities": probabilities, "confidence": probabilities.get(selected, 0.0)}
+    probabilities = {name: top if name == selected else others for name in names}
+    confidence = probabilities.get(selected, 0.0)
+    return answer | {"probabilities": probabilities, "confidence": confidence}

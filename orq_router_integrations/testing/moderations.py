@@ -1,7 +1,9 @@
 """The endpoint POST /moderations, which recognizes a few words in each category."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -9,7 +11,6 @@ from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
     get_provider_model_name,
 )
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.wire.endpoints import MODERATIONS
 
 CATEGORIES = {
@@ -26,7 +27,7 @@ CATEGORIES = {
 
 class ModerationRequest(EndpointRequest):
     model: str = "openai/omni-moderation-latest"
-    input: str | list[str]
+    input: str | Annotated[list[str], Field(min_length=1)]
 
 
 class ModerationEndpoint(EndpointHandler[ModerationRequest]):
@@ -40,8 +41,6 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
     schema = ModerationRequest
 
     def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
-        if request.input == []:
-            reject_field("input", "at least one text is required")
         texts = [request.input] if isinstance(request.input, str) else request.input
         body = request.build_provider_body(model)
         is_mistral = model.startswith("mistral/")
@@ -56,12 +55,15 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
                 text,
                 accepts=lambda it: not it.calls and split_names(it.text) <= words.keys(),
             )
-            names = (
-                split_names(scripted.text)
-                if scripted
-                else {name for name in words if re.search(words[name], text, re.IGNORECASE)}
-            )
-            results.append(create_result(names, words, has_flag=not is_mistral))
+            found = {name for name in words if re.search(words[name], text, re.IGNORECASE)}
+            names = split_names(scripted.text) if scripted else found
+            categories = {name: name in names for name in sorted(words)}
+            scores = {name: 0.9 if name in names else 0.001 for name in categories}
+            result: dict[str, Any] = {"categories": categories, "category_scores": scores}
+            if not is_mistral:
+                result["flagged"] = bool(names)
+                result["category_applied_input_types"] = {name: ["text"] for name in words}
+            results.append(result)
         return RouterResponse(
             {"id": "modr-offline", "model": get_provider_model_name(model), "results": results}
         )
@@ -69,14 +71,3 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
 
 def split_names(text: str) -> set[str]:
     return {name.strip() for name in text.split(",")} - {""}
-
-
-def create_result(names: set[str], words: dict[str, str], *, has_flag: bool) -> dict[str, Any]:
-    """Create a result in the format of OpenAI, or in Mistral's, which has no ``flagged``."""
-    categories = {name: name in names for name in sorted(names | words.keys())}
-    scores = {name: 0.9 if is_member else 0.001 for name, is_member in categories.items()}
-    result: dict[str, Any] = {"categories": categories, "category_scores": scores}
-    if has_flag:
-        result["flagged"] = bool(names)
-        result["category_applied_input_types"] = {name: ["text"] for name in categories}
-    return result

@@ -48,8 +48,7 @@ from orq_router_integrations.testing.routing.request_routing import (
     LoadBalancerState,
     RequestRouting,
 )
-from orq_router_integrations.testing.speech import SpeechEndpoint
-from orq_router_integrations.testing.transcriptions import TranscriptionEndpoint
+from orq_router_integrations.testing.speech import SpeechEndpoint, TranscriptionEndpoint
 from orq_router_integrations.wire.endpoints import (
     TRANSCRIPTIONS,
     TRANSLATIONS,

@@ -1,57 +1,92 @@
-"""The endpoint POST /audio/speech, which returns tones that encode the text.
+"""The endpoints POST /audio/speech, /audio/transcriptions and /audio/translations.
 
-A provider silently replaces an unsupported format by its default; which formats a provider
-supports is not documented. Here OpenAI and Azure support all formats if PyAV is installed, and
-other providers only wav and pcm. Sample rates, WAV headers without a size and content types are
-choices of the offline router too, and deliberately differ between providers.
+Speech is a sequence of tones that encodes the text, so it can be transcribed word for word. Choices
+where the documentation is silent:
+
+* OpenAI and Azure support all formats of speech if PyAV is installed, other providers only wav and
+  pcm. A provider replaces an unsupported format by its default. Sample rates, WAV headers without a
+  size and content types deliberately differ between providers.
+* Transcripts as text, srt and vtt are sent as plain text, not as a JSON string.
+* ``diarize`` labels every word and segment with the same speaker.
+* The language of a transcription is the requested one, or ``und``.
+* A translation contains the words as spoken, and reports ``english`` as its language.
+* A recording has at most 25 MiB; the status of a larger one is 413. Other invalid forms have the
+  status 422, which is the only one that is documented.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.media.mime import (
+    RECORDING_SUFFIXES,
+    build_recording_name,
+    detect_mime_type,
+)
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.testing.media.audio import encode_audio, has_pyav
-from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
+from orq_router_integrations.testing.answering.script import AnswerScript
+from orq_router_integrations.testing.media.audio import (
+    decode_audio,
+    encode_audio,
+    has_pyav,
+    measure_audio,
+)
+from orq_router_integrations.testing.media.tone_codec import (
+    SAMPLE_RATE,
+    decode_speech,
+    encode_speech,
+    ends_sentence,
+)
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
     split_bytes,
 )
-from orq_router_integrations.wire.arguments import create_pattern_validator
-from orq_router_integrations.wire.endpoints import SPEECH
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
+from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.endpoints import SPEECH, TRANSLATIONS, Endpoint
+from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
+from orq_router_integrations.wire.transcriptions import LanguageCode
 
 OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
+
+MAX_BYTES = 25 * 1024 * 1024
+MAX_PAUSE_SECONDS = 1.0
+"""Silence in seconds after which a new segment starts, even within a sentence."""
+
+SPEAKER_ID = "speaker_0"
+
+
+def _check_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must contain text that is not blank")
+    return text
 
 
 class SpeechRequest(EndpointRequest):
     """Parameters of a request. The range of ``speed`` is OpenAI's; the router documents none."""
 
-    input: Annotated[
-        str, Field(max_length=4096), create_pattern_validator(r"\S", "text that is not blank")
-    ]
+    is_streamed: ClassVar[bool] = True
+
+    input: Annotated[str, Field(max_length=4096), AfterValidator(_check_text)]
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4, allow_inf_nan=False)
 
-    @property
-    def is_streamed(self) -> bool:
-        return True
-
 
 class SpeechEndpoint(EndpointHandler[SpeechRequest]):
-    """Returns scripted audio, or else tones that encode the text."""
-
     endpoint = SPEECH
     schema = SpeechRequest
 
     def respond(self, request: SpeechRequest, model: str) -> RouterResponse:
-        """Return audio in the requested format, or in the provider's default format."""
+        """Return scripted or synthesized audio."""
         body = request.build_provider_body(model)
         scripted = self._script.take_answer(
-            body, model, request.input, accepts=lambda answer: answer.audio is not None
+            body, model, request.input, accepts=lambda answer: bool(answer.audio)
         )
         if scripted and scripted.audio:
             content_type, audio = _detect_type(scripted.audio), scripted.audio
@@ -78,3 +113,166 @@ def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
 
 def _detect_type(audio: bytes) -> str:
     return detect_mime_type(audio[:16]) or "application/octet-stream"
+
+
+def _check_file(file: FormFile) -> FormFile:
+    if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
+        raise ValueError(f"the file name must end in one of {', '.join(RECORDING_SUFFIXES)}")
+    build_recording_name(file.filename, detect_mime_type(file.data) or "")
+    return file
+
+
+def _check_model(model: str) -> str:
+    if model.partition("/")[2].startswith("gpt-4o"):
+        raise ValueError("does not support translation. Use openai/whisper-1.")
+    return model
+
+
+class _AudioForm(EndpointRequest, strict=False):
+    file: Annotated[AnyFile, AfterValidator(_check_file)]
+    prompt: str | None = None
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    temperature: Annotated[float, Field(ge=0, le=1)] | None = None
+    timestamps_granularity: Literal["none", "word", "character"] | None = None
+    diarize: FormBool = False
+    num_speakers: Annotated[int, Field(ge=1, le=32)] | None = None
+    tag_audio_events: FormBool | None = None
+    enable_logging: FormBool | None = None
+
+
+class TranslationForm(_AudioForm):
+    model: Annotated[str, AfterValidator(_check_model)]
+
+
+class TranscriptionForm(_AudioForm):
+    language: LanguageCode | None = None
+    timestamp_granularities: (
+        Annotated[
+            list[Literal["word", "segment"]],
+            BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _check_format(self) -> Self:
+        if self.timestamp_granularities and self.response_format != "verbose_json":
+            reject_field("timestamp_granularities", "needs response_format=verbose_json")
+        return self
+
+
+AnyForm = TranslationForm | TranscriptionForm
+
+
+class TranscriptionEndpoint(EndpointHandler[AnyForm]):
+    """Handler of transcriptions or of translations, depending on ``endpoint``."""
+
+    def __init__(self, endpoint: Endpoint, script: AnswerScript) -> None:
+        super().__init__(script)
+        self.endpoint = endpoint
+        self.schema = TranslationForm if endpoint is TRANSLATIONS else TranscriptionForm
+
+    def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> AnyForm:
+        """Validate a form without its controls.
+
+        Raises:
+            HTTPError: 422, naming the invalid field; 413, the file is too large.
+        """
+        try:
+            form = super().parse(body, controls, lenient=lenient)
+        except HTTPError as error:
+            error.status, error.code = 422, "invalid_request_body"
+            raise
+        if len(form.file.data) > MAX_BYTES:
+            message = f"file: must have at most {MAX_BYTES} bytes, got {len(form.file.data)}"
+            raise HTTPError(413, message, code="file_too_large", param="file")
+        return form
+
+    def respond(self, request: AnyForm, model: str) -> RouterResponse:
+        """Return the scripted answer for the file name or model, or else the recognized words."""
+        file = request.file
+        body = {**request.build_provider_body(model), "file": file.summary}
+        scripted = self._script.take_answer(body, model, file.filename)
+        transcript = transcribe(file.data, scripted.text if scripted else None)
+        match request.response_format:
+            case "json":
+                return RouterResponse({"text": transcript.text})
+            case "text":
+                return RouterResponse(transcript.text + "\n")
+            case "srt":
+                return RouterResponse(format_srt(transcript.segments))
+            case "vtt":
+                return RouterResponse(format_vtt(transcript.segments))
+        return RouterResponse(_build_verbose(request, transcript))
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Words with their times, and the duration of the file, if it is known."""
+
+    words: Sequence[Span]
+    seconds: float | None
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def segments(self) -> list[Span]:
+        """The sentences, with their times. A long pause ends a sentence too."""
+        sentences: list[Span] = []
+        is_open = False
+        for word in self.words:
+            last = sentences[-1] if sentences else None
+            if last and is_open and word.start - last.end <= MAX_PAUSE_SECONDS:
+                sentences[-1] = Span(f"{last.text} {word.text}", last.start, word.end)
+            else:
+                sentences.append(word)
+            is_open = not ends_sentence(word.text)
+        return sentences
+
+
+def transcribe(data: bytes, scripted_text: str | None = None) -> Transcript:
+    """Decode speech synthesized by the offline router, or describe any other audio.
+
+    A scripted text has the start and the end of the recording.
+    """
+    samples = decode_audio(data) if scripted_text is None else None
+    if samples:
+        words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
+        if words is not None:
+            return Transcript(words, samples.seconds)
+    seconds = measure_audio(data)
+    if scripted_text is None:
+        mime_type = detect_mime_type(data) or "audio"
+        size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
+        hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
+        scripted_text = f"[offline: {size} of {mime_type}{hint}]"
+    return Transcript([Span(scripted_text, 0.0, seconds or 0.0)], seconds)
+
+
+def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
+    granularities: Sequence[str] = ["segment"]
+    task, language = "translate", "english"
+    if isinstance(form, TranscriptionForm):
+        granularities = form.timestamp_granularities or granularities
+        task, language = "transcribe", form.language or "und"
+    body: dict[str, Any] = {"task": task, "language": language, "text": transcript.text}
+    if transcript.seconds is not None:
+        body["duration"] = transcript.seconds
+    if "word" in granularities or form.timestamps_granularity == "word":
+        label = {"speaker_id": SPEAKER_ID} if form.diarize else {}
+        body["words"] = [
+            {"word": word.text, "start": word.start, "end": word.end, **label}
+            for word in transcript.words
+        ]
+    if "segment" in granularities:
+        # OpenAI's clients require these fields.
+        fields = {"seek": 0, "tokens": [], "temperature": form.temperature or 0.0}
+        fields |= {"avg_logprob": 0.0, "compression_ratio": 1.0, "no_speech_prob": 0.0}
+        fields |= {"speaker": SPEAKER_ID} if form.diarize else {}
+        body["segments"] = [
+            {"id": index, "start": span.start, "end": span.end, "text": span.text, **fields}
+            for index, span in enumerate(transcript.segments)
+        ]
+    return body

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from orq_router_integrations.testing import Answer
-from orq_router_integrations.testing.transcriptions import transcribe
+from orq_router_integrations.testing.speech import transcribe
 
 GPT = "openai/gpt-4o"
 

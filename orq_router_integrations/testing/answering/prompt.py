@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
-from orq_router_integrations.testing.media.audio import probe_audio
+from orq_router_integrations.testing.media.audio import measure_audio
 from orq_router_integrations.testing.routing.error_responses import reject_field
 
 CHARS_PER_TOKEN = 4
@@ -90,8 +90,7 @@ class Attachment:
     @property
     def audio_seconds(self) -> float:
         """Duration of audio; 1 second if it cannot be read, and 0 for other files."""
-        info = probe_audio(self.data) if self.kind == "audio" else None
-        return (info and info.seconds) or float(self.kind == "audio")
+        return (measure_audio(self.data) or 1.0) if self.kind == "audio" else 0.0
 
     def describe(self) -> str:
         name = f"{self.kind} {self.filename}" if self.filename else self.kind

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -22,6 +22,7 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
+    get_provider_model_name,
     split_bytes,
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
@@ -42,7 +43,6 @@ URL_LIFETIME_SECONDS = 3600.0  # documented for variations
 SIDE_RANGE = range(16, 4097)
 MAX_FILE_BYTES = 50 * 1024 * 1024
 DEFAULT_SIZE = "1024x1024"
-GPT_IMAGE_SIZES = {DEFAULT_SIZE, "1536x1024", "1024x1536"}
 
 _GPT_IMAGE_FIELDS = {"background", "output_format", "output_compression", "moderation"}
 _UNSUPPORTED_FIELDS = {
@@ -84,20 +84,21 @@ Images = Annotated[
 
 class ImageRequest(EndpointRequest):
     n: Annotated[int, Field(ge=1, le=10)] | None = None
+    size: Size | None = None
     response_format: Literal["url", "b64_json"] | None = None
 
-    @property
-    def is_streamed(self) -> bool:
-        return True
+    is_streamed: ClassVar[bool] = True
+    is_cacheable: ClassVar[bool] = True
 
     @property
-    def is_cacheable(self) -> bool:
-        return True
+    def dimensions(self) -> ImageSize:
+        size = DEFAULT_SIZE if self.size in {None, "auto"} else str(self.size)
+        width, height = map(int, size.split("x"))
+        return width, height
 
 
 class Generation(ImageRequest):
     prompt: Prompt
-    size: Size | None = None
     quality: Literal["auto", "high", "medium", "low", "hd", "standard"] | None = None
     style: Literal["vivid", "natural"] | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
@@ -107,7 +108,7 @@ class Generation(ImageRequest):
 
     def create_spec(self) -> ImageSpec:
         return ImageSpec(
-            size=_parse_size(self.size),
+            size=self.dimensions,
             prompt=self.prompt,
             is_transparent=self.background == "transparent",
             file_format=(self.output_format or "png") if has_pillow() else "png",
@@ -117,14 +118,13 @@ class Generation(ImageRequest):
 
 class Edit(ImageRequest, strict=False):
     prompt: Prompt
-    size: Size | None = None
     image: Images
     mask: Annotated[AnyFile, _check_type("image/png")] | None = None
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
 
     @model_validator(mode="after")
-    def _check_mask_size(self) -> "Edit":
+    def _check_mask_size(self) -> Self:
         mask = self.mask and read_image_size(self.mask.data)
         image = read_image_size(self.image[0].data)
         if mask and image and mask != image:
@@ -132,12 +132,9 @@ class Edit(ImageRequest, strict=False):
         return self
 
     def create_spec(self) -> ImageSpec:
-        return ImageSpec(
-            size=_parse_size(self.size),
-            prompt=self.prompt,
-            sources=tuple(file.data for file in self.image),
-            mask=self.mask.data if self.mask else None,
-        )
+        sources = tuple(file.data for file in self.image)
+        mask = self.mask.data if self.mask else None
+        return ImageSpec(size=self.dimensions, prompt=self.prompt, sources=sources, mask=mask)
 
 
 class Variation(ImageRequest, strict=False):
@@ -146,12 +143,7 @@ class Variation(ImageRequest, strict=False):
     user: str | None = None
 
     def create_spec(self) -> ImageSpec:
-        return ImageSpec(size=_parse_size(self.size), sources=(self.image.data,))
-
-
-def _parse_size(size: str | None) -> ImageSize:
-    width, _, height = (DEFAULT_SIZE if size in {None, "auto"} else str(size)).partition("x")
-    return int(width), int(height)
+        return ImageSpec(size=self.dimensions, sources=(self.image.data,))
 
 
 AnyRequest = Generation | Edit | Variation
@@ -178,7 +170,7 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         self._hosted_images, self._lenient = hosted_images, lenient
 
     def respond(self, request: AnyRequest, model: str) -> RouterResponse:
-        name = model.partition("/")[2]
+        name = get_provider_model_name(model)
         family = next((family for family in _UNSUPPORTED_FIELDS if name.startswith(family)), "")
         if not self._lenient:
             _check_support(request, family, model)
@@ -188,7 +180,7 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         items = [self._build_item(image, request, family) for image in images]
         body: dict[str, Any] = {"created": 0, "data": items}
         if family == "gpt-image":
-            body |= _build_gpt_image_fields(request, spec, len(images))
+            body["usage"] = _estimate_usage(spec, len(images))
         headers = {"content-type": "application/json"}
         return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
 
@@ -212,10 +204,11 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
         reject_field(name, f"{model} does not support it")
     if family == "dall-e-3" and (request.n or 1) > 1:
         reject_field("n", f"{model} creates one image only")
-    output_format = getattr(request, "output_format", None) or "png"
-    if output_format == "jpeg" and getattr(request, "background", None) == "transparent":
+    if not isinstance(request, Generation) or request.output_format in {None, "png"}:
+        return
+    if request.output_format == "jpeg" and request.background == "transparent":
         reject_field("output_format", "JPEG has no transparency. Use png or webp.")
-    if output_format != "png" and not has_pillow():
+    if not has_pillow():
         reject_field(
             "output_format",
             "JPEG and WebP require Pillow. Install it with pip install pillow, or use lenient=True "
@@ -223,23 +216,11 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
         )
 
 
-def _build_gpt_image_fields(request: AnyRequest, spec: ImageSpec, count: int) -> dict[str, Any]:
-    """Build the settings and the estimated usage, which only GPT Image returns.
-
-    Only values that the schemas of OpenAI's clients allow are returned. ``size`` is omitted if the
-    request has another one.
-    """
-    size, quality = "{}x{}".format(*spec.size), getattr(request, "quality", None)
+def _estimate_usage(spec: ImageSpec, count: int) -> dict[str, Any]:
     text_tokens, image_tokens = len(spec.prompt or "") // 4 + 1, 256 * len(spec.sources)
     return {
-        "background": "transparent" if spec.is_transparent else "opaque",
-        "output_format": spec.file_format,
-        "quality": quality if quality in {"low", "medium"} else "high",
-        **({"size": size} if size in GPT_IMAGE_SIZES else {}),
-        "usage": {
-            "input_tokens": text_tokens + image_tokens,
-            "output_tokens": 1000 * count,
-            "total_tokens": text_tokens + image_tokens + 1000 * count,
-            "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
-        },
+        "input_tokens": text_tokens + image_tokens,
+        "output_tokens": 1000 * count,
+        "total_tokens": text_tokens + image_tokens + 1000 * count,
+        "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
     }

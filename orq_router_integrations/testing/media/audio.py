@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
-from orq_router_integrations.media import metadata
-from orq_router_integrations.media.metadata import AudioInfo
+from orq_router_integrations.media.metadata import read_audio_seconds
 from orq_router_integrations.media.wav import parse_wav_header
 
 DECODED_RATE = 16_000
@@ -43,15 +42,12 @@ def has_pyav() -> bool:
     return find_spec("av") is not None
 
 
-def probe_audio(data: bytes) -> AudioInfo | None:
-    """Read the header of a WAV or MP3 file, and of any other audio with PyAV. Never raises."""
-    if info := metadata.read_audio_info(data):
-        return info
+def measure_audio(data: bytes) -> float | None:
+    """Return the seconds of a WAV or MP3 file, and with PyAV of any other audio. Never raises."""
+    if (seconds := read_audio_seconds(data)) is not None:
+        return seconds
     container = _open_container(data)
-    if container is None or not container.duration:
-        return None
-    stream = container.streams.audio[0]
-    return AudioInfo(container.duration / 1e6, stream.rate, stream.channels)
+    return container.duration / 1e6 if container and container.duration else None
 
 
 def decode_audio(data: bytes) -> PcmAudio | None:
