@@ -193,7 +193,7 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         file = request.file
         body = {**request.build_provider_body(model), "file": file.summary}
         scripted = self._script.take_answer(body, model, file.filename)
-        transcript = transcribe(file.data, scripted.text if scripted else None)
+        transcript = align_text(scripted.text, file.data) if scripted else transcribe(file.data)
         match request.response_format:
             case "json":
                 return RouterResponse({"text": transcript.text})
@@ -232,23 +232,25 @@ class Transcript:
         return sentences
 
 
-def transcribe(data: bytes, scripted_text: str | None = None) -> Transcript:
-    """Decode speech synthesized by the offline router, or describe any other audio.
-
-    A scripted text has the start and the end of the recording.
-    """
-    samples = decode_audio(data) if scripted_text is None else None
-    if samples:
+def transcribe(data: bytes) -> Transcript:
+    """Decode speech synthesized by the offline router, or describe any other audio."""
+    if samples := decode_audio(data):
         words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
         if words is not None:
             return Transcript(words, samples.seconds)
-    seconds = measure_audio(data)
-    if scripted_text is None:
-        mime_type = detect_mime_type(data) or "audio"
-        size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
-        hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
-        scripted_text = f"[offline: {size} of {mime_type}{hint}]"
-    return Transcript([Span(scripted_text, 0.0, seconds or 0.0)], seconds)
+    seconds, mime_type = measure_audio(data), detect_mime_type(data) or "audio"
+    size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
+    hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
+    word = Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)
+    return Transcript([word], seconds)
+
+
+def align_text(text: str, data: bytes) -> Transcript:
+    """Spread the words of a scripted text evenly over a file."""
+    words, seconds = text.split(), measure_audio(data)
+    step = (seconds or 0.5 * len(words)) / max(1, len(words))
+    spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
+    return Transcript(spans, seconds)
 
 
 def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:

@@ -168,6 +168,12 @@ class TestTools:
         )
         assert [name for name, _ in get_calls(message)] == ["get_weather"]
 
+    def test_place_as_argument(self, create_chat, weather_tool):
+        message = create_chat().get_message(
+            text="What is the weather like in San Francisco, CA today?", tools=[weather_tool]
+        )
+        assert get_calls(message) == [("get_weather", {"location": "San Francisco, CA"})]
+
     def test_quoted_text_as_argument(self, create_chat, create_tool):
         create = create_tool("create_customer", customer_name={"type": "string"})
         text = "Create a customer named '你好啊集团' - it's a new one"

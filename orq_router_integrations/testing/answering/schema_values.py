@@ -35,6 +35,8 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 _QUOTES = re.compile(
     r'"([^"\n]+)"|\u201c([^\u201d\n]+)\u201d|\u2018([^\u2019\n]+)\u2019|(?<!\w)\'([^\'\n]+)\'(?!\w)'
 )
+_PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:,?\s+[A-Z][\w'-]*)*)")
+_PLACE_NAMES = {"location", "city", "place", "town"}
 _PATTERN_ATOM = re.compile(
     r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\\[\](){}|*+?^$])(?:\{(\d{1,3})(?:,\d*)?\}|([*+?]))?"
 )
@@ -167,7 +169,9 @@ class _ValueBuilder:
         texts: list[Any] = [*schema.get("examples", ()), schema.get("default")]
         # Whether a text matches a pattern is not checked, because that may take forever.
         if "pattern" not in schema and schema.get("format") not in _FORMATS:
-            texts = [*self._quotes, *([self._text] if name.lower() in _TEXT_NAMES else []), *texts]
+            places = _PLACE.findall(self._text) if name.lower() in _PLACE_NAMES else []
+            complete = [self._text] if name.lower() in _TEXT_NAMES else []
+            texts = [*self._quotes, *places, *complete, *texts]
         for text in texts:
             if isinstance(text, str) and min_length <= len(text) <= max_length:
                 if text in self._quotes:
