@@ -25,16 +25,11 @@ from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import suggest_name
-from orq_router_integrations.wire.chat_params import (
-    CHAT_PARAM_NAMES,
-    RESPONSES_PARAM_NAMES,
-    ChatParams,
-    ResponsesParams,
-)
+from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 
-REQUEST_PARAMS = frozenset((*CHAT_PARAM_NAMES, *RESPONSES_PARAM_NAMES)) | {
+REQUEST_PARAMS = frozenset((*ChatParams.model_fields, *ResponsesParams.model_fields)) | {
     *("tool_choice", "parallel_tool_calls", "response_format")
 }
 """Parameters that a call can set and that ``disabled_params`` can disable."""
@@ -196,7 +191,7 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
         """Pydantic fields as dicts, since LangChain cannot serialize the objects."""
         return {
             name: value.model_dump(exclude_none=True)
-            for name in ("controls", "reasoning", *CHAT_PARAM_NAMES)
+            for name in ("controls", "reasoning", *ChatParams.model_fields)
             if isinstance(value := getattr(self, name), BaseModel)
         }
 

@@ -115,9 +115,7 @@ def parse_json_object(data: bytes, error_body: bytes) -> dict[str, Any]:
     try:
         body = loads(data)
     except ValueError as error:
-        raise MalformedResponseError(
-            f"the response body is not JSON ({error})", error_body
-        ) from None
+        raise MalformedResponseError(f"the response is not JSON ({error})", error_body) from None
     raise_for_error(body, error_body)
     if not isinstance(body, dict):
         message = f"expected a JSON object, got {get_json_type_name(body)}"

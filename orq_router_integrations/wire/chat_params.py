@@ -1,6 +1,6 @@
 """Parameters of ``POST /chat/completions`` and ``POST /responses``, with their valid ranges."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self
 
 from pydantic import (
@@ -149,32 +149,21 @@ class ChatParams(DeferredModel):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs: Requires logprobs=True.")
+        if "audio" in (self.modalities or ()) and self.audio is None:
             raise ValueError(
-                "top_logprobs: Requires logprobs=True. Set it, or remove top_logprobs."
+                "audio: Required because modalities contains 'audio'. Pass a voice and a format."
             )
-        if self.modalities and "audio" in self.modalities and self.audio is None:
-            raise ValueError(
-                "audio: Required because modalities contains 'audio'. Pass a voice and a format, "
-                "such as audio={'voice': 'alloy', 'format': 'wav'}."
-            )
-        if (
-            isinstance(self.thinking, ThinkingEnabled)
-            and self.max_tokens is not None
-            and self.thinking.budget_tokens >= self.max_tokens
-        ):
-            raise ValueError(
-                "thinking.budget_tokens: Must be smaller than max_tokens. Reduce it, or increase "
-                "max_tokens."
-            )
+        budget = getattr(self.thinking, "budget_tokens", 0)
+        if self.max_tokens is not None and budget >= self.max_tokens:
+            raise ValueError("thinking.budget_tokens: Must be smaller than max_tokens.")
         return self
 
     def build_chat_params(self) -> dict[str, Any]:
         """Return the parameters that are set, under their names in the request body."""
-        params = _dump_fields(self, CHAT_PARAM_NAMES)
+        params = _dump_fields(self, ChatParams)
         return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
 
-
-CHAT_PARAM_NAMES = tuple(ChatParams.model_fields)
 
 WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 """Parameters that have another name in the request body."""
@@ -253,17 +242,14 @@ class ResponsesParams(DeferredModel):
         return self
 
     def build_responses_params(self) -> dict[str, Any]:
-        return _dump_fields(self, RESPONSES_PARAM_NAMES)
+        return _dump_fields(self, ResponsesParams)
 
 
-RESPONSES_PARAM_NAMES = tuple(ResponsesParams.model_fields)
-
-
-def _dump_fields(model: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+def _dump_fields(model: BaseModel, params: type[BaseModel]) -> dict[str, Any]:
     """Return the fields that are set; ``model_dump`` takes several times as long."""
     values = vars(model)
     return {
         name: value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
-        for name in names
+        for name in params.model_fields
         if (value := values[name]) is not None
     }

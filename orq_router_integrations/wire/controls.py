@@ -92,10 +92,11 @@ class Control(DeferredModel):
         if not isinstance(data, Mapping):
             names = ", ".join(map(repr, cls.model_fields))
             raise ValueError(f"Expected a dict (keys: {names}), got {type(data).__name__}.")
-        for name in [name for name in data if name not in cls.model_fields]:
-            context = {"message": f"Unknown field.{suggest_name(str(name), cls.model_fields)}"}
+        if unknown := [name for name in data if name not in cls.model_fields]:
+            name = str(unknown[0])
+            context = {"message": f"Unknown field.{suggest_name(name, cls.model_fields)}"}
             error = PydanticCustomError("extra_forbidden", "{message}", context)
-            details = InitErrorDetails(type=error, loc=(str(name),), input=data[name])
+            details = InitErrorDetails(type=error, loc=(name,), input=data[unknown[0]])
             raise ValidationError.from_exception_data(cls.__name__, [details])
         return data
 

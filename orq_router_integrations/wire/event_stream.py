@@ -10,9 +10,10 @@ from orq_router_integrations.wire.call import (
     EmbeddedError,
     MalformedResponseError,
     TruncatedStreamError,
+    parse_json_object,
     raise_for_error,
 )
-from orq_router_integrations.wire.json import get_json_type_name, loads
+from orq_router_integrations.wire.json import as_dict, as_dicts, loads
 from orq_router_integrations.wire.sse import SSEDecoder
 
 _LOW_SURROGATE_AT_START = re.compile(rb'(?<!\\)"(?=\\u[dD][c-fC-F])')
@@ -68,16 +69,8 @@ class EventStreamDecoder(ABC):
     def _parse_event(self, content: bytes, name: str) -> dict[str, Any]:
         if name == "error":
             raise EmbeddedError(content)
-        try:
-            event = loads(self._join_surrogates(content) if b"\\ud" in content.lower() else content)
-        except ValueError:
-            message = "an event of the stream is not JSON"
-            raise MalformedResponseError(message, content) from None
-        if not isinstance(event, dict):
-            message = f"an event of the stream is {get_json_type_name(event)}, not an object"
-            raise MalformedResponseError(message, content)
-        raise_for_error(event, content)
-        return event
+        joined = self._join_surrogates(content) if b"\\u" in content else content
+        return parse_json_object(joined, content)
 
     def _join_surrogates(self, content: bytes) -> bytes:
         """Move half a surrogate pair at the end of a string to the event with its other half.
@@ -113,8 +106,7 @@ def _raise_for_missing_events(body: bytes) -> None:
     try:
         value = loads(body)
     except ValueError:
-        raise MalformedResponseError("the response is not an event stream", body) from None
-    choices = value.get("choices") if isinstance(value, dict) else None
-    for item in (value, *(choices if isinstance(choices, list) else ())):
+        value = None
+    for item in (value, *as_dicts(as_dict(value).get("choices"))):
         raise_for_error(item, body)
-    raise MalformedResponseError("the response is JSON instead of an event stream", body)
+    raise MalformedResponseError("the response is not an event stream", body)

@@ -3,16 +3,11 @@
 import json
 import math
 import re
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 MAX_DEPTH = 256  # of a value that is sent, or read while it arrives
 
@@ -194,27 +189,12 @@ def to_printable(path: str) -> str:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """Decode base64 like ``b64decode(data, validate=True)``, in a quarter of the time.
-
-    pydantic's decoder is faster than Python's, but only reads JSON strings, and also accepts the
-    URL-safe alphabet and missing padding. Python's decodes, or rejects, everything unusual.
+    """Decode padded base64 of the standard alphabet, and reject everything else.
 
     >>> decode_base64(b"aGVsbG8=")
     b'hello'
     """
-    if not (b"-" in data or b"_" in data or len(data) % 4):
-        with suppress(ValueError):
-            decoded = _create_base64_decoder().validate_json(b'"%b"' % data)
-            if len(decoded) == len(data) // 4 * 3 - data.count(b"=", -2):  # it has no escapes
-                return decoded
-    return b64decode(data, validate=True)
-
-
-@cache
-def _create_base64_decoder() -> "TypeAdapter[bytes]":
-    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - most programs need no base64
-
-    return TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
+    return a2b_base64(data, strict_mode=True)
 
 
 def strip_data_prefix(data: str) -> str:

@@ -60,9 +60,7 @@ class CatalogModel:
     Attributes:
         id: Provider and model, such as ``openai/gpt-4o``.
         name: Display name.
-        description: Short description.
         provider: Id of the provider.
-        offering_of: The model independent of its provider, as ``developer/name``.
         endpoints: Endpoints that the model has, such as ``chat``.
         input_modalities: Kinds of input, such as ``text`` and ``image``.
         output_modalities: Kinds of output.
@@ -77,9 +75,7 @@ class CatalogModel:
 
     id: str
     name: str = ""
-    description: str = ""
     provider: str = ""
-    offering_of: str = ""
     endpoints: frozenset[str] = frozenset()
     input_modalities: frozenset[str] = frozenset()
     output_modalities: frozenset[str] = frozenset()
@@ -95,20 +91,11 @@ class CatalogModel:
         """Return whether the model has a feature, such as ``vision``."""
         return feature in self.features
 
-    def estimate_cost(
-        self, input_tokens: int, output_tokens: int, *, tier: str = ""
-    ) -> float | None:
+    def estimate_cost(self, input_tokens: int, output_tokens: int) -> float | None:
         """Estimate the price of a call in US dollars from the prices in the catalog.
 
-        Discounts such as those for cached tokens are not considered.
-
-        Args:
-            input_tokens: Number of input tokens.
-            output_tokens: Number of output tokens.
-            tier: Service tier. By default the standard one.
-
-        Returns:
-            The estimate, or ``None`` if the catalog has no suitable price.
+        The estimate applies to the standard service tier, without discounts such as those for
+        cached tokens. It is ``None`` if the catalog has no suitable price.
 
         >>> price = {"cost": 2.0, "currency": "USD", "per": 1_000_000, "unit": "token"}
         >>> CatalogModel(id="a/b", pricing={"input": price}).estimate_cost(1000, 0)
@@ -118,7 +105,7 @@ class CatalogModel:
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
             "total_tokens": input_tokens + output_tokens,
-            "tier": tier,
+            "tier": "",
         }
         prices = dict(self.pricing)
         for variant in as_dicts(prices.pop("variants", None)):
@@ -200,9 +187,7 @@ def _parse_entry(item: dict[str, Any]) -> CatalogModel:
     return CatalogModel(
         id=item["id"],
         name=as_str(item.get("name")),
-        description=as_str(item.get("description")),
         provider=as_str(as_dict(item.get("provider")).get("id")) or item["id"].partition("/")[0],
-        offering_of=as_str(item.get("offering_of")),
         endpoints=_parse_names(item.get("endpoints")),
         input_modalities=_parse_names(modalities.get("input")),
         output_modalities=_parse_names(modalities.get("output")),

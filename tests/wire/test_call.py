@@ -62,7 +62,7 @@ def test_json_object(content, value):
     ids=lambda content: content[:10].decode("latin-1"),
 )
 def test_invalid_json_body_raises(content):
-    with pytest.raises(MalformedResponseError, match="the response body is not JSON") as raised:
+    with pytest.raises(MalformedResponseError, match="the response is not JSON") as raised:
         create_response(content).json_object()
     assert raised.value.__suppress_context__
 
