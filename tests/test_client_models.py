@@ -60,6 +60,6 @@ def test_catalog_filter_with_several_values():
 @pytest.mark.parametrize("value", [None, 5, [1], {"a": 1}], ids=["None", "int", "ints", "dict"])
 def test_filter_of_another_type_raises_before_sending(value):
     script = Script()
-    with pytest.raises(RouterInputError, match="provider.*: Expected a"):
+    with pytest.raises(RouterInputError, match=r"provider.*: Expected a"):
         create_client(script).list_catalog_models(provider=value)
     assert script.sent == 0

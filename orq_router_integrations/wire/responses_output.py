@@ -76,11 +76,10 @@ def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
     for item in items:
         merge_delta(message, convert_item(item))
     merge_delta(message, {"item_ids": list_item_ids(items)})
-    finish_reason = get_finish_reason(body, has_calls=bool(message["tool_calls"]))
-    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+    choice = {"index": 0, "message": message}
     if logprobs := message.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
-    return {**convert_metadata(body), "choices": [choice]}
+    return finish_completion(choice, body, has_calls=bool(message["tool_calls"]))
 
 
 def create_response_error(response: JsonObject) -> EmbeddedError:
@@ -113,17 +112,20 @@ def _is_encrypted(item: JsonObject) -> bool:
 
 def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
     """Return the output items of a finished response. Only incomplete responses may have none."""
-    items = as_dicts(response.get("output"))
-    status = response.get("status")
+    items, status = as_dicts(response.get("output")), response.get("status")
     if not items and status != "incomplete":
-        raise MalformedResponseError(
-            f"the response has no output (status: {status or 'unknown'})", data
-        )
+        raise MalformedResponseError(f"the response has no output (status: {status})", data)
     return items
 
 
-def convert_metadata(response: JsonObject) -> JsonObject:
-    """Convert id, model, creation time, tier and usage to fields of a chat completion."""
+def finish_completion(choice: JsonObject, response: JsonObject, *, has_calls: bool) -> JsonObject:
+    """Build a chat completion, or its last chunk, with the metadata of a finished response."""
+    reason = "tool_calls" if has_calls else "stop"
+    if response.get("status") == "incomplete":
+        details = as_dict(response.get("incomplete_details"))
+        reason = _INCOMPLETE_REASONS.get(str(details.get("reason")), "length")
+    elif response.get("status") == "cancelled":
+        reason = "cancelled"  # OpenAI's API has this status, the router does not document it
     return {
         "id": response.get("id"),
         "model": response.get("model"),
@@ -131,18 +133,8 @@ def convert_metadata(response: JsonObject) -> JsonObject:
         "created": response.get("created_at"),
         "usage": as_dict(response.get("usage")) or None,
         "api": "responses",
+        "choices": [{**choice, "finish_reason": reason}],
     }
-
-
-def get_finish_reason(response: JsonObject, *, has_calls: bool) -> str:
-    """Return the finish reason of a chat completion that corresponds to a response's status."""
-    match response.get("status"):
-        case "incomplete":
-            details = as_dict(response.get("incomplete_details"))
-            return _INCOMPLETE_REASONS.get(str(details.get("reason")), "length")
-        case "cancelled":  # OpenAI's API has this status, the router does not document it
-            return "cancelled"
-    return "tool_calls" if has_calls else "stop"
 
 
 def convert_item(item: JsonObject) -> JsonObject:

@@ -20,9 +20,8 @@ from orq_router_integrations.wire.responses_output import (
     PARAGRAPH_BREAK,
     JsonObject,
     convert_item,
-    convert_metadata,
     create_response_error,
-    get_finish_reason,
+    finish_completion,
     get_output_items,
     list_item_ids,
 )
@@ -205,9 +204,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         if item_ids := list_item_ids(outputs or self._finished_items):
             yield _build_chunk({"item_ids": item_ids})
         has_calls = any("tool_calls" in item.emitted for item in self._items)
-        finish_reason = get_finish_reason(response, has_calls=has_calls)
-        choice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
-        yield {**convert_metadata(response), "choices": [choice]}
+        yield finish_completion({"index": 0, "delta": {}}, response, has_calls=has_calls)
 
     def _match_items(self, outputs: list[JsonObject]) -> Iterator[tuple[JsonObject, _StreamedItem]]:
         """Yield calls in the finished response, and other items of types that were not streamed.
