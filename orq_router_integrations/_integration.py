@@ -13,12 +13,7 @@ from typing_extensions import AsyncGenerator, Generator
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
-from orq_router_integrations.settings import (
-    CONNECTION_HINTS,
-    CONTROL_HINTS,
-    RouterSettings,
-    create_rename_hints,
-)
+from orq_router_integrations.settings import CONNECTION_HINTS, CONTROL_HINTS, RouterSettings
 from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls
@@ -32,11 +27,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ARGUMENT_HINTS = CONNECTION_HINTS | create_rename_hints(
-    model_name="model",
-    http_client="client=RouterClient(http_client=...)",
-    http_async_client="client=RouterClient(http_async_client=...)",
-)
+ARGUMENT_HINTS = {
+    **CONNECTION_HINTS,
+    "model_name": "model",
+    "http_client": "client=RouterClient(http_client=...)",
+    "http_async_client": "client=RouterClient(http_async_client=...)",
+}
 """What to write instead of arguments that all integrations reject."""
 
 INTEGRATION_CONFIG = ConfigDict(
@@ -50,10 +46,7 @@ _get_settings = attrgetter(*RouterSettings.model_fields)
 def reject_unknown_kwargs(
     kwargs: Mapping[str, Any], allowed: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
 ) -> None:
-    """Raise ``ValueError`` for unknown keyword arguments of a single call.
-
-    ``hints`` are sentences that explain what to write instead, by unknown name.
-    """
+    """Raise ``ValueError`` for unknown keyword arguments of a single call."""
     for name in kwargs:
         if name not in allowed:
             raise ValueError(describe_unknown_argument(name, allowed, hints))

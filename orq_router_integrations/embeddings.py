@@ -15,7 +15,6 @@ from orq_router_integrations._integration import (
     RouterIntegration,
 )
 from orq_router_integrations.errors import InvalidResponseError, raise_input_errors
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.arguments import check_text, validate_texts
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
@@ -110,11 +109,9 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
-        **create_rename_hints(
-            deployment="model",
-            batch_size="chunk_size",
-            user="controls={'identity': ...}",
-        ),
+        "deployment": "model",
+        "batch_size": "chunk_size",
+        "user": "controls={'identity': ...}",
         "skip_empty": "Remove empty texts from the list.",
         **dict.fromkeys(
             ("check_embedding_ctx_length", "embedding_ctx_length", "tiktoken_enabled"),

@@ -315,26 +315,23 @@ _BY_STATUS: dict[int, type[RouterStatusError]] = {
     408: RequestTimeoutError,
     429: RateLimitError,
 }
-_BY_CODE: dict[str, type[RouterStatusError]] = {
-    "guardrail_error": GuardrailError,
-    "content_filter": ContentFilterError,
-    "content_policy_violation": ContentFilterError,
-    "moderation_blocked": ContentFilterError,
-    "context_length_exceeded": ContextLengthError,
-    "cost_budget_exceeded": BudgetExceededError,
-    "token_budget_exceeded": BudgetExceededError,
-    "requests_per_minute_exceeded": BudgetExceededError,
-    "authentication_required": AuthenticationError,
-    "invalid_api_key": AuthenticationError,
-    "expired_api_key": AuthenticationError,
-    "quota_exceeded": QuotaExceededError,
-    "insufficient_quota": QuotaExceededError,
-    "billing_hard_limit_reached": QuotaExceededError,
-    "insufficient_scope": PermissionDeniedError,
-    "request_timeout": RequestTimeoutError,
-    "rate_limit_exceeded": RateLimitError,
-    "invalid_request_error": BadRequestError,
+_CODES: dict[type[RouterStatusError], tuple[str, ...]] = {
+    GuardrailError: ("guardrail_error",),
+    ContentFilterError: ("content_filter", "content_policy_violation", "moderation_blocked"),
+    ContextLengthError: ("context_length_exceeded",),
+    BudgetExceededError: (
+        "cost_budget_exceeded",
+        "token_budget_exceeded",
+        "requests_per_minute_exceeded",
+    ),
+    AuthenticationError: ("authentication_required", "invalid_api_key", "expired_api_key"),
+    QuotaExceededError: ("quota_exceeded", "insufficient_quota", "billing_hard_limit_reached"),
+    PermissionDeniedError: ("insufficient_scope",),
+    RequestTimeoutError: ("request_timeout",),
+    RateLimitError: ("rate_limit_exceeded",),
+    BadRequestError: ("invalid_request_error",),
 }
+_BY_CODE = {code: error_class for error_class, codes in _CODES.items() for code in codes}
 _CONTEXT_LENGTH_MESSAGE = re.compile(
     r"context[ _](?:length|window|limit)|maximum (?:context|prompt length)"
     r"|too many (?:input )?tokens|(?:prompt|input) is too long"

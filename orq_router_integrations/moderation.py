@@ -14,7 +14,6 @@ from orq_router_integrations._integration import (
     RouterIntegration,
 )
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.arguments import validate_list
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId
@@ -48,7 +47,8 @@ class OrqModeration(
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
-        **create_rename_hints(openai_api_key="api_key", batch_size="chunk_size"),
+        "openai_api_key": "api_key",
+        "batch_size": "chunk_size",
     }
 
     model: ModelId = Field(

@@ -17,7 +17,6 @@ from orq_router_integrations._integration import (
     RouterIntegration,
 )
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.arguments import check_text, validate_list
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
@@ -62,7 +61,9 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
-        **create_rename_hints(k="top_n", top_k="top_n", user="controls={'identity': ...}"),
+        "k": "top_n",
+        "top_k": "top_n",
+        "user": "controls={'identity': ...}",
     }
 
     model: ModelId = Field(

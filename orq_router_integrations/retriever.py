@@ -19,7 +19,6 @@ from orq_router_integrations._integration import (
     reject_unknown_kwargs,
 )
 from orq_router_integrations.errors import raise_input_errors, to_input_error
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.arguments import check_text
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import Share
@@ -77,14 +76,12 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
     positional_field: ClassVar[str | None] = "knowledge_base"
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
-        **create_rename_hints(
-            top_k="k",
-            knowledge_id="knowledge_base",
-            key="knowledge_base",
-            filter_by="filter",
-            rerank_config="rerank",
-            score_threshold="threshold",
-        ),
+        "top_k": "k",
+        "knowledge_id": "knowledge_base",
+        "key": "knowledge_base",
+        "filter_by": "filter",
+        "rerank_config": "rerank",
+        "score_threshold": "threshold",
         "search_kwargs": "Use 'k', 'filter' and 'threshold'.",
     }
 

@@ -84,32 +84,18 @@ CONTROL_HINTS = {
 """What to write instead of a control that was passed as an argument of its own."""
 
 
-def create_rename_hints(**replacements: str) -> dict[str, str]:
-    """Return hints for arguments by their names in other packages.
-
-    >>> create_rename_hints(model_name="model", user="controls={'identity': ...}")
-    {'model_name': "Use 'model'.", 'user': "Use controls={'identity': ...}."}
-    """
-    return {
-        name: f"Use {replacement!r}." if replacement.isidentifier() else f"Use {replacement}."
-        for name, replacement in replacements.items()
-    }
-
-
-CONNECTION_HINTS = (
-    CONTROL_HINTS
-    | create_rename_hints(
-        api_base="base_url",
-        openai_api_base="base_url",
-        openai_api_key="api_key",
-        request_timeout="timeout",
-        fallback="controls={'fallbacks': [...]}",
-    )
-    | dict.fromkeys(
+CONNECTION_HINTS = {
+    **CONTROL_HINTS,
+    "api_base": "base_url",
+    "openai_api_base": "base_url",
+    "openai_api_key": "api_key",
+    "request_timeout": "timeout",
+    "fallback": "controls={'fallbacks': [...]}",
+    **dict.fromkeys(
         ("organization", "openai_organization"),
         "Not supported by the router: the API key selects the workspace.",
-    )
-)
+    ),
+}
 """What to write instead of connection settings of other packages."""
 
 
@@ -139,12 +125,6 @@ def _validate_secret(key: ApiKey | None) -> ApiKey | None:
     value = key.get_secret_value()
     stripped = validate_api_key(value)
     return key if stripped == value else SecretStr(stripped)
-
-
-def _resolve_url(url: Any) -> Any:
-    """Return a URL, or the default if it is ``None``, in its normalized form."""
-    url = os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL if url is None else url
-    return _normalize_url(url) if isinstance(url, str) else url
 
 
 @lru_cache(maxsize=64)
@@ -223,7 +203,7 @@ class RouterSettings(DeferredModel):
     )
 
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
-    """Sentences that explain what to write instead of an unknown argument, by its name."""
+    """What to write instead of unknown arguments; see ``describe_unknown_argument``."""
 
     if TYPE_CHECKING:
         api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
@@ -250,9 +230,10 @@ class RouterSettings(DeferredModel):
             description="Seconds to wait for the next chunk of a stream, as a number or a "
             "`timedelta`. Keep-alive messages do not extend it",
         )
-    base_url: Annotated[str, BeforeValidator(_resolve_url)] = optional(
-        "URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
-        f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`"
+    base_url: Annotated[str, AfterValidator(_normalize_url)] = Field(
+        default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL,
+        description="URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "
+        f"Read from `{BASE_URL_ENV}` by default, otherwise `{DEFAULT_BASE_URL}`",
     )
     allow_insecure: bool = Field(
         default=False, description="Accept `http://` for hosts other than this machine"
@@ -295,8 +276,12 @@ class RouterSettings(DeferredModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _reject_unknown_arguments(cls, data: Any) -> Any:
-        return reject_unknown_fields(cls, data, cls.argument_hints)
+    def _prepare_arguments(cls, data: Any) -> Any:
+        """Reject unknown arguments, and treat ``base_url=None`` like a missing argument."""
+        reject_unknown_fields(cls, data, cls.argument_hints)
+        if isinstance(data, dict) and data.get("base_url", "") is None:
+            return {name: value for name, value in data.items() if name != "base_url"}
+        return data
 
     @classmethod
     def _coerce_assigned(cls, name: str, value: Any) -> Any:

@@ -17,7 +17,6 @@ from orq_router_integrations import (
     RouterClient,
 )
 from orq_router_integrations._integration import reject_unknown_kwargs
-from orq_router_integrations.settings import create_rename_hints
 
 GPT = "openai/gpt-4o"
 
@@ -92,11 +91,6 @@ def test_unknown_argument_of_a_call_raises():
         ChatOrq(GPT).invoke("Hi", max_completion_tokens=5)
     with pytest.raises(ValueError, match=r"Unknown argument 'sise'. Did you mean 'size'"):
         reject_unknown_kwargs({"sise": 1}, ["size"])
-
-
-def test_rename_hints():
-    hints = create_rename_hints(a="b", c="d={}")
-    assert hints == {"a": "Use 'b'.", "c": "Use d={}."}
 
 
 def test_repr_shows_only_given_arguments_and_starts_with_the_model():

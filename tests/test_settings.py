@@ -250,7 +250,7 @@ def test_unknown_argument_raises(unknown, hint):
 def test_none_is_like_a_missing_argument(monkeypatch):
     monkeypatch.setenv("ORQ_BASE_URL", "https://my.host")
     assert RouterClient(api_key=KEY, base_url=None).base_url == "https://my.host/v3/router"
-    client = RouterClient(api_key=KEY)
+    client = RouterClient(api_key=KEY, base_url="https://another.host")
     none = dict.fromkeys(("api_key", "base_url", "timeout"))
     assert ChatOrq(model="openai/gpt-4o", client=client, **none).client is client
 

@@ -22,7 +22,6 @@ from orq_router_integrations.chat_models.tool_schemas import (
     redact_tool_secrets,
 )
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
@@ -42,32 +41,30 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     positional_field: ClassVar[str | None] = "model"
     waits_for_rate_limiter: ClassVar[bool] = False  # LangChain's base class does
-    argument_hints: ClassVar[Mapping[str, str]] = (
-        ARGUMENT_HINTS
-        | create_rename_hints(
-            use_responses_api="api='responses'",
-            tools="model.bind_tools([...])",
-            functions="model.bind_tools([...])",
-            function_call="model.bind_tools([...], tool_choice=...)",
-            tool_choice="model.bind_tools([...], tool_choice=...)",
-            response_format="model.with_structured_output(...)",
-            stop_sequences="stop",
-            max_completion_tokens="max_tokens",
-            max_output_tokens="max_tokens",
-            model_kwargs="extra_body",
-            user="controls={'identity': ...}",
-            stream="streaming",
-            stream_options="ChatOrq(..., stream_usage=...)",
-            num_retries="ChatOrq(..., max_retries=...)",
-            extra_headers="ChatOrq(..., default_headers=...)",
-            extra_query="ChatOrq(..., default_query=...)",
-        )
-        | {
+    argument_hints: ClassVar[Mapping[str, str]] = {
+        **ARGUMENT_HINTS,
+        "use_responses_api": "api='responses'",
+        "tools": "model.bind_tools([...])",
+        "functions": "model.bind_tools([...])",
+        "function_call": "model.bind_tools([...], tool_choice=...)",
+        "tool_choice": "model.bind_tools([...], tool_choice=...)",
+        "response_format": "model.with_structured_output(...)",
+        "stop_sequences": "stop",
+        "max_completion_tokens": "max_tokens",
+        "max_output_tokens": "max_tokens",
+        "model_kwargs": "extra_body",
+        "user": "controls={'identity': ...}",
+        "stream": "streaming",
+        "stream_options": "ChatOrq(..., stream_usage=...)",
+        "num_retries": "ChatOrq(..., max_retries=...)",
+        "extra_headers": "ChatOrq(..., default_headers=...)",
+        "extra_query": "ChatOrq(..., default_query=...)",
+        **{
             name: "The router does not document it. To send it anyway, "
             f"use extra_body={{{name!r}: ...}}."
             for name in ("logit_bias", "prediction", "safety_identifier", "web_search_options")
-        }
-    )
+        },
+    }
 
     model: ModelId = Field(
         kw_only=False,

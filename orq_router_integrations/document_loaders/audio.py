@@ -22,7 +22,6 @@ from orq_router_integrations.document_loaders.file_loader import (
 from orq_router_integrations.document_loaders.result_store import open_store
 from orq_router_integrations.document_loaders.sources import ChunkLimits
 from orq_router_integrations.document_loaders.transcriber import Transcriber
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
@@ -94,7 +93,8 @@ class AudioIntegration(FileIntegration, TranslationParams):
         **dict.fromkeys(
             _TRANSCRIPTION_ONLY_PARAMS, "Translations are always into English and do not accept it."
         ),
-        **create_rename_hints(chunk_seconds="max_seconds", chunk_duration="max_seconds"),
+        "chunk_seconds": "max_seconds",
+        "chunk_duration": "max_seconds",
     }
 
     @model_validator(mode="after")

@@ -48,7 +48,6 @@ from orq_router_integrations.errors import (
     RouterError,
     RouterInputError,
 )
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
@@ -163,14 +162,12 @@ class FileIntegration(RouterIntegration, ABC):
 
     argument_hints: ClassVar[Mapping[str, str]] = {
         **ARGUMENT_HINTS,
-        **create_rename_hints(
-            path="source",
-            file="source",
-            file_path="source",
-            folder="source",
-            directory="source",
-            resume="store",
-        ),
+        "path": "source",
+        "file": "source",
+        "file_path": "source",
+        "folder": "source",
+        "directory": "source",
+        "resume": "store",
     }
 
     max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(

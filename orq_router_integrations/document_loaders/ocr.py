@@ -17,7 +17,6 @@ from orq_router_integrations.document_loaders.ocr_reader import OCRReader
 from orq_router_integrations.document_loaders.result_store import open_store
 from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
-from orq_router_integrations.settings import create_rename_hints
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.model_kinds import check_model_kind
@@ -35,7 +34,8 @@ class OCRIntegration(FileIntegration):
 
     argument_hints: ClassVar[Mapping[str, str]] = {
         **FileIntegration.argument_hints,
-        **create_rename_hints(image_directory="directory", image_dir="directory"),
+        "image_directory": "directory",
+        "image_dir": "directory",
         "extract_images": "Use 'directory', which saves the images.",
         "mode": "A Document contains one page.",
     }

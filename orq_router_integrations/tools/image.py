@@ -12,7 +12,7 @@ from orq_router_integrations._http.safe_download import adownload, download
 from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.errors import raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory
-from orq_router_integrations.settings import CONTROL_HINTS, create_rename_hints
+from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import (
     ImageCall,
@@ -72,7 +72,8 @@ PreparedCall = tuple[StreamCall[GeneratedImage], ImageCall]
 OVERRIDES = frozenset(ImageOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
-    **create_rename_hints(response_format="return_format", delivery="return_format"),
+    "response_format": "return_format",
+    "delivery": "return_format",
 }
 
 

@@ -20,7 +20,7 @@ from orq_router_integrations.media.atomic_write import (
     validate_directory,
     validate_output_path,
 )
-from orq_router_integrations.settings import CONTROL_HINTS, create_rename_hints
+from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.speech_audio import infer_format
 from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
@@ -59,9 +59,9 @@ class SpeechOverrides(TypedDict, total=False):
 OVERRIDES = frozenset(SpeechOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
-    **create_rename_hints(
-        response_format="audio_format", format="audio_format", instructions="the tool's extra_body"
-    ),
+    "response_format": "audio_format",
+    "format": "audio_format",
+    "instructions": "the tool's extra_body",
 }
 
 

@@ -57,18 +57,22 @@ def suggest_name(name: str, candidates: Iterable[str]) -> str:
 def describe_unknown_argument(
     name: str, candidates: Iterable[str], hints: Mapping[str, str] | None = None
 ) -> str:
-    """Return an error message for an unknown argument, with a hint or the closest candidate."""
+    """Return an error message for an unknown argument, with a hint or the closest candidate.
+
+    Hints are what to write instead, by unknown name: another name, an expression, or a sentence.
+    """
     hint = (hints or {}).get(name)
-    return f"Unknown argument {name!r}." + (f" {hint}" if hint else suggest_name(name, candidates))
+    if not hint:
+        return f"Unknown argument {name!r}.{suggest_name(name, candidates)}"
+    if not hint.endswith("."):
+        hint = f"Use {hint!r}." if hint.isidentifier() else f"Use {hint}."
+    return f"Unknown argument {name!r}. {hint}"
 
 
 def reject_unknown_fields(
     cls: type[BaseModel], data: Any, hints: Mapping[str, str] | None = None
 ) -> Any:
-    """Reject unknown fields in the ``mode="before"`` validator of a model.
-
-    ``hints`` are sentences that explain what to write instead, by unknown name.
-    """
+    """Reject unknown fields in the ``mode="before"`` validator of a model."""
     for name in data if isinstance(data, Mapping) else ():
         if name not in _get_field_names(cls):
             raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))

@@ -71,12 +71,15 @@ def test_known_fields_are_accepted(data):
         ({"nam": 1}, "Unknown argument 'nam'. Did you mean 'name'?"),
         ({"name": "x", "zzz": 1}, "Unknown argument 'zzz'."),
         ({"spice": 1}, "Unknown argument 'spice'. Use 'name'."),
+        ({"pinch": 1}, "Unknown argument 'pinch'. Use Spice(name=...)."),
+        ({"salt": 1}, "Unknown argument 'salt'. It is a spice."),
         ({7: 1}, "Unknown argument '7'."),
     ],
 )
 def test_unknown_field_raises(data, message):
+    hints = {"spice": "name", "pinch": "Spice(name=...)", "salt": "It is a spice."}
     with pytest.raises(ValueError, match="Unknown argument") as raised:
-        reject_unknown_fields(Spice, data, {"spice": "Use 'name'."})
+        reject_unknown_fields(Spice, data, hints)
     assert str(raised.value) == message
 
 
