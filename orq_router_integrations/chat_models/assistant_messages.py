@@ -137,7 +137,7 @@ class _AssistantContent:
         elif (self._is_generated and block_type in _MEDIA_TYPES) or block_type == _IMAGE_GENERATION:
             self.omitted.add(_MEDIA_TYPES.get(block_type, "image"))
         elif block_type in REASONING_BLOCK_TYPES:
-            self._add_reasoning_block(fields)
+            self._add_reasoning(fields)
         elif block_type in _SPECIAL_TYPES:
             self._add_special_block(fields)
         elif block_type not in _IGNORED_TYPES and not block_type.endswith(_SERVER_RESULT_SUFFIX):
@@ -165,45 +165,36 @@ class _AssistantContent:
         part = convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
 
-    def _add_reasoning_block(self, block: Mapping[str, Any]) -> None:
-        is_accepted = self._accepts_signature(block["type"])
-        if block["type"] == "redacted_thinking":
-            self._add_redacted_reasoning(block.get("data") if is_accepted else None)
-        else:
-            text, signature = read_reasoning_part(block)
-            self._add_reasoning(text, signature if is_accepted else "")
-
-    def _add_reasoning(self, text: str, signature: str) -> None:
+    def _add_reasoning(self, block: Mapping[str, Any]) -> None:
         """Add signed reasoning as a content part, and other reasoning as ``reasoning_content``."""
-        if signature:
+        is_accepted = self._accepts_signature(block["type"])
+        text, signature = read_reasoning_part(block)
+        if block["type"] == "redacted_thinking":
+            if is_accepted and (data := as_str(block.get("data"))):
+                self.signed_reasoning.append({"type": "redacted_reasoning", "data": data})
+        elif is_accepted and signature:
             part = {"type": "reasoning", "reasoning": text, "signature": signature}
             self.signed_reasoning.append(part)
         elif text:
             self.reasoning.append(text)
 
-    def _add_redacted_reasoning(self, data: Any) -> None:
-        if isinstance(data, str) and data:
-            self.signed_reasoning.append({"type": "redacted_reasoning", "data": data})
-
     def add_stored_reasoning(self) -> None:
         """Add reasoning from ``additional_kwargs``; providers require it after tool calls."""
-        if any(part["type"] == "reasoning" for part in self.signed_reasoning):
-            return  # the content blocks contain the signed reasoning already
         kwargs = self.kwargs
-        signature = as_str(kwargs.get("reasoning_signature"))
-        items = [
-            (item["reasoning"], item["signature"])
-            for item in as_dicts(kwargs.get("reasoning_items"))
-            if isinstance(item.get("reasoning"), str) and isinstance(item.get("signature"), str)
-        ]
-        if self.reasoning and not (items or signature):
-            return  # the content blocks contain the reasoning, and no signature is stored
+        items = as_dicts(kwargs.get("reasoning_items"))
+        has_signature = bool(items or kwargs.get("reasoning_signature"))
+        if any(part["type"] == "reasoning" for part in self.signed_reasoning) or (
+            self.reasoning and not has_signature
+        ):
+            return  # the content blocks contain the reasoning
         self.reasoning.clear()
         redacted = kwargs.get("redacted_reasoning")  # a str, a dict or a list of them
         for item in redacted if isinstance(redacted, list) else [redacted]:
-            self._add_redacted_reasoning(item.get("data") if isinstance(item, dict) else item)
-        for text, item_signature in items or [(as_str(kwargs.get("reasoning_content")), signature)]:
-            self._add_reasoning(text, item_signature)
+            data = item.get("data") if isinstance(item, dict) else item
+            self._add_reasoning({"type": "redacted_thinking", "data": data})
+        text, signature = kwargs.get("reasoning_content"), kwargs.get("reasoning_signature")
+        for item in items or [{"reasoning": text, "signature": signature}]:
+            self._add_reasoning({**item, "type": "reasoning"})
 
     def convert_tool_calls(self) -> list[dict[str, Any]]:
         calls = [_create_tool_call(call) for call in self._message.tool_calls] or self._tool_calls

@@ -71,68 +71,54 @@ def is_object_schema(schema: Mapping[str, Any]) -> bool:
 
 
 def inline_refs(schema: Mapping[str, Any]) -> Schema:
-    """Replace references by the schemas they refer to, unless these are recursive.
+    """Replace references by the schemas they refer to, unless the schema is recursive.
 
-    The root of the result is never a reference, and the definitions that are still needed are
-    in ``$defs``.
+    The root of the result is never a reference. The definitions of a recursive schema are in
+    ``$defs``.
     """
-    inliner = _RefInliner(schema)
-    root, definitions = inliner.inline(_drop_definitions(schema)), inliner.definitions
-    if "$ref" in root:
-        root = {**definitions[_get_definition_name(root.pop("$ref"))], **root}
-    return {**root, "$defs": definitions} if definitions else root
+    definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
+    root = {key: value for key, value in schema.items() if key not in ("definitions", "$defs")}
+    try:
+        inlined: Schema = _inline(root, schema, ())
+    except RecursionError:
+        if "$ref" in root:
+            root = {**_resolve(root.pop("$ref"), schema), **root}
+        inlined = _rename_refs({**root, "$defs": definitions} if definitions else root)
+    return inlined
 
 
-class _RefInliner:
-    def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root = root
-        self.definitions: Schema = {}  # of recursive schemas
-
-    def inline(self, node: Any) -> Any:
-        """Inline the references in a schema, and add recursive ones to the definitions."""
-        if not isinstance(node, Mapping):
-            return node
-        inlined = _map_subschemas(node, self.inline)
-        ref = inlined.pop("$ref", None)
-        if not isinstance(ref, str):
-            return inlined
-        target = self._resolve(ref)
-        if ref not in self._find_refs(target, set()):
-            return {**self.inline(target), **inlined}
-        name = _get_definition_name(ref)
-        if name not in self.definitions:
-            self.definitions[name] = {}  # the name is taken while the definition is inlined
-            self.definitions[name] = self.inline(target)
-        return {"$ref": f"#/$defs/{name}", **inlined}
-
-    def _find_refs(self, node: Any, refs: set[str]) -> set[str]:
-        """Add the references that a schema contains, directly or in what it refers to."""
-        if isinstance(node, Mapping):
-            ref = node.get("$ref")
-            if isinstance(ref, str) and ref not in refs:
-                refs.add(ref)
-                self._find_refs(self._resolve(ref), refs)
-            _map_subschemas(node, lambda child: self._find_refs(child, refs))
-        return refs
-
-    def _resolve(self, ref: str) -> Schema:
-        target: Any = self._root if ref.startswith("#") else None
-        for step in ref.removeprefix("#").split("/")[1:]:
-            key = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(key) if isinstance(target, Mapping) else None
-        if not isinstance(target, Mapping):
-            raise ValueError(
-                f"The schema refers to {ref!r}, but does not contain it. Add the definition."
-            )
-        return _drop_definitions(target)
+def _inline(node: Any, root: Mapping[str, Any], parents: tuple[str, ...]) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    inlined = _map_subschemas(node, lambda child: _inline(child, root, parents))
+    ref = inlined.pop("$ref", None)
+    if not isinstance(ref, str):
+        return inlined
+    if ref in parents:
+        raise RecursionError(ref)
+    return {**_inline(_resolve(ref, root), root, (*parents, ref)), **inlined}
 
 
-def _get_definition_name(ref: str) -> str:
-    return _DEFINITIONS_PATH.sub("", ref, count=1).replace("/", "_") or "root"
+def _resolve(ref: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    target: Any = root if ref.startswith("#") else None
+    for step in ref.removeprefix("#").split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        target = target.get(key) if isinstance(target, Mapping) else None
+    if not isinstance(target, Mapping):
+        raise ValueError(
+            f"The schema refers to {ref!r}, but does not contain it. Add the definition."
+        )
+    return target
 
 
-def _drop_definitions(schema: Mapping[str, Any]) -> Schema:
-    return {key: value for key, value in schema.items() if key not in ("$defs", "definitions")}
+def _rename_refs(node: Any) -> Any:
+    """Replace ``definitions``, the older name of ``$defs``, in references."""
+    if not isinstance(node, Mapping):
+        return node
+    renamed = _map_subschemas(node, _rename_refs)
+    if isinstance(ref := node.get("$ref"), str):
+        renamed["$ref"] = ref.replace("#/definitions/", "#/$defs/")
+    return renamed
 
 
 def create_typed_dict_function(cls: Any) -> Schema:
