@@ -238,7 +238,7 @@ def _create_tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
             f"The call of tool {name!r} has no id. Set 'id', and use it as the tool_call_id of the "
             "tool message."
         )
-    arguments: Any = call.get("args") or call.get("input")
+    arguments: Any = call.get("args", call.get("input"))
     if isinstance(arguments, str):
         arguments = strip_truncation_mark(arguments)
     else:

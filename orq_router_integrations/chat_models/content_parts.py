@@ -18,7 +18,8 @@ from orq_router_integrations.wire.json import as_dict
 Part = dict[str, Any]
 
 _TYPES = {
-    "text": ("text", "input_text", "output_text", "text-plain"),
+    "text": ("text", "input_text", "output_text"),
+    "text-plain": ("text-plain",),
     "image": ("image", "image_url", "input_image"),
     "audio": ("audio", "input_audio"),
     "file": ("file", "input_file", "document"),
@@ -28,7 +29,7 @@ _KINDS = {block_type: kind for kind, types in _TYPES.items() for block_type in t
 _APPROVAL = "mcp_approval_response"
 
 SUPPORTED_TYPES = {*_KINDS, _APPROVAL}
-MEDIA_TYPES = _KINDS.keys() - _TYPES["text"]
+MEDIA_TYPES = _KINDS.keys() - {*_TYPES["text"], "text-plain"}
 
 DATA_FIELDS = ("base64", "data", "file_data")
 _SOURCE_FIELDS = {"image_url": "image_url", "input_image": "image_url"}
@@ -94,11 +95,12 @@ class MediaSource:
 def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of the source, which are in the block or in a dict that it contains."""
     name = _SOURCE_FIELDS.get(str(block.get("type")), "source")
-    value = block.get(name)
-    if name == "image_url" and isinstance(value, str):
-        return {"url": value}
-    # Other values are something else, such as the name of the file.
-    return value if isinstance(value, Mapping) else block
+    for value in (block.get(name), block.get("source")):
+        if isinstance(value, Mapping):
+            return value
+        if name == "image_url" and isinstance(value, str):
+            return {"url": value}
+    return block
 
 
 def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
@@ -143,18 +145,26 @@ def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
         )
     if block_type == _APPROVAL:
         return _convert_approval(block)
-    kind, text = _KINDS[block_type], block.get("text")
-    is_text = kind == "text" and isinstance(text, str)
-    source = MediaSource(text=text) if is_text else MediaSource.from_block(block)
-    if is_third_party and source.data is not None:
-        detected = mime.detect_mime_type(mime.validate_base64(source.data)[2])
-        if detected:
-            kind, source = "file", replace(source, mime_type=detected)
-    part = _CONVERTERS[kind](source)
+    part = _convert_source(block, _KINDS[block_type], is_third_party)
     cache_control = block.get("cache_control") or as_dict(block.get("extras")).get("cache_control")
     if cache_control and part["type"] != "input_audio":
         part["cache_control"] = cache_control
     return part
+
+
+def _convert_source(block: Mapping[str, Any], kind: str, is_third_party: bool) -> Part:
+    if kind == "video":
+        raise ValueError("The router does not accept video. Send extracted frames as images.")
+    if kind == "text":
+        if not isinstance(text := block.get("text"), str):
+            raise ValueError(f"A text block needs 'text' as a str, got {type(text).__name__}.")
+        return {"type": "text", "text": text}
+    source = MediaSource.from_block(block)
+    if is_third_party and source.data is not None:
+        detected = mime.detect_mime_type(mime.validate_base64(source.data)[2])
+        if detected:
+            kind, source = "file", replace(source, mime_type=detected)
+    return _CONVERTERS[kind](source)
 
 
 def convert_text_block(block: Any, message_type: str) -> Part:
@@ -211,7 +221,7 @@ def _convert_image(source: MediaSource) -> Part:
     if source.url is not None:
         url = _validate_url(source.url, ("https://",))
     else:
-        url = mime.build_data_url(*mime.validate_image(source.data, source.mime_type))
+        url = mime.build_data_url(*mime.validate_image(source.data or "", source.mime_type))
     return {"type": "image_url", "image_url": {"url": url, **detail}}
 
 
@@ -221,7 +231,7 @@ def _convert_audio(source: MediaSource) -> Part:
             "Audio cannot be sent by URL or file_id. Set 'base64', or create the block with "
             "content_block(path)."
         )
-    audio_format, data = mime.validate_audio(source.data, source.mime_type)
+    audio_format, data = mime.validate_audio(source.data or "", source.mime_type)
     return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
 
 
@@ -245,16 +255,12 @@ def _convert_file(source: MediaSource) -> Part:
     return {"type": "file", "file": file}
 
 
-def _reject_video(_: MediaSource) -> Part:
-    raise ValueError("The router does not accept video. Send extracted frames as images.")
-
-
 _CONVERTERS: dict[str, Callable[[MediaSource], Part]] = {
     "text": _convert_text,
+    "text-plain": _convert_text,
     "image": _convert_image,
     "audio": _convert_audio,
     "file": _convert_file,
-    "video": _reject_video,
 }
 
 

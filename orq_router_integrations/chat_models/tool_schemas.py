@@ -120,8 +120,9 @@ def _create_tool(tool: Any, noun: str, strict: bool | None = None) -> dict[str, 
         create = _create_tool_from_dict if isinstance(tool, dict) else _create_function
         converted = create(tool).copy()
         if converted["type"] == "function":
-            defaults = {} if strict is None else {"strict": strict}
-            converted["function"] = {**defaults, **converted["function"]}
+            converted["function"] = {**converted["function"]}
+            if strict is not None:
+                converted["function"].setdefault("strict", strict)
     except (TypeError, LookupError, AttributeError, NameError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
