@@ -60,8 +60,13 @@ class Artifact(BaseModel):
         """
         artifact = message.artifact if isinstance(message, ToolMessage) else message
         try:
+            if isinstance(message, ToolMessage) and message.status == "error":
+                raise ValueError(f"The tool failed: {message.text[:200]}")
             if not isinstance(artifact, (Mapping, cls)):
-                raise ValueError(_explain_missing(message))
+                raise ValueError(
+                    "Expected the ToolMessage of a tool call, or its artifact, got "
+                    f"{type(artifact).__name__}."
+                )
             return cls.model_validate(artifact)
         except ValueError as error:
             detail = to_input_error(error).message
@@ -70,18 +75,6 @@ class Artifact(BaseModel):
     def to_artifact(self) -> dict[str, Any]:
         """Convert the result to a JSON-compatible dict, the artifact of a tool message."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def _explain_missing(message: object) -> str:
-    """Say what to pass to ``Artifact.of`` instead of an object without an artifact."""
-    if not isinstance(message, ToolMessage):
-        return f"Expected a ToolMessage or its artifact, got {type(message).__name__}."
-    if message.status == "error":
-        return f"The tool failed: {message.text[:200]}"
-    return (
-        f"Its artifact is {type(message.artifact).__name__}, not a dict. Pass the ToolMessage that "
-        "the tool returned for a tool call."
-    )
 
 
 class MediaData(BaseModel, ABC):

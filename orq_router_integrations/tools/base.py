@@ -101,13 +101,12 @@ class OrqTool(BaseTool, RouterIntegration):
     @field_validator("extra_body")
     @classmethod
     def _reject_reserved_fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        for name in body:
-            if name in cls.reserved_fields:
-                raise ValueError(
-                    f"extra_body.{name}: This field has its own argument. Pass the argument."
-                )
-            if name == "orq" or name in RouterControls.model_fields:
-                raise ValueError(f"extra_body.{name}: Pass router controls in 'controls'.")
+        reserved = cls.reserved_fields | RouterControls.model_fields.keys() | {"orq"}
+        if conflicts := reserved & body.keys():
+            raise ValueError(
+                f"{min(conflicts)!r} has its own argument. Pass the argument, or router controls "
+                "in 'controls'."
+            )
         return body
 
     @field_validator("model_args")

@@ -20,8 +20,7 @@ from orq_router_integrations.tools.image_call import (
     handle_download_errors,
 )
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
-from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
-from orq_router_integrations.wire.call import StreamCall
+from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.images import (
@@ -68,7 +67,6 @@ class ImageOverrides(TypedDict, total=False):
     controls: RouterControls | RouterControlsDict | None
 
 
-PreparedCall = tuple[StreamCall[GeneratedImage], ImageCall]
 OVERRIDES = frozenset(ImageOverrides.__annotations__)
 _HINTS = {
     **CONTROL_HINTS,
@@ -137,11 +135,11 @@ class OrqImageTool(OrqTool, ImageParams):
             prompt: What the image should show.
             overrides: Parameters of this call.
         """
-        return self._send(*self._prepare(GENERATION, overrides, prompt=prompt))
+        return self._send(self._prepare(GENERATION, overrides, prompt=prompt))
 
     async def agenerate(self, prompt: str, **overrides: Unpack[ImageOverrides]) -> ImageResult:
         """Generate images from a prompt; see ``generate``."""
-        return await self._asend(*self._prepare(GENERATION, overrides, prompt=prompt))
+        return await self._asend(self._prepare(GENERATION, overrides, prompt=prompt))
 
     def edit(
         self,
@@ -161,7 +159,7 @@ class OrqImageTool(OrqTool, ImageParams):
             mask: A PNG with the size of the first image. Its transparent areas are edited.
             overrides: Parameters of this call.
         """
-        return self._send(*self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask))
+        return self._send(self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask))
 
     async def aedit(
         self,
@@ -173,7 +171,7 @@ class OrqImageTool(OrqTool, ImageParams):
     ) -> ImageResult:
         """Edit an image, or combine up to 16 images; see ``edit``."""
         call = self._prepare(EDIT, overrides, prompt=prompt, image=image, mask=mask)
-        return await self._asend(*call)
+        return await self._asend(call)
 
     def create_variation(
         self, image: "ImageSource", **overrides: Unpack[ImageOverrides]
@@ -184,13 +182,13 @@ class OrqImageTool(OrqTool, ImageParams):
             image: One image, as for ``edit``.
             overrides: Parameters of this call.
         """
-        return self._send(*self._prepare(VARIATION, overrides, image=image))
+        return self._send(self._prepare(VARIATION, overrides, image=image))
 
     async def acreate_variation(
         self, image: "ImageSource", **overrides: Unpack[ImageOverrides]
     ) -> ImageResult:
         """Create variations of an image; see ``create_variation``."""
-        return await self._asend(*self._prepare(VARIATION, overrides, image=image))
+        return await self._asend(self._prepare(VARIATION, overrides, image=image))
 
     def download(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs.
@@ -217,7 +215,7 @@ class OrqImageTool(OrqTool, ImageParams):
                     with ImageSink(directory) as sink, closing(chunks):
                         for chunk in chunks:
                             sink.write(chunk)
-                        images[index] = sink.replace_image(image)
+                        images[index] = sink.finish_download(image)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:
@@ -232,7 +230,7 @@ class OrqImageTool(OrqTool, ImageParams):
                         async with aclosing(chunks):
                             async for chunk in chunks:
                                 sink.write(chunk)
-                        images[index] = sink.replace_image(image)
+                        images[index] = sink.finish_download(image)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     def register_images(self, result: ImageResult) -> None:
@@ -242,14 +240,14 @@ class OrqImageTool(OrqTool, ImageParams):
     # Methods for agents
 
     def _run(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
-        result = self._send(*self._prepare_tool_call(prompt, kwargs))
+        result = self._send(self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
 
     async def _arun(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
-        result = await self._asend(*self._prepare_tool_call(prompt, kwargs))
+        result = await self._asend(self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
 
-    def _prepare_tool_call(self, prompt: str, kwargs: dict[str, Any]) -> PreparedCall:
+    def _prepare_tool_call(self, prompt: str, kwargs: dict[str, Any]) -> ImageCall:
         """Choose the operation. The model refers to images by id only, never by path."""
         validate_directory(self.directory)
         with raise_tool_input_errors():
@@ -267,18 +265,17 @@ class OrqImageTool(OrqTool, ImageParams):
 
     # Requests and results
 
-    def _send(self, request: StreamCall[GeneratedImage], call: ImageCall) -> ImageResult:
-        with call.handle_errors(), closing(self.resolved_client.stream(request)) as images:
-            for image in images:
-                call.images.append(image)
+    def _send(self, call: ImageCall) -> ImageResult:
+        with call.handle_errors():
+            for _ in self.resolved_client.stream(call.request):
+                pass  # the call collects the images
         result = self._register(call.build_result())
         return self.download(result) if self.fetch_urls else result
 
-    async def _asend(self, request: StreamCall[GeneratedImage], call: ImageCall) -> ImageResult:
+    async def _asend(self, call: ImageCall) -> ImageResult:
         with call.handle_errors():
-            async with ScopedAsyncGenerator(self.resolved_client.astream(request)) as images:
-                async for image in images:
-                    call.images.append(image)
+            async for _ in ScopedAsyncGenerator(self.resolved_client.astream(call.request)):
+                pass
         result = self._register(call.build_result())
         return await self.adownload(result) if self.fetch_urls else result
 
@@ -298,7 +295,7 @@ class OrqImageTool(OrqTool, ImageParams):
         prompt: Any = None,
         image: Any = (),
         mask: Any = None,
-    ) -> PreparedCall:
+    ) -> ImageCall:
         with raise_input_errors(operation.endpoint.path, OVERRIDES):
             if operation is not VARIATION and not isinstance(prompt, str):
                 raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
@@ -309,7 +306,7 @@ class OrqImageTool(OrqTool, ImageParams):
             body = self._build_body(operation, overrides, prompt, candidates)
             directory = validate_directory(self.directory)
         call = ImageCall(operation.name, prompt, candidates, directory)
-        request = self._build_stream_call(
+        call.request = self._build_stream_call(
             operation.endpoint,
             body,
             files=files,
@@ -317,7 +314,7 @@ class OrqImageTool(OrqTool, ImageParams):
             create_decoder=call.create_decoder,
             is_collected=True,
         )
-        return request, call
+        return call
 
     def _build_body(
         self,

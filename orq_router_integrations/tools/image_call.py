@@ -4,18 +4,17 @@ The sync and async methods of ``OrqImageTool`` share these classes and do the ne
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.media.mime import IMAGE_TYPES, detect_mime_type
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
-from orq_router_integrations.wire.call import MalformedResponseError, Response
+from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
 from orq_router_integrations.wire.image_response import ImageResponseDecoder
 from orq_router_integrations.wire.images import OperationName
 from orq_router_integrations.wire.json import as_dict, as_str
@@ -25,7 +24,7 @@ HEADER_BYTES = 64 * 1024
 """Leading bytes of an image that contain its dimensions in every format."""
 
 
-def _create_image_id(digest: str) -> str:
+def create_image_id(digest: str) -> str:
     return f"img_{digest[:12]}"
 
 
@@ -36,14 +35,10 @@ class ImageSink(OutputFile):
         with map_write_errors(self.target):
             self.file.write(data)
 
-    def finish(self, fields: Mapping[str, Any]) -> GeneratedImage:
-        """Build the image, and give its file the final name; see ``wire.image_response``."""
-        url, prompt = (as_str(fields.get(name)) or None for name in ("url", "revised_prompt"))
+    def finish(self) -> GeneratedImage:
+        """Build the image, and give its file the final name."""
         with map_write_errors(self.target):
             size = self.file.tell()
-            if not size and url:
-                digest = hashlib.sha256(url.encode()).hexdigest()
-                return GeneratedImage(id=_create_image_id(digest), url=url, revised_prompt=prompt)
             self.file.seek(0)
             header = self.file.read(HEADER_BYTES)
             mime_type = detect_mime_type(header[:16])
@@ -52,23 +47,21 @@ class ImageSink(OutputFile):
             width, height = read_image_size(header) or (None, None)
             digest = self.compute_digest()
             image = GeneratedImage(
-                id=_create_image_id(digest),
+                id=create_image_id(digest),
                 data=self.data,
-                url=url,
                 mime_type=mime_type,
                 width=width,
                 height=height,
                 size=size,
                 sha256=digest,
-                revised_prompt=prompt,
             )
             path = self.commit(image.filename)
         return image.model_copy(update={"path": str(path)}) if path else image
 
-    def replace_image(self, image: GeneratedImage) -> GeneratedImage:
-        """Build the image whose data was downloaded from the URL of ``image``."""
-        downloaded = self.finish({"revised_prompt": image.revised_prompt})
-        return downloaded.model_copy(update={"url": image.url})
+    def finish_download(self, linked: GeneratedImage) -> GeneratedImage:
+        """Build the image that was downloaded from the URL of another one."""
+        fields = {"url": linked.url, "revised_prompt": linked.revised_prompt}
+        return self.finish().model_copy(update=fields)
 
 
 @dataclass(slots=True)
@@ -79,7 +72,7 @@ class ImageCall:
     prompt: str | None
     candidates: ModelCandidates
     directory: Path | None
-    images: list[GeneratedImage] = field(default_factory=list)
+    request: StreamCall[GeneratedImage] = field(init=False)
     _sinks: ExitStack = field(default_factory=ExitStack)
     _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder[GeneratedImage] | None = None
@@ -98,19 +91,33 @@ class ImageCall:
             with self._sinks:
                 yield
         except RouterError as error:
-            if self.images:
-                ids = ", ".join(image.id for image in self.images)
+            if images := self._collect_images():
+                ids = ", ".join(image.id for image in images)
                 note = f"partial_items contains the images received before: {ids}"
                 error.args = (f"{error.message}; {note}", *error.args[1:])
-                error.partial_items = tuple(self.images)
+                error.partial_items = images
             raise
+
+    def _collect_images(self) -> tuple[GeneratedImage, ...]:
+        """Return the images of the response, even if it is not complete."""
+        if self._decoder is None:
+            return ()
+        images = []
+        for item in self._decoder.items:
+            image = self._decoder.images.get(as_str(item.get("b64_json")))
+            url, prompt = (as_str(item.get(name)) or None for name in ("url", "revised_prompt"))
+            if image is None and url:
+                image = GeneratedImage(id=create_image_id(hashlib.sha256(url.encode()).hexdigest()))
+            if image:
+                images.append(image.model_copy(update={"url": url, "revised_prompt": prompt}))
+        return tuple(images or self._decoder.images.values())
 
     def build_result(self) -> ImageResult:
         body = self._decoder.body if self._decoder else {}
         response = self._response
         return ImageResult(
             operation=self.operation,
-            images=tuple(self.images),
+            images=self._collect_images(),
             prompt=self.prompt,
             model=self.candidates.model,
             answering_model=self.candidates.resolve_model(body.get("model"), response.headers),

@@ -14,25 +14,17 @@ from typing_extensions import AsyncGenerator
 
 from orq_router_integrations._http.async_generators import scoped_asynccontextmanager
 
-SummaryFunction = Callable[[], str]
-"""Returns the output that is reported when the run ends."""
-
 
 @contextmanager
 def trace_run(
-    tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
+    tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: Callable[[], str]
 ) -> Iterator[None]:
-    """Report the block to callbacks as a run of the tool.
-
-    A stream that is closed early counts as ended, not as failed.
-    """
-    manager, start_args = _configure(CallbackManager, tool, input_, config)
-    run = manager.on_tool_start(**start_args)
+    """Report the block to callbacks as a run of the tool, and ``summarize()`` as its output."""
+    run = _start_run(CallbackManager, tool, input_, config)
     try:
         yield
     except GeneratorExit:
-        run.on_tool_end(summarize(), name=tool.name)
-        raise
+        pass  # a stream that is closed early counts as ended, not as failed
     except BaseException as error:
         run.on_tool_error(error)
         raise
@@ -41,26 +33,23 @@ def trace_run(
 
 @scoped_asynccontextmanager
 async def atrace_run(
-    tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: SummaryFunction
+    tool: BaseTool, input_: Any, config: RunnableConfig | None, summarize: Callable[[], str]
 ) -> AsyncGenerator[None]:
     """Report the block to callbacks as a run of the tool; see ``trace_run``."""
-    manager, start_args = _configure(AsyncCallbackManager, tool, input_, config)
-    run = await manager.on_tool_start(**start_args)
+    run = await _start_run(AsyncCallbackManager, tool, input_, config)
     try:
         yield
     except GeneratorExit:
-        await run.on_tool_end(summarize(), name=tool.name)
-        raise
+        pass
     except BaseException as error:
         await run.on_tool_error(error)
         raise
     await run.on_tool_end(summarize(), name=tool.name)
 
 
-def _configure(
+def _start_run(
     manager_class: Any, tool: BaseTool, input_: Any, config: RunnableConfig | None
-) -> tuple[Any, dict[str, Any]]:
-    """Return the callback manager of a run, and the arguments of its ``on_tool_start``."""
+) -> Any:
     config = ensure_config(config)
     manager = manager_class.configure(
         config.get("callbacks"),
@@ -71,10 +60,10 @@ def _configure(
         config.get("metadata"),
         tool.metadata,
     )
-    return manager, {
-        "serialized": {"name": tool.name, "description": tool.description},
-        "input_str": str(input_),
-        "inputs": input_ if isinstance(input_, dict) else None,
-        "name": config.get("run_name"),
-        "run_id": config.get("run_id"),
-    }
+    return manager.on_tool_start(
+        {"name": tool.name, "description": tool.description},
+        str(input_),
+        inputs=input_ if isinstance(input_, dict) else None,
+        name=config.get("run_name"),
+        run_id=config.get("run_id"),
+    )

@@ -1,7 +1,7 @@
 """Decode responses with images while they arrive, so that no image is held in memory twice.
 
 An image arrives as base64 or as a URL. After a fallback this may differ from what was requested, so
-both are always accepted. The URL may be a ``data:`` URL.
+both are always accepted. Either may be a ``data:`` URL.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
+from pydantic_core import from_json
 
 from orq_router_integrations.wire.call import (
     MAX_ERROR_BYTES,
@@ -18,114 +19,162 @@ from orq_router_integrations.wire.call import (
     raise_for_error,
 )
 from orq_router_integrations.wire.json import (
-    MAX_DEPTH,
+    as_dicts,
     as_str,
     decode_base64,
     dumps,
-    loads,
     strip_data_prefix,
 )
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-MAX_CHUNK_BYTES = 64 * 1024  # of base64, decoded at a time
-MAX_VALUES = 100_000  # not counting the contents of strings
+MAX_JSON_BYTES = 64 * 1024 * 1024  # without the base64
+MAX_CHUNK_BYTES = 64 * 1024  # decoded at a time
 
+_BASE64_START = re.compile(rb'"b64_json"\s*:\s*"')
+_MAX_START_BYTES = 64  # of what the pattern matches, if it is cut between two chunks
 _MAX_DATA_PREFIX = 100
+_MAX_PREFIX_BYTES = 1024 * 1024
 _WHITESPACE = b" \t\r\n"
-_STRUCTURE = re.compile(rb'["{}\[\]:,]')
-_ITEMS_KEY, _BASE64_KEY = b'"data"', b'"b64_json"'
+_INCOMPLETE_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?$")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 class ImageSink(Protocol[T_co]):
-    """Receives one image."""
+    """Receives the bytes of one image."""
 
     def write(self, data: bytes, /) -> object:
         """Write the next bytes."""
 
-    def finish(self, fields: dict[str, Any], /) -> T_co:
-        """Return the image, which is only at a URL if nothing was written.
-
-        ``fields`` are those of the response, with an empty string instead of base64. Raises
-        ``MalformedResponseError`` if the bytes written are not an image.
-        """
+    def finish(self) -> T_co:
+        """Return the image, or raise ``MalformedResponseError`` if the bytes are not an image."""
 
 
 class ImageResponseDecoder(Generic[T]):
-    """Decodes a response into images, writing the bytes of each image to a sink as they arrive."""
+    """Decodes a response into images, writing the bytes of each image to a sink as they arrive.
+
+    In the JSON that remains, base64 is replaced by the key of the image in ``images``.
+    """
 
     done = False  # the response ends with its body, not with a marker
     partial = ""  # required by StreamDecoder; images have no text
 
     def __init__(self, open_sink: Callable[[], ImageSink[T]]) -> None:
         self._open_sink = open_sink
-        self._json = StreamingJsonReader()
-        self._base64 = _Base64Decoder()
+        self._json = bytearray()  # the response without base64
+        self._json_offset = 0  # end of the last start of base64 in ``_json``
+        self._base64: Base64Decoder | None = None  # inside of base64
         self._sink: ImageSink[T] | None = None  # opened at the first byte of an image
         self._received_bytes = 0
-        self._image_count = 0
-        self.body: dict[str, Any] = {}  # the complete response without base64
+        self.images: dict[str, T] = {}
+        self.body: dict[str, Any] = {}  # the complete response
 
     def feed(self, data: bytes) -> Generator[T]:
         """Decode the next bytes and yield the images that they complete."""
         self._received_bytes += len(data)
-        if self._received_bytes > MAX_RESPONSE_BYTES:
-            megabytes = MAX_RESPONSE_BYTES // 2**20
-            raise MalformedResponseError(
-                f"the response is larger than {megabytes} MB", self._error_body
-            )
+        if self._received_bytes > MAX_RESPONSE_BYTES or len(self._json) > MAX_JSON_BYTES:
+            limit = f"{MAX_RESPONSE_BYTES >> 20} MB, or {MAX_JSON_BYTES >> 20} MB besides images"
+            raise MalformedResponseError(f"the response is larger than {limit}", self._error_body)
         try:
-            for item in self._json.feed(data):
-                if isinstance(item, bytes):
-                    self._write(self._base64.decode(item))
-                else:
-                    yield self._finish_image(item)
+            for offset in range(0, len(data), MAX_CHUNK_BYTES):
+                yield from self._feed_chunk(data[offset : offset + MAX_CHUNK_BYTES])
         except ValueError as error:
-            message = f"image {self._image_count} cannot be read: {error}"
+            message = f"image {len(self.images)} cannot be read: {error}"
             raise MalformedResponseError(message, self._error_body) from None
 
-    def finish(self) -> tuple[()]:
-        """Check that the response is complete and contains images."""
-        if not self._json.is_complete and self._error_body.lstrip().startswith(b"{"):
-            raise TruncatedStreamError(
-                f"the JSON is truncated after {self._image_count} complete images"
-            )
-        self.body = parse_json_object(bytes(self._json.skeleton), self._error_body)
-        data = self.body.get("data")
-        if not isinstance(data, list) or not data or len(data) != self._image_count:
+    def _feed_chunk(self, data: bytes) -> Generator[T]:
+        while data:
+            if self._base64 is None:
+                data = self._read_json(data)
+                continue
+            text, quote, data = data.partition(b'"')
+            self._write(self._base64.decode(text))
+            if quote:
+                self._write(self._base64.finish())
+                self._base64 = None
+                if self._sink:
+                    key, image = self._finish_image()
+                    self._json += key.encode()
+                    yield image
+                data = quote + data
+
+    def _read_json(self, data: bytes) -> bytes:
+        """Read up to the next base64, and return the bytes after its start."""
+        offset = max(self._json_offset, len(self._json) - _MAX_START_BYTES)
+        self._json += data
+        match = _BASE64_START.search(self._json, offset)
+        if match is None:
+            return b""
+        self._base64, self._json_offset = Base64Decoder(), match.end()
+        rest = bytes(self._json[self._json_offset :])
+        del self._json[self._json_offset :]
+        return rest
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._sink = self._sink or self._open_sink()
+            self._sink.write(data)
+
+    def _finish_image(self) -> tuple[str, T]:
+        key, sink = str(len(self.images)), self._sink or self._open_sink()
+        self._sink = None
+        image = self.images[key] = sink.finish()
+        return key, image
+
+    def finish(self) -> Generator[T]:
+        """Check that the response is complete, and yield images that are ``data:`` URLs."""
+        try:
+            body = parse_json_object(bytes(self._json), self._error_body)
+        except MalformedResponseError:
+            if self._parse_prefix() is not None:
+                raise TruncatedStreamError(
+                    f"the JSON is truncated after {len(self.images)} complete images"
+                ) from None
+            raise
+        items = body.get("data")
+        if not isinstance(items, list) or not items or len(items) != len(as_dicts(items)):
             raise MalformedResponseError("the response contains no images", self._error_body)
-        return ()
+        for position, item in enumerate(items):
+            raise_for_error(item, dumps(item))
+            url = as_str(item.get("url"))
+            if (base64 := strip_data_prefix(url)) != url:
+                item["url"] = None
+                if not item.get("b64_json"):
+                    self._write(decode_base64(base64.encode()))
+                    item["b64_json"], image = self._finish_image()
+                    yield image
+            elif not url and as_str(item.get("b64_json")) not in self.images:
+                message = f"image {position} has neither b64_json nor a url"
+                raise MalformedResponseError(message, self._error_body)
+        self.body = body
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The images in the JSON that was received, even if it is not complete."""
+        return as_dicts((self.body or self._parse_prefix() or {}).get("data"))
+
+    def _parse_prefix(self) -> dict[str, Any] | None:
+        """Parse the start of a JSON object, which may be truncated."""
+        try:
+            body = from_json(bytes(self._json[:_MAX_PREFIX_BYTES]), allow_partial=True)
+        except ValueError:
+            return None
+        return body if isinstance(body, dict) else None
 
     @property
     def _error_body(self) -> bytes:
         """The start of the response without base64, to show in errors."""
-        return bytes(self._json.skeleton[:MAX_ERROR_BYTES])
-
-    def _write(self, data: bytes) -> None:
-        self._sink = self._sink or self._open_sink()
-        self._sink.write(data)
-
-    def _finish_image(self, fields: dict[str, Any]) -> T:
-        raise_for_error(fields, dumps(fields))
-        if data := self._base64.finish():
-            self._write(data)
-        url = as_str(fields.get("url"))
-        if (base64 := strip_data_prefix(url)) != url:
-            fields["url"] = None
-            if self._sink is None:  # otherwise base64 was sent as well
-                self._write(decode_base64(base64.encode()))
-        elif self._sink is None and not url:
-            message = f"image {self._image_count} has neither b64_json nor a url"
-            raise MalformedResponseError(message, self._error_body)
-        sink, self._sink = self._sink or self._open_sink(), None
-        self._image_count += 1
-        return sink.finish(fields)
+        return bytes(self._json[:MAX_ERROR_BYTES])
 
 
-class _Base64Decoder:
-    """Decodes base64 that arrives in chunks of any size, with or without a ``data:`` prefix."""
+class Base64Decoder:
+    """Decodes base64 in JSON, with or without a ``data:`` prefix, in chunks of any size.
+
+    >>> decoder = Base64Decoder()
+    >>> decoder.decode(b"data:image/png;base64,aG"), decoder.decode(b"Vs"), decoder.finish()
+    (b'', b'', b'hel')
+    """
 
     def __init__(self) -> None:
         self._pending = b""  # characters that are decoded with the next chunk
@@ -133,127 +182,26 @@ class _Base64Decoder:
 
     def decode(self, chunk: bytes, *, is_last: bool = False) -> bytes:
         """Decode all complete groups of four characters."""
-        if any(char in chunk for char in _WHITESPACE):
-            chunk = chunk.translate(None, _WHITESPACE)
-        text = self._pending + chunk
+        text, rest = self._pending + chunk, b""
+        if b"\\" in text:
+            if match := _INCOMPLETE_ESCAPE.search(text):
+                text, rest = text[: match.start()], match[0]
+            text = orjson.loads(b'"' + text + b'"').encode()
+        if any(char in text for char in _WHITESPACE):
+            text = text.translate(None, _WHITESPACE)
         if self._is_start and len(text) < _MAX_DATA_PREFIX and not is_last:
-            self._pending = text
+            self._pending = text + rest
             return b""
         if self._is_start and text.startswith(b"data:"):  # a data URL instead of base64
             text = text[text.find(b",", 0, _MAX_DATA_PREFIX) + 1 :]
         self._is_start = False
         end = len(text) // 4 * 4
-        self._pending = text[end:]
+        self._pending = text[end:] + rest
         return decode_base64(text[:end])
 
     def finish(self) -> bytes:
-        """Decode the remaining characters, and reset the decoder for the next image."""
+        """Decode the remaining characters."""
         data = self.decode(b"", is_last=True)
         if self._pending:
             raise ValueError("base64 is truncated")
-        self._is_start = True
         return data
-
-
-class StreamingJsonReader:
-    """Reads the JSON of a response, and passes on its base64 in chunks.
-
-    Only the short remainder is parsed. Parsed in one step, an image of several megabytes would be
-    in memory as bytes, as a str and decoded.
-
-    >>> reader = StreamingJsonReader()
-    >>> chunks = b'{"data": [{"b64_json": "aGV', b'sbG8=", "n": 1}]}'
-    >>> [item for chunk in chunks for item in reader.feed(chunk)]
-    [b'aGV', b'sbG8=', {'b64_json': '', 'n': 1}]
-    """
-
-    def __init__(self) -> None:
-        self.skeleton = bytearray()  # the JSON received so far, with empty strings for base64
-        self._open: list[tuple[int, bytes]] = []  # start and key of each open object or list
-        self._key = b""  # key of the next value
-        self._last_string = b""  # start of the last string, which may turn out to be a key
-        self._string_start = -1  # start of the current string in ``skeleton``
-        self._in_base64 = False
-        self._escape = b""
-        self._value_count = 0
-
-    @property
-    def is_complete(self) -> bool:
-        return not self._open and self._string_start < 0
-
-    def _is_inside_items(self, depth: int) -> bool:
-        return len(self._open) == depth and self._open[1][1] == _ITEMS_KEY
-
-    def feed(self, data: bytes) -> Generator[bytes | dict[str, Any]]:
-        """Read the next bytes, which may be cut anywhere.
-
-        Chunks of base64 are yielded as bytes, then the object that contains it as a dict.
-        """
-        offset = 0
-        while offset < len(data):
-            if self._escape:
-                offset = yield from self._read_escape(data, offset)
-            elif self._string_start >= 0:
-                offset = yield from self._read_string(data, offset)
-            else:
-                offset = yield from self._read_structure(data, offset)
-
-    def _read_structure(self, data: bytes, offset: int) -> Generator[dict[str, Any], None, int]:
-        """Read up to the next structural character, and return the offset after it."""
-        match = _STRUCTURE.search(data, offset)
-        end = match.end() if match else len(data)
-        self.skeleton += data[offset:end]
-        char = match[0] if match else b" "
-        if char == b":":
-            self._key = self._last_string
-        elif char == b'"':
-            self._string_start = len(self.skeleton) - 1
-            self._in_base64 = self._key == _BASE64_KEY and self._is_inside_items(3)
-            self._key = b""
-        elif char in b"{[":
-            self._open.append((len(self.skeleton) - 1, self._key))
-            self._start_value()
-        elif char == b",":
-            self._start_value()
-        elif char in b"}]" and self._open:
-            start, _ = self._open.pop()
-            if self._is_inside_items(2) and self.skeleton[start] == ord("{"):
-                yield loads(bytes(memoryview(self.skeleton)[start:]))
-        return end
-
-    def _start_value(self) -> None:
-        self._key = b""
-        self._value_count += 1
-        if len(self._open) > MAX_DEPTH or self._value_count > MAX_VALUES:
-            raise ValueError("nested too deeply, or too many values")
-
-    def _read_string(self, data: bytes, offset: int) -> Generator[bytes, None, int]:
-        """Read up to the end of the string, an escape, or the maximum chunk size."""
-        stop = min(offset + MAX_CHUNK_BYTES, len(data))
-        # Two searches: one regular expression for both characters takes ten times as long
-        quote = data.find(b'"', offset, stop)
-        backslash = data.find(b"\\", offset, stop if quote < 0 else quote)
-        end = next((position for position in (backslash, quote) if position >= 0), stop)
-        if not self._in_base64:
-            self.skeleton += data[offset:end]
-        elif end > offset:
-            yield data[offset:end]
-        if end == stop:
-            return end
-        if end == backslash:
-            self._escape = b"\\"
-        else:
-            self.skeleton += b'"'
-            start, self._string_start = self._string_start, -1
-            self._last_string = bytes(self.skeleton[start : start + len(_BASE64_KEY) + 1])
-        return end + 1
-
-    def _read_escape(self, data: bytes, offset: int) -> Generator[bytes, None, int]:
-        self._escape += data[offset : offset + 1]
-        if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
-            if self._in_base64:
-                yield orjson.loads(b'"' + self._escape + b'"').encode()
-            else:
-                self.skeleton += self._escape
-            self._escape = b""
-        return offset + 1

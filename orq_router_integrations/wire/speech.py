@@ -5,6 +5,7 @@ contains no events and does not say which model answered. The router does not do
 ``instructions`` and ``stream_format``, so they are not supported.
 """
 
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
@@ -128,9 +129,7 @@ class SpeechDecoder:
 def _is_text(prefix: bytes) -> bool:
     """Whether the first bytes are printable UTF-8; samples and file headers are not."""
     try:
-        text = prefix.decode()
-    except UnicodeDecodeError as error:
-        if len(prefix) < SNIFF_BYTES or error.start < len(prefix) - 3:
-            return False
-        text = prefix[: error.start].decode()  # the prefix ends within a character
+        text = getincrementaldecoder("utf-8")().decode(prefix)  # it may end within a character
+    except UnicodeDecodeError:
+        return False
     return bool(text) and all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)

@@ -19,13 +19,16 @@ def create_message(**fields: Any) -> ToolMessage:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (AIMessage("Hi"), "Expected a ToolMessage or its artifact, got AIMessage"),
-        ([create_message()], "Expected a ToolMessage or its artifact, got list"),
-        ("boat.png", "Expected a ToolMessage or its artifact, got str"),
+        (
+            AIMessage("Hi"),
+            "Expected the ToolMessage of a tool call, or its artifact, got AIMessage",
+        ),
+        ([create_message()], "Expected the ToolMessage of a tool call, or its artifact, got list"),
+        ("boat.png", "Expected the ToolMessage of a tool call, or its artifact, got str"),
         (None, "got NoneType"),
-        (create_message(), "artifact is NoneType, not a dict. Pass the ToolMessage that the tool"),
+        (create_message(), "or its artifact, got NoneType"),
         (create_message(status="error", content="No voice."), "The tool failed: No voice."),
-        (create_message(artifact=[1]), "Its artifact is list, not a dict"),
+        (create_message(artifact=[1]), "or its artifact, got list"),
         ({}, "model: Field required"),
         (create_message(artifact={"model": 1}), "model: Input should be a valid string, not 1"),
     ],

@@ -4,9 +4,8 @@ import base64
 import io
 import json
 from contextlib import suppress
-from typing import Any, Self
+from itertools import chain, repeat
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,91 +15,115 @@ from orq_router_integrations.wire.call import (
     EmbeddedError,
     MalformedResponseError,
     TruncatedStreamError,
+    WireError,
 )
 from orq_router_integrations.wire.image_response import (
     MAX_CHUNK_BYTES,
-    MAX_VALUES,
     ImageResponseDecoder,
-    StreamingJsonReader,
 )
 
 IMAGE = bytes(range(256)) * 9
 BASE64 = base64.b64encode(IMAGE).decode()
 
 
-class ReceivedImage(io.BytesIO):
-    """Receives the bytes of an image, and keeps the other fields."""
-
-    fields: dict[str, Any]
-
-    def finish(self, fields: dict[str, Any]) -> Self:
-        self.fields = fields
-        return self
+Decoder = ImageResponseDecoder[bytes]
 
 
-Decoder = ImageResponseDecoder[ReceivedImage]
+class MemorySink(io.BytesIO):
+    def finish(self) -> bytes:
+        return self.getvalue()
 
 
 def build_body(*data: object, **fields: object) -> bytes:
     return json.dumps({"created": 7, "data": list(data), **fields}).encode()
 
 
-def decode(*chunks: bytes) -> tuple[list[ReceivedImage], Decoder]:
-    decoder = Decoder(ReceivedImage)
+def decode(*chunks: bytes) -> tuple[list[bytes], Decoder]:
+    decoder = Decoder(MemorySink)
     images = [image for chunk in chunks for image in decoder.feed(chunk)]
     images += decoder.finish()
     return images, decoder
 
 
-def test_base64_is_written_to_the_sink_and_removed_from_the_body():
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def test_base64_is_written_to_the_sink_and_replaced_in_the_body():
     drawn, linked = {"b64_json": BASE64, "revised_prompt": "a"}, {"url": "https://x/y"}
-    (image, link), decoder = decode(build_body(drawn, linked, usage={"a": 1}))
-    assert image.getvalue() == IMAGE
-    assert image.fields == {"b64_json": "", "revised_prompt": "a"}
-    assert (link.getvalue(), link.fields["url"]) == (b"", "https://x/y")
+    images, decoder = decode(build_body(drawn, linked, usage={"a": 1}))
+    assert images == [IMAGE]
+    assert decoder.images == {"0": IMAGE}
+    assert decoder.items == [{"b64_json": "0", "revised_prompt": "a"}, linked]
     assert decoder.body["usage"] == {"a": 1}
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 1000])
 def test_chunks_of_any_size(size):
-    data = build_body({"b64_json": BASE64}, {"b64_json": BASE64})
-    images, _ = decode(*(data[start : start + size] for start in range(0, len(data), size)))
-    assert [image.getvalue() for image in images] == [IMAGE, IMAGE]
+    images, _ = decode(*cut(build_body({"b64_json": BASE64}, {"b64_json": BASE64}), size))
+    assert images == [IMAGE, IMAGE]
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 30, 1000])
 def test_data_url_in_b64_json_is_decoded(size):
     data = build_body({"b64_json": f"data:image/png;base64,{BASE64}"}, {"b64_json": BASE64})
-    images, _ = decode(*(data[start : start + size] for start in range(0, len(data), size)))
-    assert [image.getvalue() for image in images] == [IMAGE, IMAGE]
+    images, _ = decode(*cut(data, size))
+    assert images == [IMAGE, IMAGE]
 
 
-def test_line_breaks_in_base64_are_skipped():
-    (image,), _ = decode(build_body({"b64_json": base64.encodebytes(IMAGE).decode()}))
-    assert image.getvalue() == IMAGE
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 1000])
+@pytest.mark.parametrize(
+    "escape",
+    [("/", "\\/"), ("+", "\\u002b"), ("=", "\\u003D")],
+    ids=["slash", "plus", "padding"],
+)
+def test_escaped_base64_is_decoded(size, escape):
+    data = build_body({"b64_json": BASE64}).replace(*(text.encode() for text in escape))
+    images, _ = decode(*cut(data, size))
+    assert images == [IMAGE]
+
+
+@pytest.mark.parametrize("size", [1, 50, 1000])
+def test_line_breaks_in_base64_are_skipped(size):
+    images, _ = decode(*cut(build_body({"b64_json": base64.encodebytes(IMAGE).decode()}), size))
+    assert images == [IMAGE]
 
 
 @pytest.mark.parametrize("fields", [{}, {"b64_json": BASE64}], ids=["alone", "and base64"])
 def test_data_url_is_decoded(fields):
-    (image,), _ = decode(build_body({"url": f"data:image/png;base64,{BASE64}", **fields}))
-    assert image.getvalue() == IMAGE
-    assert image.fields["url"] is None
+    images, decoder = decode(build_body({"url": f"data:image/png;base64,{BASE64}", **fields}))
+    assert images == [IMAGE]
+    assert decoder.items == [{"url": None, "b64_json": "0"}]
 
 
 def test_lone_surrogate_in_a_prompt_is_replaced():
-    (image,), _ = decode(build_body({"b64_json": BASE64, "revised_prompt": "a\ud800"}))
-    assert image.getvalue() == IMAGE
-    assert image.fields["revised_prompt"] == "a\ufffd"
+    images, decoder = decode(build_body({"b64_json": BASE64, "revised_prompt": "a\ud800"}))
+    assert images == [IMAGE]
+    assert decoder.items[0]["revised_prompt"] == "a\ufffd"
 
 
-def test_base64_elsewhere_in_the_body_is_not_an_image():
+def test_only_items_of_the_list_are_images_of_the_response():
     other = {"thumbnail": {"b64_json": "QUJD"}}
-    (image,), decoder = decode(
-        build_body({"b64_json": BASE64, **other}, b64_json="QUJD", x=[other])
+    _, decoder = decode(build_body({"b64_json": BASE64, **other}, b64_json="QUJD", x=[other]))
+    (item,) = decoder.items
+    assert decoder.images[item["b64_json"]] == IMAGE
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_prompt_may_contain_json(size):
+    prompt = '{"b64_json": "QUJD"} \\'
+    images, decoder = decode(
+        *cut(build_body({"revised_prompt": prompt, "b64_json": BASE64}, b=prompt), size)
     )
-    assert image.getvalue() == IMAGE
-    assert image.fields["thumbnail"] == {"b64_json": "QUJD"}
-    assert (decoder.body["b64_json"], decoder.body["x"]) == ("QUJD", [other])
+    assert (images, decoder.items[0]["revised_prompt"]) == ([IMAGE], prompt)
+    assert decoder.body["b"] == prompt
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_indented_json(size):
+    body = json.dumps({"data": [{"b64_json": BASE64, "é": "ü"}]}, indent=2, ensure_ascii=False)
+    images, decoder = decode(*cut(body.encode(), size))
+    assert (images, decoder.items) == ([IMAGE], [{"b64_json": "0", "é": "ü"}])
 
 
 EMPTY = {
@@ -166,11 +189,31 @@ def test_error_with_status_200_raises(body):
 
 def test_truncated_response_yields_complete_images():
     data = build_body({"b64_json": BASE64}, {"b64_json": BASE64})
-    decoder = Decoder(ReceivedImage)
-    (image,) = decoder.feed(data[:-20])
-    assert image.getvalue() == IMAGE
+    decoder = Decoder(MemorySink)
+    assert list(decoder.feed(data[:-20])) == [IMAGE]
+    assert decoder.items == [{"b64_json": "0"}, {}]
     with pytest.raises(TruncatedStreamError, match="after 1 complete images"):
         list(decoder.finish())
+
+
+def test_truncated_response_contains_complete_urls():
+    decoder = Decoder(MemorySink)
+    list(decoder.feed(build_body({"url": "https://x/a"}, {"url": "https://x/b"})[:-5]))
+    assert decoder.items == [{"url": "https://x/a"}, {}]
+
+
+BODY = build_body(
+    {"b64_json": BASE64[:120], "note": 'say "hi" \\ {['},
+    {"url": "https://x", "b64_json": None},
+    {"b64_json": BASE64[:8], "é": "ü"},
+    usage={"tokens": 1.5},
+)
+
+
+@pytest.mark.parametrize("length", range(1, len(BODY)))
+def test_truncated_json_is_not_complete(length):
+    with pytest.raises(TruncatedStreamError):
+        decode(BODY[:length])
 
 
 def test_response_above_the_size_limit_raises(monkeypatch):
@@ -179,75 +222,29 @@ def test_response_above_the_size_limit_raises(monkeypatch):
         decode(build_body({"b64_json": "A" * 2**20}))
 
 
-BODY = {
-    "created": 1,
-    "b64_json": ["b64_json", {"b64_json": 1}],
-    "data": [
-        {"b64_json": "AAAA/+BB", "note": 'say "hi" \\ {[', "more": {"x": [{"y": "z"}]}},
-        {"url": "https://x", "b64_json": None},
-        {"b64_json": "", "é": "ü"},
-    ],
-    "usage": {"data": [{"b64_jsonx": "kept"}]},
-}
-COMPACT = json.dumps(BODY).encode()
-ESCAPED = json.dumps(BODY).replace("/", "\\/").replace("+", "\\u002b").encode()
-INDENTED = json.dumps(BODY, indent=2, ensure_ascii=False).encode()
-
-
-def read_json(*chunks: bytes):
-    """Return the long strings, the items, and the reader."""
-    reader = StreamingJsonReader()
-    texts, items = [b""], []
-    for chunk in chunks:
-        for value in reader.feed(chunk):
-            if isinstance(value, bytes):
-                texts[-1] += value
-            else:
-                items.append(value)
-                texts.append(b"")
-    return texts[:-1], items, reader
-
-
-@pytest.mark.parametrize(
-    "body", [COMPACT, ESCAPED, INDENTED], ids=["compact", "escaped", "indented"]
-)
-def test_long_strings_are_extracted(body):
-    for position in range(len(body)):
-        texts, items, reader = read_json(body[:position], body[position:])
-        assert texts == [b"AAAA/+BB", b"", b""]
-        assert items == [{**BODY["data"][0], "b64_json": ""}, *BODY["data"][1:]]
-        assert orjson.loads(reader.skeleton) == {**BODY, "data": items}
-        assert reader.is_complete
-
-
-def test_single_bytes():
-    assert read_json(*(bytes([byte]) for byte in ESCAPED))[:2] == read_json(COMPACT)[:2]
-
-
-@pytest.mark.parametrize("length", range(1, len(COMPACT)))
-def test_truncated_json_is_not_complete(length):
-    assert not read_json(COMPACT[:length])[2].is_complete
-
-
 @pytest.mark.parametrize("text", [b"[", b'{"a":', b"0,", b"{},"], ids=["[", "{", "0", "{}"])
-def test_endless_json_is_refused_early(text):
-    reader = StreamingJsonReader()
-    with pytest.raises(ValueError, match="nested too deeply, or too many values"):
-        list(reader.feed(b"[" + 10 * MAX_VALUES * text))
-    assert len(reader.skeleton) <= 10 * MAX_VALUES
+def test_endless_json_is_refused(monkeypatch, text):
+    monkeypatch.setattr(image_response, "MAX_JSON_BYTES", 2**20)
+    decoder = Decoder(MemorySink)
+    endless = chain.from_iterable(decoder.feed(text * 10_000) for _ in repeat(None))
+    with pytest.raises(MalformedResponseError, match="1 MB besides images"):
+        next(endless)
 
 
 def test_chunk_size_is_limited():
-    reader = StreamingJsonReader()
-    text = b"A" * (3 * MAX_CHUNK_BYTES + 5)
-    chunks = list(reader.feed(b'{"data":[{"b64_json":"' + text + b'"}]}'))
-    assert [len(chunk) for chunk in chunks[:-1]] == [*[MAX_CHUNK_BYTES] * 3, 5]
-    assert len(reader.skeleton) < 45
+    sizes = []
+
+    class Sink(MemorySink):
+        def write(self, data: bytes) -> int:
+            sizes.append(len(data))
+            return super().write(data)
+
+    list(Decoder(Sink).feed(build_body({"b64_json": "A" * 300_000})))
+    assert max(sizes) <= MAX_CHUNK_BYTES
 
 
-@pytest.mark.slow
 @given(st.binary(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_invalid_json_raises_value_error_at_most(data):
-    with suppress(ValueError):
-        read_json(b'{"data":[{"b64_json":"', data)
+def test_any_bytes_are_decoded_or_raise(data):
+    with suppress(WireError):
+        decode(b'{"data":[{"b64_json":"', data)
