@@ -1,7 +1,5 @@
 """Serve the offline router over HTTP: an ASGI app, and a server on a loopback port."""
 
-import ipaddress
-import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,6 +17,8 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Event, Receive, Send], Awaitable[None]]
+
+LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 
 
 def serve(
@@ -42,16 +42,15 @@ def serve(
         OSError: The port cannot be opened, for example because it is in use, or ``record`` cannot
             be written.
     """
-    if not _is_loopback(host):
+    if host not in LOOPBACK_HOSTS:
         raise ValueError(f"host: {host!r} is not a loopback address. Use '127.0.0.1'.")
     if not 0 <= port <= 65535:
         raise ValueError(f"port: must be from 0 to 65535, not {port}")
     try:
         import uvicorn  # noqa: PLC0415 - optional dependency
     except ImportError:
-        raise ImportError(
-            "The server requires uvicorn. Install it with pip install uvicorn."
-        ) from None
+        message = "The server requires uvicorn. Install it with pip install uvicorn."
+        raise ImportError(message) from None
     if record is not None:
         record.open("ab").close()  # raises now if the file cannot be written
     app = create_asgi_app(router or OfflineRouter(), record=record)
@@ -63,13 +62,6 @@ def serve(
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _open_listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -77,7 +69,7 @@ def _open_listener(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"Cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}. "
+            f"Cannot listen on port {port} of {host}: {error.strerror}. "
             "Choose another port with --port (port= in Python); 0 picks a free port.",
         ) from None
 
@@ -89,7 +81,12 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
     """
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":  # servers accept this for "lifespan"
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+            return
+        if scope["type"] != "http":
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
         request = await _read_request(scope, receive)
         response = router.handle(request)

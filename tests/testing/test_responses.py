@@ -139,11 +139,6 @@ class TestScriptedAnswers:
         ]
         assert delta["annotations"] == expected
 
-    def test_annotations_in_chat_format(self, create_chat):
-        nested = {"type": "url_citation", "url_citation": {"url": "u"}}
-        client = create_chat(answers={"hi": Answer("abc", annotations=[nested])})
-        assert client.get_message()["annotations"] == [nested]
-
     @pytest.mark.parametrize(
         "usage",
         [

@@ -44,6 +44,19 @@ class TestAsgiApp:
         with pytest.raises(ValueError, match="websocket"):
             await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
 
+    async def test_lifespan_events_are_confirmed(self):
+        events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+        sent = []
+
+        async def receive():
+            return events.pop(0)
+
+        async def send(event):
+            sent.append(event["type"])
+
+        await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
     async def test_httpx_asgi_transport(self):
         transport = httpx.ASGITransport(app=create_asgi_app(OfflineRouter()))
         async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:

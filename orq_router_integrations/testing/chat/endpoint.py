@@ -1,7 +1,7 @@
 """The endpoint POST /chat/completions."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,32 +52,35 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         return request
 
     def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
-        prompt, answer = request.prompt, _add_audio(answer, request)
-        number, indexes = next(self._numbers), range(request.n or 1)
-        usage = count_usage(prompt, answer, len(indexes))
+        prompt, choices = request.prompt, range(request.n or 1)
+        answer = _add_audio(answer, request)
+        number = next(self._numbers)
         message = _build_message(answer, number=number, turn=len(prompt.messages))
         reason = answer.finish_reason or ("tool_calls" if answer.calls else "stop")
-        logprobs = [dict(item) for item in answer.logprobs] if request.logprobs else None
+        logprobs = list(map(dict, answer.logprobs)) if request.logprobs else None
+        usage = count_usage(prompt, answer, len(choices))
+        total = {"usage": {CHAT_NAMES.get(name, name): value for name, value in usage.items()}}
         body = {
             "id": f"chatcmpl-offline-{number:06d}",
+            "object": "chat.completion.chunk" if request.is_streamed else "chat.completion",
             "created": EPOCH + number,
             "model": get_provider_model_name(model),
             "system_fingerprint": "offline",
         }
-        total = {"usage": {CHAT_NAMES.get(name, name): value for name, value in usage.items()}}
         if not request.is_streamed:
             choice = {"message": message, "finish_reason": reason, **_wrap_logprobs(logprobs)}
-            choices = [{"index": index, **choice} for index in indexes]
-            return RouterResponse(body | {"object": "chat.completion", "choices": choices} | total)
-        with_usage = (request.stream_options or {}).get("include_usage")
-        body |= {"object": "chat.completion.chunk"} | ({"usage": None} if with_usage else {})
-        chunks = [
-            body | {"choices": [{"index": index, **choice}]}
-            for index in indexes
+            return RouterResponse(
+                {**body, "choices": [{"index": index, **choice} for index in choices], **total}
+            )
+        chunks: list[dict[str, Any]] = [
+            {**body, "choices": [{"index": index, **choice}]}
+            for index in choices
             for choice in _iter_choices(message, reason, logprobs)
         ]
-        end = [body | {"choices": []} | total] if with_usage else []
-        return RouterResponse(chunks=(*chunks, *end))
+        if (request.stream_options or {}).get("include_usage"):
+            chunks = [{**chunk, "usage": None} for chunk in chunks]
+            chunks.append({**body, "choices": [], **total})
+        return RouterResponse(chunks=tuple(chunks))
 
 
 def _check_combinations(request: ChatRequest) -> None:
@@ -89,8 +92,7 @@ def _check_combinations(request: ChatRequest) -> None:
     if "audio" in (request.modalities or ()) and request.audio is None:
         reject_field("audio", "is required if modalities contains 'audio'")
     limit = request.max_completion_tokens or request.max_tokens
-    budget = (request.thinking or {}).get("budget_tokens", 0)
-    if limit is not None and budget >= limit:
+    if limit is not None and (request.thinking or {}).get("budget_tokens", 0) >= limit:
         reject_field("thinking.budget_tokens", "must be less than max_tokens")
 
 
@@ -99,81 +101,73 @@ def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
     is_requested = "audio" in (request.modalities or ())
     if not is_requested or request.audio is None or answer.audio or answer.calls:
         return answer
-    samples = encode_speech(answer.text)
-    if request.audio["format"] == "pcm16":
-        return replace(answer, audio=samples)
-    header = build_wav_header(build_pcm_format(SAMPLE_RATE), len(samples))
-    return replace(answer, audio=header + samples)
+    audio = encode_speech(answer.text)
+    if request.audio["format"] != "pcm16":
+        audio = build_wav_header(build_pcm_format(SAMPLE_RATE), len(audio)) + audio
+    return replace(answer, audio=audio)
 
 
 def _build_message(answer: Answer, *, number: int, turn: int) -> dict[str, Any]:
     has_text = answer.text or not (answer.calls or answer.refusal is not None)
-    calls = [
-        {
-            "id": create_call_id(call, turn=turn, index=index),
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments},
-        }
-        for index, call in enumerate(answer.calls)
-    ]
     message = {
         "role": "assistant",
         "content": answer.text if has_text and answer.audio is None else None,
         "refusal": answer.refusal,
     }
-    audio = answer.audio is not None and {
-        "id": f"audio_offline_{number:06d}",
-        "expires_at": EPOCH + number + _AUDIO_LIFETIME_SECONDS,
-        "data": base64.b64encode(answer.audio).decode(),
-        "transcript": answer.text,
-    }
-    optional = {
+    optional: dict[str, Any] = {
         "reasoning": answer.reasoning,
         "reasoning_signature": answer.reasoning_signature,
-        "annotations": [_convert_annotation(item) for item in answer.annotations],
-        "audio": audio,
-        "tool_calls": calls,
+        "annotations": list(map(_convert_annotation, answer.annotations)),
+        "tool_calls": [
+            {
+                "id": create_call_id(call, turn=turn, index=index),
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for index, call in enumerate(answer.calls)
+        ],
     }
+    if answer.audio is not None:
+        optional["audio"] = {
+            "id": f"audio_offline_{number:06d}",
+            "expires_at": EPOCH + number + _AUDIO_LIFETIME_SECONDS,
+            "data": base64.b64encode(answer.audio).decode(),
+            "transcript": answer.text,
+        }
     return message | {name: value for name, value in optional.items() if value}
 
 
 def _convert_annotation(annotation: Mapping[str, Any]) -> dict[str, Any]:
     """Move the fields of a ``/responses`` annotation into an object named after its type."""
-    type_ = str(annotation.get("type", ""))
-    if type_ in annotation:
-        return dict(annotation)
-    fields = {name: value for name, value in annotation.items() if name != "type"}
+    fields = dict(annotation)
+    type_ = fields.pop("type", "")
     return {"type": type_, type_: fields}
 
 
 def _iter_choices(
-    message: Mapping[str, Any], reason: str, logprobs: list[dict[str, Any]] | None
+    message: Mapping[str, Any], reason: str, logprobs: Sequence[dict[str, Any]] | None
 ) -> Iterator[dict[str, Any]]:
     """Yield the choices of the chunks that add up to a message."""
-    position = 0
     for delta in _iter_deltas(message):
-        extra = {}
+        choice = {"delta": delta, "finish_reason": None}
         if delta.get("content") and logprobs is not None:
-            extra = _wrap_logprobs(logprobs[position : position + 1])
-            position += 1
-        yield {"delta": delta, "finish_reason": None, **extra}
+            choice |= _wrap_logprobs(logprobs[:1])
+            logprobs = logprobs[1:]
+        yield choice
     yield {"delta": {}, "finish_reason": reason}
 
 
 def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": ""}
-    yield from ({"reasoning": word} for word in split_after_words(message.get("reasoning")))
-    if "reasoning_signature" in message:
-        yield {"reasoning_signature": message["reasoning_signature"]}
-    yield from ({"refusal": word} for word in split_after_words(message["refusal"]))
-    yield from ({"content": word} for word in split_after_words(message["content"]))
-    if "annotations" in message:
-        yield {"annotations": message["annotations"]}
+    for name in ("reasoning", "reasoning_signature", "refusal", "content", "annotations"):
+        value = message.get(name)
+        is_text = name in {"reasoning", "refusal", "content"}
+        for piece in split_after_words(value) if is_text else filter(None, [value]):
+            yield {name: piece}
     if audio := message.get("audio"):
         yield {"audio": {"id": audio["id"], "transcript": ""}}
-        yield from (
-            {"audio": {"transcript": word}} for word in split_after_words(audio["transcript"])
-        )
+        for word in split_after_words(audio["transcript"]):
+            yield {"audio": {"transcript": word}}
         for start in range(0, len(audio["data"]), _AUDIO_CHUNK_CHARS):
             yield {"audio": {"data": audio["data"][start : start + _AUDIO_CHUNK_CHARS]}}
         yield {"audio": {"expires_at": audio["expires_at"]}}
@@ -184,5 +178,5 @@ def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}
 
 
-def _wrap_logprobs(items: list[dict[str, Any]] | None) -> dict[str, Any]:
+def _wrap_logprobs(items: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
     return {} if items is None else {"logprobs": {"content": items, "refusal": None}}

@@ -7,7 +7,7 @@ generic clients (``retry[count]``) are rejected, because no documentation mentio
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
@@ -87,10 +87,13 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
             message = "each part requires 'Content-Disposition: form-data' with a name"
             raise HTTPError(400, message)
         mime_type = headers.get("content-type", "")
+        is_json = mime_type.startswith("application/json")
         if filename:
             yield name, FormFile(filename, mime_type or "application/octet-stream", content)
+        elif is_json or name.removesuffix("[]") in _JSON_FIELDS:
+            yield name, _decode(name, content, orjson.loads)
         else:
-            yield name, _parse_text(name, mime_type, content)
+            yield name, _decode(name, content, bytes.decode)
 
 
 def _get_parameter(headers: Message, name: str) -> str:
@@ -99,17 +102,11 @@ def _get_parameter(headers: Message, name: str) -> str:
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
-def _parse_text(name: str, mime_type: str, content: bytes) -> Any:
+def _decode(name: str, content: bytes, decode: Callable[[bytes], Any]) -> Any:
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        reject_field(name, "the text is not UTF-8. A file requires a filename.")
-    if not mime_type.startswith("application/json") and name.removesuffix("[]") not in _JSON_FIELDS:
-        return text
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        reject_field(name, f"expected JSON: {error}")
+        return decode(content)
+    except ValueError as error:
+        reject_field(name, f"expected text or JSON, or a file with a filename: {error}")
 
 
 FormBool = Annotated[
