@@ -239,8 +239,7 @@ class OfflineRouter:
                 response = RouterResponse.from_error(too_deep)
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
             headers |= self._limit.get_headers()
-            delay = http_adapter.Delay(self.chunk_latency, request)
-            return http_adapter.create_response(response, headers, delay)
+            return http_adapter.create_response(request, response, headers, self.chunk_latency)
 
     @property
     def _lock(self) -> threading.RLock:

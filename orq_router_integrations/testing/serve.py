@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 
 from orq_router_integrations.testing.router import OfflineRouter
-from orq_router_integrations.testing.routing.http_adapter import Delay
+from orq_router_integrations.testing.routing.http_adapter import OfflineTransport
 from orq_router_integrations.testing.serialization import encode_json
 
 Event = MutableMapping[str, Any]
@@ -80,6 +80,16 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
     Each request is appended to the file ``record``, if there is one, as a line of JSON.
     """
 
+    def handle(request: httpx.Request) -> httpx.Response:
+        response = router.handle(request)
+        if record is not None:
+            line = {**asdict(router.requests[-1]), "status": response.status_code}
+            with record.open("ab") as file:
+                file.write(encode_json(line) + b"\n")
+        return response
+
+    transport = OfflineTransport(handle, router.latency)
+
     async def app(scope: Event, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             for stage in ("startup", "shutdown"):
@@ -89,13 +99,7 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
         if scope["type"] != "http":
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
         request = await _read_request(scope, receive)
-        response = router.handle(request)
-        if record is not None:
-            line = {**asdict(router.requests[-1]), "status": response.status_code}
-            with record.open("ab") as file:
-                file.write(encode_json(line) + b"\n")
-        await Delay(router.latency, request).wait_async()
-        await _send_response(response, send)
+        await _send_response(await transport.handle_async_request(request), send)
 
     return app
 

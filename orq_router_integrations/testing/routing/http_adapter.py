@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,57 +15,36 @@ from orq_router_integrations.testing.routing.multipart_parsing import describe_f
 from orq_router_integrations.testing.routing.request_log import RecordedRequest
 from orq_router_integrations.testing.serialization import encode_json
 
-DONE = b"data: [DONE]\n\n"
+DelayedChunks = Iterator[tuple[float, bytes]]
+"""Chunks of a body, each with the seconds to wait before it arrives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """A real delay before data arrives. It ends early with the read timeout of the request."""
-
-    seconds: float
-    request: httpx.Request
-
-    def wait(self) -> None:
-        time.sleep(self._get_duration())
-        self._check_timeout()
-
-    async def wait_async(self) -> None:
-        await asyncio.sleep(self._get_duration())  # also without a delay: lets others continue
-        self._check_timeout()
-
-    def _get_duration(self) -> float:
-        """Return the delay up to the timeout, which the client may change between two chunks."""
-        timeout = self.request.extensions.get("timeout", {}).get("read")
-        return self.seconds if timeout is None else min(self.seconds, float(timeout))
-
-    def _check_timeout(self) -> None:
-        if self._get_duration() < self.seconds:
+def delay_chunks(chunks: Iterable[bytes], seconds: float, request: httpx.Request) -> DelayedChunks:
+    """Delay each chunk, but not longer than the read timeout of the request."""
+    for chunk in chunks:
+        # The client may change the timeout between two chunks
+        timeout = request.extensions.get("timeout", {}).get("read")
+        if timeout is not None and timeout < seconds:
+            yield float(timeout), b""
             raise httpx.ReadTimeout("The offline router was slower than the timeout.")
+        yield seconds, chunk
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
+class DelayedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     """Response body that arrives in chunks, for sync and async clients."""
 
-    chunks: tuple[bytes, ...]
-    delay: Delay
-    is_truncated: bool = False
+    chunks: DelayedChunks
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self.chunks:
-            self.delay.wait()
+        for seconds, chunk in self.chunks:
+            time.sleep(seconds)
             yield chunk
-        self._check_complete()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            await self.delay.wait_async()
+        for seconds, chunk in self.chunks:
+            await asyncio.sleep(seconds)  # also without a delay: lets other streams continue
             yield chunk
-        self._check_complete()
-
-    def _check_complete(self) -> None:
-        if self.is_truncated:
-            raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")
 
 
 class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -77,13 +56,15 @@ class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         response = self._handle(request)
-        Delay(self._latency, request).wait()
+        for seconds, _ in delay_chunks([b""], self._latency, request):
+            time.sleep(seconds)
         return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
         response = self._handle(request)
-        await Delay(self._latency, request).wait_async()
+        for seconds, _ in delay_chunks([b""], self._latency, request):
+            await asyncio.sleep(seconds)
         return response
 
 
@@ -114,32 +95,36 @@ def parse_request_body(request: httpx.Request, *, is_form: bool = False) -> dict
 
 
 def create_response(
-    response: RouterResponse, headers: Mapping[str, str], chunk_delay: Delay
+    request: httpx.Request, response: RouterResponse, headers: Mapping[str, str], latency: float
 ) -> httpx.Response:
-    """Convert a router response to an httpx response. Raw bytes are sent without an end marker."""
-    content_type, arguments = "application/json", {"content": response.body}
+    """Convert a router response to an httpx response; ``latency`` is that of each chunk."""
+    body = response.body
+    arguments: dict[str, Any]
     if response.chunks is not None:
         content_type = "text/event-stream; charset=utf-8"
-        arguments = {"stream": _create_stream(response, chunk_delay)}
-    elif isinstance(response.body, str):
+        chunks = delay_chunks(_iter_bytes(response), latency, request)
+        arguments = {"stream": DelayedBody(chunks)}
+    elif isinstance(body, str | bytes):
         content_type = "text/plain; charset=utf-8"
-        arguments = {"content": response.body.encode("utf-8", "replace")}
-    elif not isinstance(response.body, bytes):
-        arguments = {"content": encode_json(response.body)}
+        arguments = {"content": body.encode("utf-8", "replace") if isinstance(body, str) else body}
+    else:
+        content_type = "application/json"
+        arguments = {"content": encode_json(body)}
     own_headers = {name.lower(): value for name, value in response.headers.items()}
     all_headers = {"content-type": content_type, **own_headers, **headers}
     return httpx.Response(response.status, headers=all_headers, **arguments)
 
 
-def _create_stream(response: RouterResponse, delay: Delay) -> ChunkedBody:
+def _iter_bytes(response: RouterResponse) -> Iterator[bytes]:
+    """Yield the events of a stream, or its raw bytes, which have no end marker."""
     chunks = response.chunks or ()
     if isinstance(chunks[0], bytes):
-        return ChunkedBody(chunks, delay, is_truncated=not response.is_complete)
-    events = [*map(_format_event, chunks), *([DONE] if response.is_complete else [])]
-    return ChunkedBody(tuple(events), delay)
-
-
-def _format_event(chunk: Any) -> bytes:
-    """Format one event, with its type as its name if it has one."""
-    name = f"event: {chunk['type']}\n" if isinstance(chunk, dict) and "type" in chunk else ""
-    return name.encode() + b"data: " + encode_json(chunk) + b"\n\n"
+        yield from chunks
+        if not response.is_complete:
+            raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")
+        return
+    for chunk in chunks:
+        name = f"event: {chunk['type']}\n" if isinstance(chunk, dict) and "type" in chunk else ""
+        yield name.encode() + b"data: " + encode_json(chunk) + b"\n\n"
+    if response.is_complete:
+        yield b"data: [DONE]\n\n"
