@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from orq_router_integrations._integration import INTEGRATION_CONFIG
+from orq_router_integrations.document_loaders.chunking import ChunkLimits
 from orq_router_integrations.document_loaders.documents import (
     RESPONSE_FORMATS,
     DocumentSplitter,
@@ -20,7 +21,6 @@ from orq_router_integrations.document_loaders.file_loader import (
     FileLoader,
 )
 from orq_router_integrations.document_loaders.result_store import open_store
-from orq_router_integrations.document_loaders.sources import ChunkLimits
 from orq_router_integrations.document_loaders.transcriber import Transcriber
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional

@@ -1,19 +1,26 @@
-"""Split long WAV files into overlapping chunks, without reading them into memory."""
+"""Split long recordings into overlapping chunks, without reading them into memory.
+
+WAV files are cut directly. Other formats are decoded to a temporary WAV file with PyAV first.
+"""
 
 import io
+import wave
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from typing import BinaryIO, Self
+from itertools import chain, groupby, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO, Self
 
 from orq_router_integrations.document_loaders.sources import (
-    AudioChunk,
-    ChunkLimits,
     Recording,
-    map_os_errors,
+    create_recording,
+    require_pyav,
 )
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.media.atomic_write import map_write_errors
 from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
     WavHeader,
@@ -21,6 +28,9 @@ from orq_router_integrations.media.wav import (
     parse_wav_header,
 )
 from orq_router_integrations.wire.call import Upload
+
+DECODED_RATE = 16_000
+"""Samples per second of decoded audio; speech models do not use more."""
 
 PAUSE_SEARCH_SECONDS = 10.0
 """Seconds before the latest possible cut in which to search for a pause."""
@@ -33,6 +43,34 @@ _MAX_PAUSE_LEVEL = 0.1
 """Loudness of a pause, as a share of the loudest block."""
 
 _UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """The part of a recording that is sent in one request. Times are those in the recording.
+
+    ``cut_seconds`` is the middle of the overlap with the previous chunk.
+    """
+
+    index: int
+    upload: Upload
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    cut_seconds: float = 0.0
+
+    @property
+    def duration_seconds(self) -> float:
+        """Duration, or 0 if it is unknown."""
+        return 0.0 if self.end_seconds is None else self.end_seconds - self.start_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """Limits of a single request."""
+
+    max_bytes: int
+    max_seconds: float | None = None
+    overlap_seconds: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +92,12 @@ class WavReader:
         """
         if recording.upload.mime_type != "audio/wav":
             return None
-        with map_os_errors(recording.label), recording.upload.open() as stream:
-            try:
-                header = parse_wav_header(stream.read(MAX_HEADER_BYTES))
-            except ValueError:
-                return None
+        with recording.upload.open() as stream:
+            data = stream.read(MAX_HEADER_BYTES)
+        try:
+            header = parse_wav_header(data)
+        except ValueError:
+            return None
         if header is None or not header.is_sliceable:
             return None
         data_size = header.compute_data_size(recording.upload.size)
@@ -181,3 +220,39 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
         cut = reader.find_quiet_frame(latest - search_frames, latest)
         start = cut - half_overlap
         yield cut
+
+
+@contextmanager
+def open_decoded(recording: Recording) -> Iterator[WavReader]:
+    """Decode a recording to a temporary WAV file (mono, 16 kHz), packet by packet."""
+    with map_write_errors("a temporary directory"):
+        directory = TemporaryDirectory(prefix="orq-audio-")
+    with directory:
+        path = Path(directory.name, "decoded.wav")
+        with _open_container(recording) as (av, container), wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, DECODED_RATE, 0, "NONE", "not compressed"))
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=DECODED_RATE)
+            for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
+                for mono in resampler.resample(frame):
+                    file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])
+        reader = WavReader.from_recording(create_recording(path))
+        assert reader is not None  # noqa: S101 - uncompressed PCM can always be sliced
+        yield reader
+
+
+def read_duration(recording: Recording) -> float | None:
+    """Read the duration in seconds from the file header, or ``None`` if the header omits it."""
+    with _open_container(recording) as (av, container):
+        return container.duration / av.time_base if container.duration else None
+
+
+@contextmanager
+def _open_container(recording: Recording) -> Iterator[tuple[Any, Any]]:
+    require_pyav(recording.label, recording.upload.mime_type)
+    import av  # noqa: PLC0415 - optional dependency, slow to import
+
+    try:
+        with recording.upload.open() as stream, av.open(stream) as container:
+            yield av, container
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+        raise RouterInputError(f"source: Cannot decode {recording.label}: {error}") from None

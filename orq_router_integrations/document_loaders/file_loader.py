@@ -37,6 +37,7 @@ from orq_router_integrations.document_loaders.sources import (
     SourceItem,
     get_label,
     iter_items,
+    map_os_errors,
     validate_source,
 )
 from orq_router_integrations.errors import (
@@ -103,10 +104,12 @@ class FileProcessor(ABC):
 
     def load(self, item: SourceItem) -> Steps[LoadedFile]:
         """Load an item, or apply the error policy."""
+        label = get_label(item)
         try:
-            return (yield from self.read(item))
+            with map_os_errors(label):
+                return (yield from self.read(item))
         except RouterError as error:
-            return self.build_failure(error, get_label(item))
+            return self.build_failure(error, label)
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item before the first request, unless its errors are to be skipped or marked."""

@@ -12,7 +12,6 @@ from typing import Any, Protocol, runtime_checkable
 from langchain_core.stores import BaseStore
 
 from orq_router_integrations._concurrency import Steps
-from orq_router_integrations.document_loaders.sources import map_os_errors
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import validate_output_path
 from orq_router_integrations.wire import json
@@ -141,7 +140,7 @@ def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
     The file name is not included, so a renamed file keeps its key.
     """
     digest = blake2b(json.dumps(sorted(params.items())), digest_size=32)
-    with map_os_errors(upload.filename), upload.open() as stream:
+    with upload.open() as stream:
         while block := stream.read(_READ_SIZE):
             digest.update(block)
     return digest.hexdigest()

@@ -37,50 +37,12 @@ _MAX_SKIPPED_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class AudioChunk:
-    """The part of a recording that is sent in one request. Times are those in the recording.
-
-    ``cut_seconds`` is the middle of the overlap with the previous chunk.
-    """
-
-    index: int
-    upload: Upload
-    start_seconds: float = 0.0
-    end_seconds: float | None = None
-    cut_seconds: float = 0.0
-
-    @property
-    def duration_seconds(self) -> float:
-        """Duration, or 0 if it is unknown."""
-        return 0.0 if self.end_seconds is None else self.end_seconds - self.start_seconds
-
-
-@dataclass(frozen=True, slots=True)
 class Recording:
-    """An audio file, its name in errors and Documents, and the metadata of its ``Blob``.
-
-    A recording that is ready to be sent has chunks.
-    """
+    """An audio file, its name in errors and Documents, and the metadata of its ``Blob``."""
 
     label: str
     upload: Upload
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    chunks: Sequence[AudioChunk] = ()
-    duration_seconds: float | None = None
-
-    @property
-    def needs_conversion(self) -> bool:
-        """Whether the type of the file is one that the router does not accept."""
-        return self.upload.mime_type in CONVERTIBLE_TYPES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkLimits:
-    """Limits of a single request."""
-
-    max_bytes: int
-    max_seconds: float | None = None
-    overlap_seconds: float = 2.0
 
 
 def create_recording(item: SourceItem) -> Recording:
@@ -88,24 +50,29 @@ def create_recording(item: SourceItem) -> Recording:
 
     Raises ``RouterInputError`` if it cannot be read, or is not audio in a supported format.
     """
+    label, blob = get_label(item), item if isinstance(item, Blob) else None
     try:
-        label, blob = get_label(item), item if isinstance(item, Blob) else None
         file = resolve_source(item)
-        if not file.size:
+        size, mime_type = file.size, file.detect_mime_type() or ""
+        if not size:
             raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
         name = (_get_blob_filename(blob) if blob else file.name) or "audio"
-        mime_type = file.detect_mime_type() or ""
         if mime_type not in CONVERTIBLE_TYPES:
             name = build_recording_name(name, mime_type)
-        elif find_spec("av") is None:
-            raise ValueError(
-                f"{name} is {mime_type}, which requires PyAV. Install it with {INSTALL_COMMAND} "
-                f"or convert the file to a supported type: {', '.join(RECORDING_SUFFIXES)}."
-            )
-        upload = Upload(name, mime_type, file.size, file.open)
-        return Recording(label, upload, blob.metadata if blob else {})
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
+    if mime_type in CONVERTIBLE_TYPES:
+        require_pyav(name, mime_type)
+    upload = Upload(name, mime_type, size, file.open)
+    return Recording(label, upload, blob.metadata if blob else {})
+
+
+def require_pyav(name: str, mime_type: str) -> None:
+    if find_spec("av") is None:
+        raise RouterInputError(
+            f"source: {name} is {mime_type}. Converting or splitting it requires PyAV. Install it "
+            f"with {INSTALL_COMMAND} or convert the file to WAV."
+        )
 
 
 def _get_blob_filename(blob: Blob) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
-from orq_router_integrations.document_loaders.sources import AudioChunk
+from orq_router_integrations.document_loaders.chunking import AudioChunk
 from orq_router_integrations.wire.subtitles import Span
 from orq_router_integrations.wire.transcriptions import Transcript
 from orq_router_integrations.wire.word_tokenizer import (
@@ -282,11 +282,8 @@ def _choose_run(
         words = run.length + run.after + run.before
         return run.seconds, abs(words - overlap_words), -run.length
 
-    runs = [run for run in _iter_runs(left, right) if run.length <= max_words + MAX_MISHEARD_WORDS]
-    # More misheard words than equal ones are probably not a match at all.
-    regular = [
-        run for run in runs if max(run.after, run.before) <= min(run.length, MAX_MISHEARD_WORDS)
-    ]
+    runs = [run for run in _iter_runs(left, right) if run.before + run.length <= max_words + 1]
+    regular = list(filter(_is_regular, runs))
     best = max(regular, key=_rank_run, default=None)
     if best is None or best.length == 1:
         has_times = bool(left) and math.isfinite(left[-1].uncertainty)
@@ -303,6 +300,12 @@ def _choose_run(
     if _count(left, best, left) > 1 < _count(left, best, right):
         return min(regular, key=rank_repetition)
     return best
+
+
+def _is_regular(run: Run) -> bool:
+    """Return whether a run is long enough for the number of misheard words next to it."""
+    misheard = max(run.after, run.before)
+    return misheard == 0 or (run.length > 1 and misheard <= min(run.length, MAX_MISHEARD_WORDS))
 
 
 def _rank_run(run: Run) -> tuple[int, int]:

@@ -1,32 +1,34 @@
 """Transcribe recordings: split them, send requests and create Documents."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, ClassVar
 
 from orq_router_integrations._concurrency import Steps, partition
-from orq_router_integrations.document_loaders.chunking import WavReader, split_wav
-from orq_router_integrations.document_loaders.decoding import (
-    check_decodable,
+from orq_router_integrations.document_loaders.chunking import (
+    AudioChunk,
+    ChunkLimits,
+    WavReader,
     open_decoded,
     read_duration,
+    split_wav,
 )
 from orq_router_integrations.document_loaders.documents import DocumentSplitter
 from orq_router_integrations.document_loaders.file_loader import FileProcessor, LoadedFile
 from orq_router_integrations.document_loaders.sources import (
     AUDIO_FILES,
-    AudioChunk,
-    ChunkLimits,
     FileKind,
     Recording,
     SourceItem,
     create_recording,
     map_os_errors,
+    require_pyav,
 )
 from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.errors import RouterError
+from orq_router_integrations.media.mime import CONVERTIBLE_TYPES
 from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.subtitles import Span
@@ -53,41 +55,38 @@ class Transcriber(FileProcessor):
         if self.on_error != "raise":
             return
         recording = create_recording(item)
-        if WavReader.from_recording(recording) is not None:
-            return
-        if recording.needs_conversion:
+        with map_os_errors(recording.label):
+            if WavReader.from_recording(recording) is not None:
+                return
+        if recording.upload.mime_type in CONVERTIBLE_TYPES:
             read_duration(recording)
         elif self._exceeds_limits(recording, None):
-            check_decodable(recording)
+            require_pyav(recording.label, recording.upload.mime_type)
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
-        with self._open(item) as recording:
-            groups = partition(recording.chunks, self.max_concurrency)
-            transcripts = yield [self._transcribe(recording, group) for group in groups]
-            return self._build_result(recording, list(chain.from_iterable(transcripts)))
+        recording = create_recording(item)
+        with self._open_chunks(recording) as chunks:
+            groups = [
+                self._transcribe(recording.label, group, len(chunks))
+                for group in partition(chunks, self.max_concurrency)
+            ]
+            transcripts = chain.from_iterable((yield groups))
+            return self._build_result(recording, chunks, list(transcripts))
 
     @contextmanager
-    def _open(self, item: SourceItem) -> Iterator[Recording]:
-        """Open an item and split it into chunks if it exceeds the limits.
-
-        Temporary files are deleted at the end of the block.
-        """
-        recording = create_recording(item)
+    def _open_chunks(self, recording: Recording) -> Iterator[Sequence[AudioChunk]]:
+        """Split a recording if it exceeds the limits. The chunks exist until the block ends."""
         reader = WavReader.from_recording(recording)
         duration = reader.duration_seconds if reader else None
+        needs_conversion = recording.upload.mime_type in CONVERTIBLE_TYPES
         if reader is None and self.limits.max_seconds is not None:
             duration = read_duration(recording)
-        is_sendable = not (reader.needs_new_header if reader else recording.needs_conversion)
+        is_sendable = not (reader.needs_new_header if reader else needs_conversion)
         if is_sendable and not self._exceeds_limits(recording, duration):
-            chunk = AudioChunk(0, recording.upload, end_seconds=duration)
-            yield replace(recording, chunks=[chunk], duration_seconds=duration)
+            yield [AudioChunk(0, recording.upload, end_seconds=duration)]
             return
-        with ExitStack() as stack:
-            if reader is None:
-                reader = stack.enter_context(open_decoded(recording))
-            with map_os_errors(recording.label):
-                chunks = split_wav(reader, self.limits, recording.upload.filename)
-            yield replace(recording, chunks=chunks, duration_seconds=reader.duration_seconds)
+        with nullcontext(reader) if reader else open_decoded(recording) as wav:
+            yield split_wav(wav, self.limits, recording.upload.filename)
 
     def _exceeds_limits(self, recording: Recording, duration_seconds: float | None) -> bool:
         """Return whether to split a recording; true if a limit applies to an unknown duration."""
@@ -96,7 +95,9 @@ class Transcriber(FileProcessor):
             max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
         )
 
-    def _transcribe(self, recording: Recording, chunks: Sequence[AudioChunk]) -> Steps[Any]:
+    def _transcribe(
+        self, label: str, chunks: Sequence[AudioChunk], chunk_count: int
+    ) -> Steps[list[Transcript | None]]:
         """Transcribe consecutive chunks of a recording, one after the other."""
         transcripts: list[Transcript | None] = []
         prompt_tail = ""
@@ -115,12 +116,11 @@ class Transcriber(FileProcessor):
                     call, chunk.upload, self.splitter.has_spans
                 )
             except RouterError as error:
-                label, count = recording.label, len(recording.chunks)
-                if count > 1:
-                    label = f"{label}, chunk {chunk.index + 1} of {count}"
-                transcripts.append(
-                    self._create_failed_transcript(error, label, chunk.duration_seconds)
+                name = f"{label}, chunk {chunk.index + 1} of {chunk_count}"
+                failed = self._create_failed_transcript(
+                    error, name if chunk_count > 1 else label, chunk.duration_seconds
                 )
+                transcripts.append(failed)
             else:
                 transcripts.append(transcript)
                 if self.carry_prompt:
@@ -142,15 +142,17 @@ class Transcriber(FileProcessor):
         return Transcript("", words=(gap,), segments=(gap,))
 
     def _build_result(
-        self, recording: Recording, transcripts: Sequence[Transcript | None]
+        self,
+        recording: Recording,
+        chunks: Sequence[AudioChunk],
+        transcripts: Sequence[Transcript | None],
     ) -> LoadedFile:
-        is_split = len(transcripts) > 1
-        merged = merge_chunks(recording.chunks, transcripts) if is_split else transcripts[0]
-        if merged is not None and recording.duration_seconds is not None:
-            merged = replace(merged, duration=recording.duration_seconds)
+        merged = merge_chunks(chunks, transcripts) if len(chunks) > 1 else transcripts[0]
+        if merged is not None and chunks[-1].end_seconds is not None:
+            merged = replace(merged, duration=chunks[-1].end_seconds)
         skipped_seconds = sum(
             chunk.duration_seconds
-            for chunk, transcript in zip(recording.chunks, transcripts, strict=True)
+            for chunk, transcript in zip(chunks, transcripts, strict=True)
             if transcript is None
         )
         metadata = {**recording.metadata, "skipped_seconds": skipped_seconds or None}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
 from support.recordings import create_wav
 
-from orq_router_integrations.document_loaders.chunking import WavReader, split_wav
-from orq_router_integrations.document_loaders.sources import ChunkLimits, create_recording
+from orq_router_integrations.document_loaders.chunking import ChunkLimits, WavReader, split_wav
+from orq_router_integrations.document_loaders.sources import create_recording
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech

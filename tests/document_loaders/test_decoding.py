@@ -12,7 +12,7 @@ from support.audio_loaders import create_loader, load_texts
 from support.recordings import save_recording
 
 from orq_router_integrations import OfflineRouter
-from orq_router_integrations.document_loaders import decoding
+from orq_router_integrations.document_loaders import sources
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_wav_header
 
@@ -34,7 +34,7 @@ def encode(path: Path, codec: str, *, rate: int) -> Path:
 
 @pytest.fixture
 def without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "find_spec", lambda _: None)
+    monkeypatch.setattr(sources, "find_spec", lambda _: None)
 
 
 @pytest.mark.slow

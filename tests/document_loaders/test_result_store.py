@@ -16,11 +16,9 @@ from orq_router_integrations import OfflineRouter
 from orq_router_integrations._concurrency import perform_steps
 from orq_router_integrations.document_loaders.result_store import (
     ClaimingStore,
-    compute_key,
     open_store,
 )
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.subtitles import Span
 from orq_router_integrations.wire.transcriptions import Transcript
 
@@ -174,10 +172,13 @@ def test_unreadable_entry_is_replaced(path: Path, value: Any) -> None:
     assert len(router.requests) == 2
 
 
-def test_key_of_a_missing_file_raises(tmp_path: Path) -> None:
-    upload = Upload("gone.wav", "audio/wav", 9, (tmp_path / "gone.wav").open)
-    with pytest.raises(RouterInputError, match=r"Cannot read gone\.wav"):
-        compute_key(upload, {})
+def test_file_that_disappears_raises(tmp_path: Path, path: Path) -> None:
+    file = save_recording(tmp_path / "gone.wav", "One.")
+    documents = create_loader([file, file], store=path, max_concurrency=1).lazy_load()
+    next(documents)
+    file.unlink()
+    with pytest.raises(RouterInputError, match=r"gone\.wav"):
+        next(documents)
 
 
 def find(store: ClaimingStore, key: str) -> Transcript | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from orq_router_integrations.document_loaders.sources import AudioChunk
+from orq_router_integrations.document_loaders.chunking import AudioChunk
 from orq_router_integrations.document_loaders.stitching import merge_chunks, stitch
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.subtitles import Span

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.document_loaders.sources import AudioChunk
+from orq_router_integrations.document_loaders.chunking import AudioChunk
 from orq_router_integrations.document_loaders.stitching import concatenate, merge_chunks, stitch
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.subtitles import Span
@@ -138,6 +138,12 @@ def test_repeated_words_are_removed_only_once(refrain: str, overlap_words: int) 
     left = create_transcript(" ".join(words[: 30 + overlap_words]), words=False)
     right = create_transcript(" ".join(words[30:]), words=False)
     assert stitch(left, right, 0, overlap_words + 0.4).text == " ".join(words)
+
+
+def test_sentences_with_the_same_words_are_kept() -> None:
+    left = create_transcript("Sentence one of this long talk.", words=False)
+    right = create_transcript("Sentence two of this long talk.", words=False)
+    assert stitch(left, right, 0, 1).text == f"{left.text} {right.text}"
 
 
 def test_word_at_both_ends_of_the_overlap_is_not_a_repetition() -> None:
