@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import Runnable
 
 from orq_router_integrations.chat_models.chat_orq import ChatOrq
 from orq_router_integrations.client import RouterClient
@@ -27,7 +28,9 @@ QUESTION = "What do these files say?"
 SENTENCE = "The meeting begins at noon. Zoë brings the figures."
 
 _DEFAULT_FILES = {"image": "chart.png", "file": "report.pdf", "audio": "question.wav"}
-_FILE_TYPES = {"image": "an image", "file": "a PDF", "audio": "a WAV or MP3 file"}
+
+
+Pipeline = Runnable[dict[str, Any], AIMessage]
 
 
 def run_demo(
@@ -56,7 +59,7 @@ def run_demo(
     paths = {name: ASSETS / filename for name, filename in _DEFAULT_FILES.items()} | chosen
     if "audio" not in chosen and not offline:  # most real models do not support audio
         del paths["audio"]
-    prompt, chat_model = _build_prompt(paths), ChatOrq(model, controls=controls, client=client)
+    chat_model = ChatOrq(model, controls=controls, client=client)
     if offline:
         _print(
             "This is the offline router: no key, no network. Its answers are made up, but it\n"
@@ -65,7 +68,7 @@ def run_demo(
     else:
         _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
     try:
-        _chat(prompt, chat_model, list(paths.values()), offline)
+        _chat(_build_prompt(paths.values()) | chat_model, paths.values(), offline)
         if output_directory or offline:
             _create_images(client, output_directory)
             _create_speech(client, output_directory)
@@ -75,22 +78,14 @@ def run_demo(
     return 0
 
 
-def _build_prompt(paths: dict[str, Path]) -> ChatPromptTemplate:
+def _build_prompt(paths: Iterable[Path]) -> ChatPromptTemplate:
     """Return a prompt with the question and the files in one user message."""
-    content: list[Any] = [{"type": "text", "text": "{question}"}]
-    for name, path in paths.items():
-        block = content_block(path)
-        if block["type"] != name:
-            raise ValueError(f"{path} is not {_FILE_TYPES[name]}.")
-        content.append(block)
+    content: list[Any] = [{"type": "text", "text": "{question}"}, *map(content_block, paths)]
     system = ("system", "You answer in one short paragraph.")
     return ChatPromptTemplate.from_messages([system, ("human", content)])
 
 
-def _chat(
-    prompt: ChatPromptTemplate, model: ChatOrq, paths: list[Path], offline: OfflineRouter | None
-) -> None:
-    pipeline = prompt | model
+def _chat(pipeline: Pipeline, paths: Iterable[Path], offline: OfflineRouter | None) -> None:
     _print(f"1. Text and files in one message\n   sent     {QUESTION!r}")
     for path in paths:
         _print(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")

@@ -1,35 +1,8 @@
 """Exceptions raised by this package.
 
-The hierarchy:
-
-    RouterError
-    ├── RouterInputError            an argument is wrong and no request was sent; a ValueError
-    │   └── ToolInputError          an argument that a model chose; a ToolException (in tools.base)
-    ├── RouterConnectionError       the router could not be reached, or the connection failed
-    │   └── StreamInterruptedError  a stream ended early
-    ├── RouterTimeoutError          the router did not answer in time
-    ├── InvalidResponseError        the response is malformed or incomplete
-    ├── SavingError                 the result could not be written to a file; an OSError
-    ├── RefusalError                the model refused to give structured output, or it was filtered
-    ├── FlaggedContentError         moderation flagged a message of an agent
-    └── RouterStatusError           the router answered with an error status
-        ├── RedirectError           3xx; redirects are not followed
-        ├── BadRequestError         400, and other 4xx that are not listed here
-        │   ├── GuardrailError      blocked by a guardrail
-        │   ├── ContentFilterError  blocked by the content filter of the provider
-        │   └── ContextLengthError  the input exceeds the context window of the model
-        ├── AuthenticationError     401
-        ├── QuotaExceededError      402, or the credit of the provider is used up
-        ├── PermissionDeniedError   403
-        ├── NotFoundError           404
-        ├── RequestTimeoutError     408
-        ├── RateLimitError          429
-        │   └── BudgetExceededError a budget of the workspace, key or identity is used up
-        └── ServerError             5xx
-
-All of them are also a ``ModelError`` of langchain-core, and of its more specific classes where
-one exists, so LangChain's retry and fallback middleware can handle them. Calls do not raise
-exceptions of httpx, tenacity or pydantic. Structured output that cannot be parsed raises
+All of them are ``RouterError``s, and also a ``ModelError`` of langchain-core, or its more specific
+class where one exists, so LangChain's retry and fallback middleware can handle them. Calls do not
+raise exceptions of httpx, tenacity or pydantic. Structured output that cannot be parsed raises
 LangChain's ``OutputParserException``.
 """
 
@@ -232,13 +205,13 @@ class RouterStatusError(RouterError):
 
 
 class RedirectError(RouterStatusError):
-    """The router answered with a redirect. Following it could send the key to another host."""
+    """The router answered with a redirect (3xx), which is not followed to protect the key."""
 
     suggested_status = 500
 
 
 class BadRequestError(RouterStatusError, core.ModelInvalidRequestError):
-    """The router or the provider rejected the request."""
+    """The router or the provider rejected the request (400 and other 4xx)."""
 
     suggested_status = 400
 
@@ -262,37 +235,37 @@ class ContextLengthError(BadRequestError, core.ContextOverflowError):
 
 
 class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
-    """The API key is missing, wrong or expired, or belongs to another workspace."""
+    """The API key is missing, wrong or expired, or belongs to another workspace (401)."""
 
     suggested_status = 500
 
 
 class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
-    """The quota of the plan, or the credit at the provider, is used up. Retrying does not help."""
+    """The quota of the plan or the credit at the provider is used up (402). A retry is useless."""
 
     suggested_status = 503
 
 
 class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
-    """The API key lacks the permission for this request."""
+    """The API key lacks the permission for this request (403)."""
 
     suggested_status = 500
 
 
 class NotFoundError(RouterStatusError, core.ModelNotFoundError):
-    """The model does not exist or is not enabled in the workspace. Fallbacks are not tried."""
+    """The model does not exist, or is not enabled in the workspace (404). Fallbacks do not help."""
 
     suggested_status = 404
 
 
 class RequestTimeoutError(RouterStatusError, core.ModelTimeoutError):
-    """No model answered within its ``call_timeout``."""
+    """No model answered within its ``call_timeout`` (408)."""
 
     suggested_status = 504
 
 
 class RateLimitError(RouterStatusError, core.ModelRateLimitError):
-    """Too many requests. ``retry_after`` is the time to wait, if the router sent one."""
+    """Too many requests (429). ``retry_after`` is the time to wait, if the router sent one."""
 
     suggested_status = 429
 
@@ -304,7 +277,7 @@ class BudgetExceededError(RateLimitError):
 
 
 class ServerError(RouterStatusError, core.ModelAPIError):
-    """The router or the provider failed."""
+    """The router or the provider failed (5xx)."""
 
 
 _BY_STATUS: dict[int, type[RouterStatusError]] = {

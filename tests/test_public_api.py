@@ -75,9 +75,8 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_error_is_documented_and_in_the_hierarchy(name: str) -> None:
+def test_every_error_is_documented(name: str) -> None:
     assert getattr(errors, name).__doc__
-    assert f" {name} " in f"{errors.__doc__} ".replace("\n", " ")
 
 
 def test_star_import_skips_names_whose_packages_are_missing(
