@@ -9,10 +9,10 @@ from pydantic import Field
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
-    RequestModel,
     RouterResponse,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.json_shapes import OneOf, Shape
 from orq_router_integrations.wire.controls import RouterRetry
 from orq_router_integrations.wire.endpoints import DECISIONS
 
@@ -20,44 +20,27 @@ TYPESAFE = "typesafe/"
 MAX_IMAGES = 128
 
 Content = str | dict[str, Any] | list[Any]
-
-
-class NoulQuestion(RequestModel):
-    type: Literal["noul"]
-    instructions: Content
-    criteria: dict[Literal["true", "false"], Any] | None = None
-
-
-class ChoiceQuestion(RequestModel):
-    type: Literal["choice"]
-    instructions: Content
-    criteria: dict[str, Any] = Field(min_length=1)
-
-
-class ScoreQuestion(RequestModel):
-    type: Literal["score"]
-    instructions: Content
-    criteria: list[Any] = Field(min_length=2)
-
-
-class BoxQuestion(RequestModel):
-    type: Literal["box"]
-    instructions: Content
-
-
-Question = NoulQuestion | ChoiceQuestion | ScoreQuestion | BoxQuestion
-
-
-class Asset(RequestModel):
-    type: Literal["image"]
-    format: Literal["png", "jpg", "jpeg"]
-    data_base64: str
+Outcomes = dict[Literal["true", "false"], Any]
+Labels = Annotated[dict[str, Any], Field(min_length=1)]
+Levels = Annotated[list[Any], Field(min_length=2)]
+Question = Annotated[
+    Any,
+    OneOf(
+        "type",
+        noul={"instructions": Content, "criteria?": Outcomes | None},
+        choice={"instructions": Content, "criteria": Labels},
+        score={"instructions": Content, "criteria": Levels},
+        box={"instructions": Content},
+    ),
+]
+ImageFormat = Literal["png", "jpg", "jpeg"]
+Asset = Shape({"type": Literal["image"], "format": ImageFormat, "data_base64": str})
 
 
 class DecisionRequest(EndpointRequest):
     state: Content
-    questions: dict[str, Annotated[Question, Field(discriminator="type")]] = Field(min_length=1)
-    assets: dict[str, Asset] | None = None
+    questions: Annotated[dict[str, Question], Field(min_length=1)]
+    assets: dict[str, Annotated[Any, Asset]] | None = None
 
 
 class DecisionEndpoint(EndpointHandler[DecisionRequest]):
@@ -96,7 +79,7 @@ def check_media(request: DecisionRequest, model: str, text: str) -> None:
     if not model.startswith(TYPESAFE):
         if request.assets:
             reject_field("assets", f"not supported by {model}")
-        if any(question.type == "box" for question in request.questions.values()):
+        if any(question["type"] == "box" for question in request.questions.values()):
             reject_field("questions", f"box questions are not supported by {model}")
         if '"image_url": "http' in text:
             reject_field("state", "remote images are not supported")
@@ -115,34 +98,35 @@ def parse_values(text: str) -> dict[str, Any]:
         raise HTTPError(500, message) from None
 
 
-def pick_value(question: Question, text: str) -> Any:
+def pick_value(question: dict[str, Any], text: str) -> Any:
     """Pick a value for a question. The same text always leads to the same value."""
     share = int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) / 2**32
-    match question:
-        case NoulQuestion():
+    match question["type"]:
+        case "noul":
             return round(share, 2)
-        case ChoiceQuestion(criteria=criteria):
+        case "choice":
+            criteria = question["criteria"]
             labels = [label for label in criteria if label.lower() in text.lower()]
             labels = labels or list(criteria)
             return labels[int(share * len(labels))]
-        case ScoreQuestion(criteria=levels):
-            return int(share * len(levels))
+        case "score":
+            return int(share * len(question["criteria"]))
     return {"top": 0.25, "bottom": 0.75, "left": 0.25, "right": 0.75}
 
 
-def build_answer(question: Question, value: Any) -> dict[str, Any]:
+def build_answer(question: dict[str, Any], value: Any) -> dict[str, Any]:
     """Build an answer. Its value gets most of the probability, the others equal shares."""
+    type_ = question["type"]
     if value == "refusal":
         return {"type": "refusal"}
-    answer = {"type": question.type, question.type: value}
-    if isinstance(question, BoxQuestion):
-        return answer | {"confidence": 0.9}
-    if isinstance(question, NoulQuestion):
+    answer = {"type": type_, type_: value}
+    if type_ not in {"choice", "score"}:
         return answer
-    names, selected = list(map(str, question.criteria)), value
-    if isinstance(question, ScoreQuestion):
-        names, selected = list(map(str, range(len(names)))), str(round(value))
-        answer["legend"] = dict(zip(names, question.criteria, strict=True))
+    criteria = question["criteria"]
+    names, selected = list(criteria), value
+    if type_ == "score":
+        names, selected = list(map(str, range(len(criteria)))), str(round(value))
+        answer["legend"] = dict(zip(names, criteria, strict=True))
     others = round(0.2 / max(1, len(names) - 1), 4)
     top = 0.8 if len(names) > 1 else 1.0
     probabilities = {name: top if name == selected else others for name in names}

@@ -59,6 +59,7 @@ class TestScripted:
         assert response["usage"]["prompt_tokens"] == 7
         assert response["usage"]["prompt_tokens_details"] == {
             "cached_tokens": 5,
+            "cache_creation_tokens": 0,
             "audio_tokens": 0,
         }
         assert response["usage"]["cost"] == 1

@@ -29,7 +29,7 @@ class Color(enum.Enum):
 
 class Address(BaseModel):
     street: str = Field(min_length=40)
-    zip: str = Field(pattern=r"^\d{4}-[A-Z]{2}$")
+    zip: str = Field(pattern=r"^\d{4}-[A-Z]{2}$", examples=["1234-AB"])
 
 
 class Cat(BaseModel):
@@ -179,8 +179,6 @@ def test_query_is_complete_text():
         {"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "boolean"}},
         {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "multipleOf": 2},
         {"type": "string", "pattern": "^(a|b)$"},
-        {"type": "string", "pattern": "^(a+)+$"},
-        {"type": "string", "pattern": "[" * 100_000},
         {"type": "string", "minLength": 10**9},
     ],
     ids=str,
@@ -210,19 +208,16 @@ def test_quotes_of_a_text():
 
 
 @pytest.mark.parametrize(
-    ("schema", "text", "value"),
+    ("schema", "value"),
     [
-        ({"pattern": r"^[A-Z]{3}-\d+$"}, "", "AAA-0"),
-        ({"pattern": r"\w+@\w+\.com"}, "", "a@a.com"),
-        ({"pattern": "[^a-z]"}, "", "A"),
-        ({"pattern": "^[a-z]+$", "minLength": 5}, "", "aaaaa"),
-        ({"pattern": "^[A-Z]{3}$"}, "fly to 'Rome' or 'FCO'", "AAA"),
-        ({"pattern": "^(a+)+$", "default": "aa"}, f"'{'a' * 99}!'", "aa"),
-        ({"pattern": "^(a|b)$", "examples": ["b"]}, "", "b"),
+        ({"pattern": "^[A-Z]{3}$", "examples": [5, "FCO"]}, "FCO"),
+        ({"pattern": "^(a+)+$", "default": "aa"}, "aa"),
+        ({"pattern": ".+@.+", "format": "email"}, "someone@example.com"),
     ],
     ids=str,
 )
-def test_patterns(schema, text, value):
+def test_patterns_are_never_matched(schema, value):
+    text = f"from 'Rome' or '{'a' * 99}!'"
     assert create_value({"type": "string", **schema}, text) == value
 
 
@@ -253,7 +248,6 @@ SCHEMAS = [
     {"type": "integer", "maximum": -2.5},
     {"type": "integer", "multipleOf": 0.5, "minimum": 3.5},
     {"type": "integer", "multipleOf": 5, "exclusiveMinimum": 5, "maximum": 12},
-    {"type": "string", "pattern": "^[A-Z]{2,3}-[01]$"},
 ]
 
 

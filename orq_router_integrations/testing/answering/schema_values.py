@@ -5,8 +5,9 @@ Schemas that need more than this raise an error: the test should script the answ
 
 import math
 import re
-import string
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -15,7 +16,7 @@ MAX_STEPS = 10_000
 """Maximum number of values, references and choices in one schema; stops infinite recursion."""
 
 MAX_CHARS = 1000
-"""Maximum length of a pattern, and of a string that is made up."""
+"""Maximum length of a string that is made up."""
 
 _FORMATS = {
     "date": "2026-01-31",
@@ -31,16 +32,12 @@ _FORMATS = {
 }
 _LIMITS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _TEXT_NAMES = {"query", "question", "prompt", "text", "input", "message", "sentence"}
+_PLACE_NAMES = {"location", "city", "place", "town"}
+_PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:,?\s+[A-Z][\w'-]*)*)")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 _QUOTES = re.compile(
     r'"([^"\n]+)"|\u201c([^\u201d\n]+)\u201d|\u2018([^\u2019\n]+)\u2019|(?<!\w)\'([^\'\n]+)\'(?!\w)'
 )
-_PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:,?\s+[A-Z][\w'-]*)*)")
-_PLACE_NAMES = {"location", "city", "place", "town"}
-_PATTERN_ATOM = re.compile(
-    r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\\[\](){}|*+?^$])(?:\{(\d{1,3})(?:,\d*)?\}|([*+?]))?"
-)
-_CHARACTERS = string.ascii_letters + string.digits + "-_ " + string.punctuation
 
 
 def create_value(schema: Schema, text: str) -> Any:
@@ -56,7 +53,7 @@ def create_value(schema: Schema, text: str) -> Any:
         return _ValueBuilder(schema, text).build(schema, "value")
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, re.error) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"is not a valid JSON schema ({error})") from error
 
 
@@ -102,7 +99,8 @@ class _ValueBuilder:
         resolved: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
         if "$ref" in resolved:
             reference = resolved.pop("$ref")
-            parts = [self._resolve(self._follow_ref(reference), (*refs, reference))]
+            target = reduce(getitem, reference.split("/")[1:], self._root)
+            parts = [self._resolve(target, (*refs, reference))]
         elif "allOf" in resolved:
             parts = [self._resolve(item, refs) for item in resolved.pop("allOf")]
         elif options := resolved.pop("anyOf", None) or resolved.pop("oneOf", None):
@@ -117,12 +115,6 @@ class _ValueBuilder:
         for part, part_refs in parts:
             resolved, refs = _merge(part, resolved), max(refs, part_refs, key=len)
         return self._resolve(resolved, refs)
-
-    def _follow_ref(self, reference: str) -> Any:
-        target: Any = self._root
-        for step in reference.removeprefix("#").split("/")[1:]:
-            target = target[step.replace("~1", "/").replace("~0", "~")]
-        return target
 
     def _build_object(self, schema: Schema, refs: tuple[str, ...]) -> dict[str, Any]:
         properties, required = schema.get("properties", {}), schema.get("required", [])
@@ -152,38 +144,39 @@ class _ValueBuilder:
         """Return the first valid number: one of the text, the default, or one near the limits."""
         limits = [schema[name] for name in _LIMITS if name in schema]
         step = schema.get("multipleOf", 1)
-        starts = (1, *(math.floor(limit / step) for limit in limits))
-        multiples = (float(step * (start + shift)) for start in starts for shift in (0, 1, -1))
+        near = (step * (start // step + shift) for start in (step, *limits) for shift in (0, 1, -1))
         middle = sum(limits) / max(1, len(limits))
-        for number in (*self._numbers, schema.get("default"), *multiples, middle):
+        for number in (*self._numbers, schema.get("default"), *near, middle):
             if isinstance(number, int | float) and _is_number_valid(number, schema):
                 if number in self._numbers:
                     self._numbers.remove(number)
                 # Integers above 2 ** 53 are written as floats: many JSON readers cannot take them.
-                return int(number) if number % 1 == 0 and abs(number) < 2**53 else number
+                is_integer = number % 1 == 0 and abs(number) < 2**53
+                return int(number) if is_integer else float(number)
         raise ValueError("has limits that the offline router cannot meet. Script the answer")
 
     def _build_string(self, schema: Schema, name: str) -> str:
-        """Return a quote or all of the text, an example, or a made-up string."""
-        min_length, max_length = schema.get("minLength", 0), schema.get("maxLength", math.inf)
-        texts: list[Any] = [*schema.get("examples", ()), schema.get("default")]
-        # Whether a text matches a pattern is not checked, because that may take forever.
-        if "pattern" not in schema and schema.get("format") not in _FORMATS:
+        """Return a part of the text, an example, or a made-up string.
+
+        Nothing is matched with a pattern, because that may take forever.
+        """
+        min_length, max_length = schema.get("minLength", 0), schema.get("maxLength")
+        format_text = _FORMATS.get(schema.get("format", ""))
+        texts = [*schema.get("examples", ()), schema.get("default"), format_text]
+        if "pattern" not in schema and format_text is None:
             places = _PLACE.findall(self._text) if name.lower() in _PLACE_NAMES else []
             complete = [self._text] if name.lower() in _TEXT_NAMES else []
-            texts = [*self._quotes, *places, *complete, *texts]
+            made_up = f"offline {name.replace('_', ' ')}".ljust(min(min_length, MAX_CHARS), ".")
+            texts = [*self._quotes, *places, *complete, *texts, made_up[:max_length]]
         for text in texts:
-            if isinstance(text, str) and min_length <= len(text) <= max_length:
+            if isinstance(text, str) and min_length <= len(text) == len(text[:max_length]):
                 if text in self._quotes:
                     self._quotes.remove(text)
                 return text
-        if format_ := _FORMATS.get(schema.get("format", "")):
-            return format_
-        if min_length > MAX_CHARS:
-            raise ValueError(f"needs text of {min_length} characters. Script the answer")
-        if "pattern" in schema:
-            return _create_example(schema["pattern"], min_length)
-        return f"offline {name.replace('_', ' ')}".ljust(min_length, ".")[: schema.get("maxLength")]
+        raise ValueError(
+            "has a pattern or a length that the offline router cannot meet. Script the answer, or "
+            "add an example to the schema"
+        )
 
 
 def _is_recursive(refs: tuple[str, ...]) -> bool:
@@ -211,35 +204,15 @@ def _merge(base: Schema, update: Schema) -> dict[str, Any]:
 
 
 def _is_number_valid(number: float, schema: Schema) -> bool:
-    is_integer = _get_type(schema) == "integer"
-    step = schema.get("multipleOf")
+    steps = [schema["multipleOf"]] if "multipleOf" in schema else []
+    steps += [1] if _get_type(schema) == "integer" else []
     return (
         math.isfinite(number)
-        and not (is_integer and number % 1)
         and schema.get("minimum", -math.inf) <= number <= schema.get("maximum", math.inf)
         and schema.get("exclusiveMinimum", -math.inf) < number
         and number < schema.get("exclusiveMaximum", math.inf)
-        and (step is None or abs(math.remainder(number, step)) < 1e-9)
+        and all(abs(math.remainder(number, step)) < 1e-9 for step in steps)
     )
-
-
-def _create_example(pattern: str, min_length: int) -> str:
-    """Create text for a pattern of literals, classes, escapes and quantifiers."""
-    body = pattern.removeprefix("^").removesuffix("$")
-    atoms = list(_PATTERN_ATOM.finditer(body[:MAX_CHARS]))
-    if "".join(atom[0] for atom in atoms) != body:
-        raise ValueError(
-            f"has the pattern {pattern!r:.80}, which is too complex for the offline router. Script "
-            "the answer, or add an example to the schema"
-        )
-    text = ""
-    for characters, minimum, quantifier in (atom.groups() for atom in atoms):
-        matching = (char for char in _CHARACTERS if re.fullmatch(characters, char))
-        count = int(minimum or quantifier not in {"*", "?"})
-        if quantifier in {"*", "+"}:
-            count = max(count, min_length - len(text))
-        text += next(matching, characters) * count
-    return text
 
 
 def find_quoted(text: str) -> list[str]:

@@ -98,11 +98,12 @@ def count_usage(prompt: Prompt, answer: Answer, choices: int = 1) -> dict[str, A
     audio_seconds = choices * len(answer.audio or b"") / (2 * SAMPLE_RATE)
     audio_output = math.ceil(AUDIO_TOKENS * audio_seconds)
     output_tokens = choices * text + reasoning + audio_output
+    input_details = {"cached_tokens": 0, "cache_creation_tokens": 0, "audio_tokens": audio_input}
     usage: dict[str, Any] = {
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "audio_tokens": audio_input},
+        "input_tokens_details": input_details,
         "output_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": audio_output},
     }
     for key, value in (answer.usage or {}).items():

@@ -6,13 +6,14 @@ share with the query. A rerank model that is not enabled is silently ignored, as
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from orq_router_integrations.testing.retrieval.embeddings import compute_similarity
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
 from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType
@@ -22,36 +23,27 @@ if TYPE_CHECKING:
 
 KnowledgeBases = Mapping[str, "Iterable[str | Document]"]
 
-
-class SearchOptions(RequestModel):
-    include_vectors: bool = False
-    include_metadata: bool = False
-    include_scores: bool = False
-
-
-class RerankConfig(RequestModel):
-    model: str
-    threshold: Share = 0.0
-    top_k: ResultCount = 10
-
-
-class RetrievalConfig(RequestModel):
-    type: SearchType | None = None
-    top_k: ResultCount | None = None
-    threshold: Share | None = None
-    rerank_config: RerankConfig | None = None
+OPTIONS: Fields = {f"include_{name}?": bool for name in ("vectors", "metadata", "scores")}
+RERANK: Fields = {"model": str, "threshold?": Share, "top_k?": ResultCount}
+Rerank = Annotated[Any, Shape(RERANK)]
+SETTINGS: Fields = {
+    "type?": SearchType,
+    "top_k?": ResultCount,
+    "threshold?": Share,
+    "rerank_config?": Rerank | None,
+}
 
 
 class SearchRequest(RequestModel):
-    query: str = Field(min_length=1)
-    top_k: ResultCount | None = None
-    threshold: Share | None = None
-    search_type: SearchType | None = None
+    query: Annotated[str, Field(min_length=1)]
+    top_k: ResultCount = 5
+    threshold: Share = 0.0
+    search_type: SearchType = "hybrid_search"
     filter_by: Filter = Field(default_factory=dict)
-    search_options: SearchOptions = SearchOptions()
-    rerank_config: RerankConfig | None = None
+    search_options: Annotated[Any, Shape(OPTIONS)] = Field(default_factory=dict)
+    rerank_config: Rerank = None
     agentic_rag_config: dict[str, str] | None = None
-    retrieval_config: RetrievalConfig = RetrievalConfig()
+    retrieval_config: Annotated[Any, Shape(SETTINGS)] = Field(default_factory=dict)
 
 
 class KnowledgeBaseIndex:
@@ -67,27 +59,25 @@ class KnowledgeBaseIndex:
         if id_ not in self._bases:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
         request = validate_body(SearchRequest, body, lenient=lenient)
-        options, config = request.search_options, request.retrieval_config
-        limit = request.top_k or config.top_k or 5
-        threshold = max(request.threshold or config.threshold or 0, 1e-6)
+        settings = request.retrieval_config | request.model_dump(exclude_unset=True)
+        limit, threshold = settings.get("top_k", 5), max(settings.get("threshold", 0), 1e-6)
         score_names = ["search_score"]
-        rerank = request.rerank_config or config.rerank_config
-        if rerank and self._models.is_enabled(rerank.model):
-            limit, threshold = min(limit, rerank.top_k), max(threshold, rerank.threshold)
+        rerank = settings.get("rerank_config")
+        if rerank and self._models.is_enabled(rerank["model"]):
+            limit = min(limit, rerank.get("top_k", 10))
+            threshold = max(threshold, rerank.get("threshold", 0))
             score_names.append("rerank_score")
         matches = []
         for chunk in self._bases[id_]:
             score = compute_similarity(request.query, chunk["text"])
-            if score < threshold or not matches_filter(chunk["metadata"], request.filter_by):
-                continue
-            match = {"id": chunk["id"], "text": chunk["text"]}
-            if options.include_metadata:
-                match["metadata"] = chunk["metadata"]
-            if options.include_scores:
-                match["scores"] = dict.fromkeys(score_names, score)
-            matches.append((score, match))
-        matches.sort(key=lambda item: -item[0])
-        return {"matches": [match for _, match in matches[:limit]]}
+            if score >= threshold and matches_filter(chunk["metadata"], request.filter_by):
+                matches.append({**chunk, "scores": dict.fromkeys(score_names, score)})
+        matches.sort(key=lambda match: -match["scores"]["search_score"])
+        for match in matches:
+            for name in ("metadata", "scores"):
+                if not request.search_options.get(f"include_{name}"):
+                    del match[name]
+        return {"matches": matches[:limit]}
 
 
 def _create_chunk(chunk: "str | Document", id_: str) -> dict[str, Any]:

@@ -7,9 +7,7 @@ generated it. Other images, and pages without a text layer, are described. URLs 
 import re
 import zlib
 from contextlib import suppress
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Annotated, Any
 
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
 from orq_router_integrations.testing.answering.prompt import decode_base64_field
@@ -17,11 +15,11 @@ from orq_router_integrations.testing.images.drawing import read_image_text
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
-    RequestModel,
     RouterResponse,
     get_provider_model_name,
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
 from orq_router_integrations.wire.endpoints import Dialect, Endpoint
 from orq_router_integrations.wire.model_kinds import get_model_kind
 
@@ -33,32 +31,23 @@ _SHOWN_STRING = re.compile(rb"\(((?:[^\\()]|\\.)*+)\)\s*Tj", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
 
 
-class _DocumentUrl(RequestModel):
-    type: Literal["document_url"]
-    url: str = Field(alias="document_url")
-    document_name: str | None = None
-
-
-class _Image(RequestModel):
-    url: str
-    detail: str | None = None
-
-
-class _ImageUrl(RequestModel):
-    type: Literal["image_url"]
-    url: str | _Image = Field(alias="image_url")
-
-
-class _Settings(RequestModel):
-    include_image_base64: bool | None = None
-    max_images_to_include: int | None = None
-    image_min_size: int | None = None
+SETTINGS: Fields = {
+    "include_image_base64?": bool | None,
+    "max_images_to_include?": int | None,
+    "image_min_size?": int | None,
+}
+Image = Shape({"url": str, "detail?": str | None})
+Document = OneOf(
+    "type",
+    document_url={"document_url": str, "document_name?": str | None},
+    image_url={"image_url": str | Annotated[Any, Image]},
+)
 
 
 class OCRRequest(EndpointRequest):
-    document: Annotated[_DocumentUrl | _ImageUrl, Field(discriminator="type")]
+    document: Annotated[dict[str, Any], Document]
     pages: list[int] | None = None
-    ocr_settings: _Settings | None = None
+    ocr_settings: Annotated[Any, Shape(SETTINGS)] = None
 
 
 class OCREndpoint(EndpointHandler[OCRRequest]):
@@ -68,8 +57,8 @@ class OCREndpoint(EndpointHandler[OCRRequest]):
     def respond(self, request: OCRRequest, model: str) -> RouterResponse:
         if get_model_kind(model) not in {"ocr", None}:
             reject_field("model", f"{model} does not support OCR")
-        url = request.document.url
-        pages = _read_pages(url if isinstance(url, str) else url.url)
+        url = request.document[request.document["type"]]
+        pages = _read_pages(url if isinstance(url, str) else url["url"])
         indices = range(len(pages)) if request.pages is None else request.pages
         if missing := [index for index in indices if not 0 <= index < len(pages)]:
             reject_field("pages", f"page {missing[0]} does not exist: there are {len(pages)}")
