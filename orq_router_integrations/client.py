@@ -1,8 +1,8 @@
 """`RouterClient`, through which all integrations send their calls to the router."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from functools import lru_cache
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, nullcontext
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import islice
 from pickle import PicklingError
@@ -25,9 +25,7 @@ from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
-    from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
     from orq_router_integrations._http.exchange import Exchange
-    from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
     from orq_router_integrations.wire.call import Call, Query, StreamCall
     from orq_router_integrations.wire.controls import RouterControlsDict
     from orq_router_integrations.wire.deferred_model import CoercedField
@@ -333,7 +331,7 @@ class RouterClient(RouterSettings):
             try:
                 if reference.pacer or self.pace:
                     reference.get_pacer(self.pace).wait(exchange.deadline)
-                with self._get_sender().send(exchange) as chunks:
+                with self._get_sender()(exchange) as chunks:
                     for chunk in chunks:
                         yield from exchange.feed(chunk)
                         if exchange.done:
@@ -349,8 +347,7 @@ class RouterClient(RouterSettings):
             try:
                 if reference.pacer or self.pace:
                     await reference.get_pacer(self.pace).await_turn(exchange.deadline)
-                sender = await self._get_async_sender()
-                async with sender.send(exchange) as chunks:
+                async with self._get_async_sender()(exchange) as chunks:
                     async for chunk in chunks:
                         for item in exchange.feed(chunk):
                             yield item
@@ -374,25 +371,25 @@ class RouterClient(RouterSettings):
             reference.get_pacer(self.pace).gate.reject(error.retry_after)
         raise_router_error(error, exchange)
 
-    def _get_sender(self) -> "ClientSender | ConnectionPool":
+    def _get_sender(self) -> "Callable[[Exchange[T]], AbstractContextManager[Iterator[bytes]]]":
         if client := self._get_own_client("http_client", "http_async_client"):
-            from orq_router_integrations._http.client_sender import ClientSender  # noqa: PLC0415
+            from orq_router_integrations._http import client_sender  # noqa: PLC0415
 
-            return ClientSender(client)
+            return partial(client_sender.send_over_client, client)
         from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
-        return SENDER_REGISTRY.get_sender(self)
+        return SENDER_REGISTRY.get_sender(self).send
 
-    async def _get_async_sender(self) -> "AsyncClientSender | AsyncConnectionPool":
+    def _get_async_sender(
+        self,
+    ) -> "Callable[[Exchange[T]], AbstractAsyncContextManager[AsyncIterator[bytes]]]":
         if client := self._get_own_client("http_async_client", "http_client"):
-            from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
-                AsyncClientSender,
-            )
+            from orq_router_integrations._http import client_sender  # noqa: PLC0415
 
-            return AsyncClientSender(client)
+            return partial(client_sender.BackgroundReader, client)
         from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
 
-        return await SENDER_REGISTRY.get_async_sender(self)
+        return SENDER_REGISTRY.get_async_sender(self).send
 
     def _get_own_client(self, name: str, other: str) -> Any:
         """Return the caller's httpx client for this kind of calls, or ``None``."""

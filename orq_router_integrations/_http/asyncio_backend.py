@@ -16,7 +16,6 @@ from orq_router_integrations._http.backend import (
     FINAL_RESPONSE,
     WRITE_BUFFER_BYTES,
     ConnectionBackend,
-    poll_socket,
 )
 from orq_router_integrations._http.dialing import aconnect, set_socket_options
 
@@ -176,5 +175,4 @@ class AsyncioBackend(
     def get_extra_info(self, info: str) -> Any:
         if info != "is_readable":
             return self._transport.get_extra_info(info)
-        sock = self._transport.get_extra_info("socket")
-        return bool(self._received) or self._is_closed or poll_socket(sock)[0]
+        return bool(self._received) or self._is_closed

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from math import inf
 from ssl import SSLContext
 from time import monotonic
 from typing import Any
@@ -42,18 +43,15 @@ _CHUNKED_HEAD = re.compile(
 )
 _SIZE = re.compile(rb"0*([1-9a-fA-F][0-9a-fA-F]{0,7})\r\n")
 
-_MAX_SIZE_LINE = 20
 
-
-def poll_socket(sock: Any, seconds: float = 0, *, writing: bool = False) -> tuple[bool, bool]:
-    """Wait until a socket is readable, or writable if requested; returns which it is."""
+def _poll(sock: Any, seconds: float) -> tuple[bool, bool]:
+    """Wait until a socket is readable or writable; returns which it is."""
     if not hasattr(select, "poll"):
-        readable, writable, _ = select.select([sock], [sock] if writing else [], [], seconds)
+        readable, writable, _ = select.select([sock], [sock], [], seconds)
         return bool(readable), bool(writable)
     poll = select.poll()
-    poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
-    events = poll.poll(seconds * 1000)
-    event = events[0][1] if events else 0
+    poll.register(sock, select.POLLIN | select.POLLOUT)
+    event = sum(event for _, event in poll.poll(seconds * 1000))
     return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
 
 
@@ -64,43 +62,34 @@ class ChunkJoiner:
     as long as this package takes to decode the event. Joining takes less than one.
 
     All bytes are passed on immediately: those of incomplete chunks unchanged, and so is everything
-    from the last chunk or anything unusual on, such as an extension or an error. So httpcore still
-    checks the response and finds its end.
+    from the last chunk or anything unusual on, such as an error or half of a size line. So httpcore
+    still checks the response and finds its end.
     """
 
     def __init__(self) -> None:
-        self._is_first, self._is_done = True, False
-        self._missing = 0  # bytes to pass on unchanged: the head, or the rest of a chunk
-        self._line = b""  # the start of a size line, which has been passed on
+        self._is_first = True
+        self._unchanged = 0.0  # bytes to pass on unchanged: the head, the rest of a chunk, or all
 
     def feed(self, data: bytes) -> bytes:
         """Rewrite the next bytes of a response."""
         if self._is_first:
             head = _CHUNKED_HEAD.match(data)
-            self._is_first, self._is_done = False, not head
-            self._missing = head.end() if head else 0
-        return data if self._is_done else self._join(data)
-
-    def _join(self, data: bytes) -> bytes:
-        passed, data, pieces = len(self._line), self._line + data, []
-        if self._line and (line := _SIZE.match(data)):
-            self._missing = line.end() + int(line[1], 16) + 2
-        start = position = min(self._missing, len(data))
-        while line := _SIZE.match(data, position):
-            end = line.end() + int(line[1], 16)
+            self._is_first, self._unchanged = False, head.end() if head else inf
+        pieces, position = [], int(min(self._unchanged, len(data)))
+        start, self._unchanged = position, self._unchanged - position
+        while size := _SIZE.match(data, position):
+            end = size.end() + int(size[1], 16)
             if data[end : end + 2] != b"\r\n":
                 break
-            pieces.append(data[line.end() : end])
+            pieces.append(data[size.end() : end])
             position = end + 2
-        joined, rest = data[start:position], data[position:]
-        if len(pieces) > 1:
-            content = b"".join(pieces)
-            joined = b"%x\r\n%s\r\n" % (len(content), content)
-        self._missing = max((end + 2 if line else self._missing) - len(data), 0)
-        self._line = b"" if line else rest
-        # The end of a chunk, or a size line, is invalid.
-        self._is_done = not self._missing if line else len(rest) > _MAX_SIZE_LINE or b"\n" in rest
-        return (data[:start] + joined + rest)[passed:]
+        if position < len(data):
+            missing = end + 2 - len(data) if size else 0
+            self._unchanged = missing if missing > 0 else inf
+        if len(pieces) < 2:
+            return data
+        content = b"".join(pieces)
+        return b"%b%x\r\n%b\r\n%b" % (data[:start], len(content), content, data[position:])
 
 
 class ConnectionBackend:
@@ -120,23 +109,26 @@ class ConnectionBackend:
     http: Any
     route: Route
     is_reused = False
-    deadline = Deadline(timeout=float("inf"), idle_timeout=float("inf"))
+    deadline = Deadline(timeout=inf, idle_timeout=inf)
     tls_host: str | None = None
-    first_byte = b""
 
     def __init__(self) -> None:
         self._unwritten: list[bytes] = []
         self._unwritten_size = 0
-        self._joiner = ChunkJoiner()
+        self._reset_response()
 
     def start_call(self, deadline: Deadline) -> None:
         """Apply the deadline of the next call."""
-        self.deadline, self.first_byte, self._joiner = deadline, b"", ChunkJoiner()
+        self.deadline = deadline
+        self._reset_response()
 
     def end_call(self) -> None:
         """Release the deadline, which may refer to objects of the caller."""
         self.is_reused = True
         del self.deadline
+
+    def _reset_response(self) -> None:
+        self.first_byte, self._joiner = b"", ChunkJoiner()
 
     def _process_received(self, data: bytes) -> bytes:
         """Record received data, and join its chunks."""
@@ -224,17 +216,18 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         Linux reports a socket as writable when a third of its buffer is free. With such large
         writes, an upload takes half of the CPU time.
         """
-        if self._unwritten_size <= MIN_WRITE_BYTES or sys.platform != "linux":
-            return MIN_WRITE_BYTES
-        sock: socket.socket = self._stream.get_extra_info("socket")
-        return max(MIN_WRITE_BYTES, sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 4)
+        size = 0
+        if self._unwritten_size > MIN_WRITE_BYTES and sys.platform == "linux":
+            sock = self.get_extra_info("socket")
+            size = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 4
+        return max(size, MIN_WRITE_BYTES)
 
     def _wait_until_writable(self, timeout: float | None) -> None:
         """Wait until data can be written; raises if the router has already responded."""
         end, writable = monotonic() + self.deadline.cap(timeout), False
         while not writable:
             sock, seconds = self.get_extra_info("socket"), self.deadline.cap(POLL_INTERVAL_SECONDS)
-            readable, writable = poll_socket(sock, seconds, writing=True)
+            readable, writable = _poll(sock, seconds)
             if readable:
                 self._check_early_response()
             if not writable and monotonic() >= end:
@@ -267,6 +260,4 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable" and self._received:
-            return True
         return self._stream.get_extra_info(info)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
+from itertools import chain
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -54,30 +55,24 @@ def _get_parts(response: Any, exchange: Exchange[Any]) -> tuple[int, Any, Any]:
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
     is_read = response.is_stream_consumed
     body = httpx.ByteStream(response.content) if is_read else response.stream
-    return response.status_code, response.headers, body
+    return response.status_code, response.headers.raw, body
 
 
-class ClientSender:
-    """Sends sync calls over an open client."""
-
-    def __init__(self, client: SyncHttpClient) -> None:
-        self.client: Any = client
-
-    @contextmanager
-    def send(self, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
-        """Send the next attempt of a call and yield the chunks of its response."""
-        with SocketWatchdog(exchange.deadline) as watchdog:
-            request = {"headers": exchange.start_attempt(), "content": exchange.content}
-            opened = closing(_send_request(self.client, exchange, watchdog.trace, **request))
-            # The watchdog ends before the response, because another request may use its socket.
-            with opened as response, closing(watchdog):
-                watchdog.stream = response.extensions.get("network_stream")
-                chunks = exchange.iter_response(*_get_parts(response, exchange))
-                yield watchdog.iter_checked(chunks)
-                if exchange.done and watchdog.stream:  # read the end, to reuse the connection
-                    exchange.deadline.resume(DRAIN_SECONDS)
-                    with suppress(Exception):
-                        next(chunks, None)
+@contextmanager
+def send_over_client(client: SyncHttpClient, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
+    """Send the next attempt of a sync call and yield the chunks of its response."""
+    with SocketWatchdog(exchange.deadline) as watchdog:
+        request = {"headers": exchange.start_attempt(), "content": exchange.content}
+        opened = closing(_send_request(client, exchange, watchdog.trace, **request))
+        # The watchdog ends before the response, because another request may use its socket.
+        with opened as response, closing(watchdog):
+            watchdog.stream = response.extensions.get("network_stream")
+            chunks = exchange.iter_response(*_get_parts(response, exchange))
+            yield watchdog.iter_checked(chunks)
+            if exchange.done and watchdog.stream:  # read the end, to reuse the connection
+                exchange.deadline.resume(DRAIN_SECONDS)
+                with suppress(Exception):
+                    next(chunks, None)
 
 
 class SocketWatchdog:
@@ -154,12 +149,9 @@ class SocketWatchdog:
 
     def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield chunks until the deadline passes."""
-        while True:
-            chunk = next(chunks, None)  # the end may be that of a socket that was shut down
+        for chunk in chain(chunks, [b""]):  # the end may be that of a socket that was shut down
             if self.is_expired or self.deadline.is_expired:
                 raise DeadlineExceededError
-            if chunk is None:
-                return
             yield chunk
 
 
@@ -167,34 +159,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=SocketWatchdog.reset_after_fork)
 
 
-class AsyncClientSender:
-    """Sends async calls over an open client."""
-
-    loops_by_client: ClassVar[WeakKeyDictionary[object, WeakSet[Any]]] = WeakKeyDictionary()
-    """The event loops in which each client has opened connections. A client without any, such as a
-    mock in tests, cannot lose connections, and may be used in several event loops."""
-
-    def __init__(self, client: AsyncHttpClient) -> None:
-        self.client: Any = client
-
-    def send(self, exchange: Exchange[Any]) -> "BackgroundReader":
-        """Send the next attempt of a call and yield the chunks of its response."""
-        loops = self.loops_by_client.setdefault(self.client, WeakSet())
-        if set(loops) - {asyncio.get_running_loop()}:
-            raise RouterInputError(
-                "http_async_client has connections of another event loop, which only work there. "
-                "Create an AsyncClient in each event loop, or omit http_async_client: the "
-                "connections of this package work in every event loop.",
-                endpoint=exchange.endpoint,
-            )
-        return BackgroundReader(self.client, exchange, loops)
-
-
 class BackgroundReader:
-    """Sends a request in its own task, and reads the response a little ahead of the caller.
+    """Sends an attempt of an async call in its own task, and yields the chunks of its response.
 
-    When the caller is cancelled, that task is cancelled once and awaited. A second cancellation
-    therefore cannot interrupt the cleanup of httpx, which would leak a connection of its pool.
+    The task reads a little ahead of the caller. When the caller is cancelled, it is cancelled once
+    and awaited. A second cancellation therefore cannot interrupt the cleanup of httpx, which would
+    leak a connection of its pool.
 
     httpcore's pool also leaks a connection if a request is cancelled while it is assigned one,
     between opening a connection and its first use, or while its response is closed, and anyio leaks
@@ -203,11 +173,21 @@ class BackgroundReader:
     ``connect`` timeout, or when the response is closed.
     """
 
-    _running: ClassVar[set["asyncio.Task[None]"]] = set()
-    """The tasks, to which the event loop only holds weak references."""
+    _running: ClassVar[set["asyncio.Task[None]"]] = set()  # the loop only holds weak references
+    _loops_by_client: ClassVar[WeakKeyDictionary[object, WeakSet[Any]]] = WeakKeyDictionary()
+    """The event loops in which each client has opened connections. A client without any, such as a
+    mock in tests, cannot lose connections, and may be used in several event loops."""
 
-    def __init__(self, client: Any, exchange: Exchange[Any], loops: WeakSet[Any]) -> None:
-        self._client, self._exchange, self._loops = client, exchange, loops
+    def __init__(self, client: AsyncHttpClient, exchange: Exchange[Any]) -> None:
+        self._client, self._exchange = client, exchange
+        self._loops = self._loops_by_client.setdefault(client, WeakSet())
+        if set(self._loops) - {asyncio.get_running_loop()}:
+            raise RouterInputError(
+                "http_async_client has connections of another event loop, which only work there. "
+                "Create an AsyncClient in each event loop, or omit http_async_client: the "
+                "connections of this package work in every event loop.",
+                endpoint=exchange.endpoint,
+            )
         self._chunks: list[bytes] = []
         self._size = 0
         self._has_news, self._has_room = asyncio.Event(), asyncio.Event()

@@ -9,9 +9,10 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections import deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
@@ -34,18 +35,15 @@ networks, would wait for its deadline.
 
 _TCP_OPTIONS = {
     "TCP_NODELAY": 1,
+    "TCP_USER_TIMEOUT": UNACKNOWLEDGED_SECONDS * 1000,
     # Keepalive probes, so that network devices do not drop a connection while a model is thinking.
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPALIVE": 60,
     "TCP_KEEPINTVL": 30,
     "TCP_KEEPCNT": 4,
 }
-_UNACKNOWLEDGED_OPTIONS = {
-    "linux": (18, UNACKNOWLEDGED_SECONDS * 1000),  # TCP_USER_TIMEOUT
-    "darwin": (0x80, UNACKNOWLEDGED_SECONDS),  # TCP_RXT_CONNDROPTIME
-    "win32": (5, UNACKNOWLEDGED_SECONDS),  # TCP_MAXRT
-}
-"""Option and value for each platform; the socket module does not name all of them."""
+_USER_TIMEOUTS = {"darwin": 0x80, "win32": 5}
+"""``TCP_RXT_CONNDROPTIME`` and ``TCP_MAXRT``, the counterparts of ``TCP_USER_TIMEOUT``."""
 
 _lookups: dict[str, "Future[list[str]]"] = {}
 if hasattr(os, "register_at_fork"):
@@ -55,84 +53,69 @@ if hasattr(os, "register_at_fork"):
 def set_socket_options(sock: Any) -> None:
     """Set the options that the system supports."""
     options = [(getattr(socket, name, 0), value) for name, value in _TCP_OPTIONS.items()]
+    options.append((_USER_TIMEOUTS.get(sys.platform, 0), UNACKNOWLEDGED_SECONDS))
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (*options, _UNACKNOWLEDGED_OPTIONS.get(sys.platform, (0, 0))):
+    for option, value in options:
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def connect(host: str, connect_to: Callable[[str, float], Any], seconds: float) -> Any:
     """Connect to a host, using the address that accepts first. Fail after ``seconds``."""
-    lookup = _look_up(host)
-    with closing(_dial(host, lookup, partial(run_in_thread, connect_to), seconds)) as dialing:
-        try:
-            pending, seconds = next(dialing)
-            while True:
-                pending, seconds = dialing.send(wait(pending, seconds, FIRST_COMPLETED).done)
-        except StopIteration as winner:
-            return winner.value
+
+    async def wait_for(futures: set[Any], seconds: float) -> set[Any]:
+        return wait(futures, seconds, FIRST_COMPLETED).done
+
+    start, end = partial(run_in_thread, connect_to), monotonic() + seconds
+    dialing = _dial(host, _look_up(host), start=start, wait_for=wait_for, end=end)
+    try:
+        dialing.send(None)  # runs to its end, because ``wait_for`` blocks
+    except StopIteration as result:
+        return result.value
 
 
 async def aconnect(
     host: str, connect_to: Callable[[str, float], Coroutine[Any, Any, Any]], seconds: float
 ) -> Any:
     """Connect to a host; see ``connect``."""
-    lookup = asyncio.wrap_future(_look_up(host))
+
+    async def wait_for(futures: set[Any], seconds: float) -> set[Any]:
+        return (await asyncio.wait(futures, timeout=seconds, return_when=FIRST_COMPLETED))[0]
 
     def start(*args: Any) -> asyncio.Task[Any]:
         return asyncio.create_task(connect_to(*args))
 
-    with closing(_dial(host, lookup, start, seconds)) as dialing:
-        try:
-            pending, seconds = next(dialing)
-            while True:
-                waiting = asyncio.wait(pending, timeout=seconds, return_when="FIRST_COMPLETED")
-                pending, seconds = dialing.send((await waiting)[0])
-        except StopIteration as winner:
-            return winner.value
+    lookup, end = asyncio.wrap_future(_look_up(host)), monotonic() + seconds
+    return await _dial(host, lookup, start=start, wait_for=wait_for, end=end)
 
 
-def _dial(
-    host: str, lookup: Any, start: Callable[[str, float], Any], seconds: float
-) -> Generator[tuple[set[Any], float], set[Any], Any]:
+async def _dial(
+    host: str, lookup: Any, *, start: Callable[..., Any], wait_for: Callable[..., Any], end: float
+) -> Any:
     """Look up a host, start attempts to connect, and return the first connection.
 
-    Yields the futures to wait for and for how many seconds, and expects those that are done. The
+    ``wait_for`` waits for futures, and returns those that are done after some seconds at most. The
     other attempts are cancelled, and their connections are closed.
     """
-    end = monotonic() + seconds
+    attempts: set[Any] = set()
     try:
-        if not (yield {lookup}, seconds):
+        if not await wait_for({lookup}, end - monotonic()):
             raise httpcore.ConnectTimeout(f"the lookup of host {host} timed out")
-        return (yield from _race(lookup.result(), start, end))
+        addresses = deque(lookup.result())
+        while (remaining := end - monotonic()) > 0:
+            if addresses:
+                attempts.add(start(addresses.popleft(), remaining))
+            seconds = min(remaining, STAGGER_SECONDS) if addresses else remaining
+            for attempt in await wait_for(attempts, seconds):
+                attempts.discard(attempt)
+                if not attempt.exception() or not (attempts or addresses):
+                    return attempt.result()
+        raise httpcore.ConnectTimeout("timed out while connecting")
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error
     finally:
         lookup.cancel()
-
-
-def _race(
-    addresses: list[str], start: Callable[[str, float], Any], end: float
-) -> Generator[tuple[set[Any], float], set[Any], Any]:
-    addresses = addresses.copy()
-    attempts: set[Any] = set()
-    try:
-        while True:
-            remaining = end - monotonic()
-            if remaining <= 0:
-                raise httpcore.ConnectTimeout("timed out while connecting")
-            if addresses:
-                attempts.add(start(addresses.pop(0), remaining))
-            done = yield attempts, min(remaining, STAGGER_SECONDS) if addresses else remaining
-            for attempt in done:
-                attempts.discard(attempt)
-                failure = attempt.exception()
-                if failure is None:
-                    return attempt.result()
-                if not (attempts or addresses):
-                    raise failure
-    finally:
         for attempt in attempts:
             attempt.cancel()
             attempt.add_done_callback(_close_connection)

@@ -6,14 +6,11 @@ httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Doc
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.request import getproxies
 
 import httpx
-
-from orq_router_integrations.errors import RouterInputError
 
 
 @dataclass(frozen=True)
@@ -37,33 +34,6 @@ class EnvironmentProxies:
 
     def __reduce__(self) -> Any:
         return EnvironmentProxies, ()  # an unpickled client reads its own environment
-
-
-def parse_proxy(url: str) -> httpx.Proxy:
-    """Parse the URL of a proxy.
-
-    Raises:
-        RouterInputError: The URL is invalid, or the package for SOCKS is not installed.
-    """
-    try:
-        proxy = httpx.Proxy(url)
-    except (ValueError, httpx.InvalidURL):
-        raise RouterInputError(
-            f"The proxy {format_proxy(url)!r} in the environment is invalid. Set HTTPS_PROXY, "
-            "HTTP_PROXY or ALL_PROXY to a URL such as http://proxy.example:3128."
-        ) from None
-    if proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
-        raise RouterInputError(
-            f"The proxy {format_proxy(url)} needs a package for SOCKS. Run pip install socksio, "
-            "or add the host of the router to NO_PROXY."
-        )
-    return proxy
-
-
-def format_proxy(url: str) -> str:
-    """Return the URL of a proxy without its credentials."""
-    scheme, _, rest = url.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:

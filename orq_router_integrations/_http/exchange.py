@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
+
+_RawHeaders = Sequence[tuple[bytes, bytes]]
 
 ACCEPT_ENCODING = "gzip"
 """The only compression requested. Another one would need a decoder with bounded output."""
@@ -180,26 +182,25 @@ class Exchange(Generic[T]):
         content = self.content
         return content if isinstance(content, bytes) else _ThreadedBody(content)
 
-    def iter_response(self, status: int, headers: Any, body: Iterable[bytes]) -> Iterator[bytes]:
-        """Start to read a response; returns an iterator over its decompressed body.
-
-        The headers are those of httpx or httpx2.
-        """
+    def iter_response(
+        self, status: int, headers: _RawHeaders, body: Iterable[bytes]
+    ) -> Iterator[bytes]:
+        """Start to read a response; returns an iterator over its decompressed body."""
         encoding = self._start_response(status, headers)
         return BoundedDecompressor(encoding).decompress(body) if encoding else iter(body)
 
     def aiter_response(
-        self, status: int, headers: Any, body: AsyncIterable[bytes]
+        self, status: int, headers: _RawHeaders, body: AsyncIterable[bytes]
     ) -> AsyncIterator[bytes]:
         """Start to read a response; see ``iter_response``."""
         encoding = self._start_response(status, headers)
         return BoundedDecompressor(encoding).adecompress(body) if encoding else aiter(body)
 
-    def _start_response(self, status: int, headers: Any) -> str:
+    def _start_response(self, status: int, headers: _RawHeaders) -> str:
         """Choose the reader of a response; returns the encoding of its body."""
         response = self.response = Response(
             status=status,
-            headers=self._redact_headers(dict(headers.items())),
+            headers=self._redact_headers(dict(httpx.Headers(headers).items())),
             attempts=self.attempts,
             started_at=self.deadline.started_at,
         )

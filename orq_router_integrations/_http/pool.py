@@ -13,8 +13,9 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
+from importlib.util import find_spec
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import httpcore
@@ -25,9 +26,11 @@ from orq_router_integrations._http.async_generators import scoped_asynccontextma
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
 from orq_router_integrations._http.backend import DeadlineBackend, Route
 from orq_router_integrations._http.deadline import DRAIN_SECONDS, KEEPALIVE_SECONDS
-from orq_router_integrations._http.environment_proxies import format_proxy, parse_proxy
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import get_tls_context
+from orq_router_integrations.errors import RouterInputError
+
+P = TypeVar("P", bound="_Pool")
 
 Connection = DeadlineBackend | AsyncioBackend
 
@@ -36,7 +39,7 @@ SWEEP_SECONDS = KEEPALIVE_SECONDS / 10
 
 _ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
-_ERRORS = (*_ENDED, *_NOT_CONNECTED, httpcore.ReadTimeout, httpcore.WriteTimeout)
+_ERRORS = (*_ENDED, *_NOT_CONNECTED, httpcore.TimeoutException)
 
 
 class _Pool:
@@ -45,6 +48,7 @@ class _Pool:
     httpcore_class: type[Any]
     backend_class: type[Any]
 
+    finalizer: AsyncGenerator[None] | None = None
     lock = threading.RLock()
     """Shared with the registry, which replaces it after a fork."""
 
@@ -52,11 +56,6 @@ class _Pool:
         self.is_closed = False
         self.clients: WeakValueDictionary[int, object] = WeakValueDictionary()
         self._stacks: dict[Route, deque[tuple[float, Connection]]] = {}
-
-    def remove_client(self, client: object) -> bool:
-        """Remove a client, and return whether others remain."""
-        self.clients.pop(id(client), None)
-        return bool(self.clients)
 
     def create(self, request: httpcore.Request, route: Route) -> Connection:
         """Create a connection, which is opened by its first request."""
@@ -110,9 +109,26 @@ class _Pool:
 
 
 def _create_proxy(url: str) -> httpcore.Proxy:
-    proxy = parse_proxy(url)
+    """Create a proxy from a URL of the environment."""
+    try:
+        proxy = httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        raise RouterInputError(
+            f"The proxy {_hide_credentials(url)!r} in the environment is invalid. Set HTTPS_PROXY, "
+            "HTTP_PROXY or ALL_PROXY to a URL such as http://proxy.example:3128."
+        ) from None
+    if proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
+        raise RouterInputError(
+            f"The proxy {_hide_credentials(url)} needs a package for SOCKS. Run pip install "
+            "socksio, or add the host of the router to NO_PROXY."
+        )
     context = get_tls_context() if proxy.url.scheme == "https" else None
     return httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth, ssl_context=context)
+
+
+def _hide_credentials(url: str) -> str:
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 class _Attempt:
@@ -123,7 +139,7 @@ class _Attempt:
     ) -> None:
         self._pool, self._exchange = pool, exchange
         url, host = exchange.url, exchange.url.raw_host
-        proxy = exchange.proxies.select(url) if exchange.proxies.urls else None
+        proxy = exchange.proxies.select(url)
         if b":" in host and proxy and proxy.startswith("http"):
             host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
         self._route: Route = (url.raw_scheme, host, url.port, proxy)
@@ -179,7 +195,7 @@ class _Attempt:
             is_timeout = isinstance(error, httpcore.TimeoutException)
             error_class = httpcore.ConnectTimeout if is_timeout else httpcore.ProxyError
             reason = str(error) or type(error).__name__
-            raise error_class(f"proxy {format_proxy(proxy)}: {reason}") from error
+            raise error_class(f"proxy {_hide_credentials(proxy)}: {reason}") from error
 
 
 class ConnectionPool(_Pool):
@@ -201,8 +217,7 @@ class ConnectionPool(_Pool):
                 with attempt.replacing_connection():
                     response = attempt.check_response(attempt.http.handle_request(attempt.request))
             with closing(response):
-                head = response.status, httpx.Headers(response.headers)
-                chunks = exchange.iter_response(*head, response.stream)
+                chunks = exchange.iter_response(response.status, response.headers, response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)
@@ -214,12 +229,14 @@ class AsyncConnectionPool(_Pool):
     """Sends async calls of one event loop; see `ConnectionPool`."""
 
     httpcore_class, backend_class = httpcore.AsyncConnectionPool, AsyncioBackend
-    finalizer: AsyncGenerator[None]
     _timer: asyncio.TimerHandle | None = None
 
     @scoped_asynccontextmanager
     async def send(self, exchange: Exchange[Any]) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Send the next attempt of a call; see `ConnectionPool`."""
+        if self.finalizer is None:
+            self.finalizer = self._close_with_loop()
+            await anext(self.finalizer)
         headers, response = await exchange.astart_attempt(), None
         with _Attempt(self, exchange, headers, exchange.async_content) as attempt:
             while response is None:
@@ -227,13 +244,17 @@ class AsyncConnectionPool(_Pool):
                     received = await attempt.http.handle_async_request(attempt.request)
                     response = attempt.check_response(received)
             async with aclosing(response):
-                head = response.status, httpx.Headers(response.headers)
-                chunks = exchange.aiter_response(*head, response.stream)
+                chunks = exchange.aiter_response(response.status, response.headers, response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)
                     with suppress(Exception):
                         await anext(chunks, None)
+
+    async def _close_with_loop(self) -> AsyncGenerator[None]:
+        """Close when the event loop ends: ``asyncio.run`` closes all open generators."""
+        with closing(self):
+            yield
 
     def push(self, connection: Connection) -> None:
         super().push(connection)
@@ -257,8 +278,7 @@ class SenderRegistry:
 
     def __init__(self) -> None:
         self._inherited: list[object] = []
-        self._pool: ConnectionPool | None = None
-        self._by_loop: dict[asyncio.AbstractEventLoop, AsyncConnectionPool] = {}
+        self._pools: dict[asyncio.AbstractEventLoop | None, _Pool] = {}
 
     def reset_after_fork(self) -> None:
         """Forget all pools without closing them: in a forked child they belong to the parent.
@@ -267,59 +287,52 @@ class SenderRegistry:
         for the parent as well. Another thread of the parent may hold the lock.
         """
         _Pool.lock = threading.RLock()
-        self._inherited += [self._pool, self._by_loop]
-        self._pool, self._by_loop = None, {}
+        self._inherited.append(self._pools)
+        self._pools = {}
         get_tls_context.cache_clear()
 
     def get_sender(self, client: object) -> ConnectionPool:
         """Return the pool that all threads share, for a sync call of a client."""
-        with _Pool.lock:
-            self._pool = self._pool or ConnectionPool()
-            self._pool.clients.setdefault(id(client), client)
-            return self._pool
+        return self._get(None, ConnectionPool, client)
 
-    async def get_async_sender(self, client: object) -> AsyncConnectionPool:
+    def get_async_sender(self, client: object) -> AsyncConnectionPool:
         """Return the pool of the running event loop, for a call of a client."""
-        loop = asyncio.get_running_loop()
-        if loop not in self._by_loop:
-            pool = AsyncConnectionPool()
-            pool.finalizer = _close_with_loop(pool)
-            with _Pool.lock:
-                open_loops = {o: p for o, p in self._by_loop.items() if not o.is_closed()}
-                self._by_loop = {**open_loops, loop: pool}
-            await anext(pool.finalizer)
-        pool = self._by_loop[loop]
-        pool.clients.setdefault(id(client), client)
-        return pool
+        return self._get(asyncio.get_running_loop(), AsyncConnectionPool, client)
+
+    def _get(self, key: asyncio.AbstractEventLoop | None, pool_class: type[P], client: object) -> P:
+        with _Pool.lock:
+            pool = self._pools.get(key)
+            if not isinstance(pool, pool_class):
+                for closed in [loop for loop in self._pools if loop and loop.is_closed()]:
+                    del self._pools[closed]
+                pool = self._pools[key] = pool_class()
+            pool.clients.setdefault(id(client), client)
+            return pool
 
     def close(self, client: object | None = None) -> None:
         """Close the sync pool; calls in progress finish, and the next call creates another.
 
         With a client, it is only closed if no other open client has used it.
         """
-        with _Pool.lock:
-            pool = self._pool
-            if client and pool and pool.remove_client(client):
-                return
-            self._pool = None
-            get_tls_context.cache_clear()
-        if pool:
+        get_tls_context.cache_clear()
+        if pool := self._remove(None, client):
             pool.close()
 
     async def aclose(self, client: object) -> None:
         """Close the pool of the running event loop; see ``close``."""
+        if pool := self._remove(asyncio.get_running_loop(), client):
+            pool.close()
+            if pool.finalizer:
+                await pool.finalizer.aclose()
+
+    def _remove(self, key: asyncio.AbstractEventLoop | None, client: object | None) -> _Pool | None:
         with _Pool.lock:
-            pool = self._by_loop.get(asyncio.get_running_loop())
-            if not pool or pool.remove_client(client):
-                return
-            del self._by_loop[asyncio.get_running_loop()]
-        await pool.finalizer.aclose()
-
-
-async def _close_with_loop(pool: AsyncConnectionPool) -> AsyncGenerator[None]:
-    """Close a pool when its event loop ends: ``asyncio.run`` closes all open generators."""
-    with closing(pool):
-        yield
+            pool = self._pools.get(key)
+            if client and pool:
+                pool.clients.pop(id(client), None)
+                if pool.clients:
+                    return None
+            return self._pools.pop(key, None)
 
 
 SENDER_REGISTRY = SenderRegistry()

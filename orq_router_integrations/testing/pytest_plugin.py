@@ -1,6 +1,8 @@
 """Pytest plugin with the fixture ``orq_router``. Pytest loads it if the package is installed."""
 
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,22 +22,20 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
     import httpx  # noqa: PLC0415 - pytest loads this module even if no test uses the fixture
 
     from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
-        AsyncClientSender,
-        ClientSender,
+        BackgroundReader,
+        send_over_client,
     )
     from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
     from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
 
     router = OfflineRouter()
-    sender = ClientSender(httpx.Client(transport=router.transport))
-    async_sender = AsyncClientSender(httpx.AsyncClient(transport=router.transport))
+    http = httpx.Client(transport=router.transport)
+    async_http = httpx.AsyncClient(transport=router.transport)
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
-
-    async def get_async_sender(_: object) -> AsyncClientSender:
-        return async_sender
-
+    sender = SimpleNamespace(send=partial(send_over_client, http))
+    async_sender = SimpleNamespace(send=partial(BackgroundReader, async_http))
     monkeypatch.setattr(SENDER_REGISTRY, "get_sender", lambda _: sender)
-    monkeypatch.setattr(SENDER_REGISTRY, "get_async_sender", get_async_sender)
+    monkeypatch.setattr(SENDER_REGISTRY, "get_async_sender", lambda _: async_sender)
     yield router
-    sender.client.close()
+    http.close()

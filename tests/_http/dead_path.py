@@ -45,8 +45,7 @@ def call_twice(server: Loopback) -> None:
 
 def main(kind: str) -> None:
     run("ip link set lo up")
-    option, _ = dialing._UNACKNOWLEDGED_OPTIONS["linux"]
-    dialing._UNACKNOWLEDGED_OPTIONS["linux"] = (option, 2000)
+    dialing._TCP_OPTIONS["TCP_USER_TIMEOUT"] = 2000
     with Loopback(complete_response(COMPLETION)) as server:
         if kind == "sync":
             call_twice(server)

@@ -16,7 +16,7 @@ from support.proxy_server import Proxy, SocksProxy
 from support.scripted_router import ANSWER, KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations._http import environment_proxies
+from orq_router_integrations._http import pool
 from orq_router_integrations._http.environment_proxies import EnvironmentProxies, is_bypassed
 from orq_router_integrations.errors import RouterConnectionError, RouterError, RouterInputError
 
@@ -223,7 +223,7 @@ NO_PROXY = ["127.0.0.1,[::1]", "127.0.0.1,fd07:b51a:cc66:f0::/64", "127.0.0.0/8"
 def test_bypassed_proxy_is_not_needed(caller, monkeypatch, proxy, no_proxy):
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    monkeypatch.setattr(environment_proxies, "find_spec", lambda _: None)
+    monkeypatch.setattr(pool, "find_spec", lambda _: None)
     with Loopback(complete_response(COMPLETION)) as server:
         caller.send(local_client(server), create_call())
         assert len(server.requests) == 1
@@ -232,7 +232,7 @@ def test_bypassed_proxy_is_not_needed(caller, monkeypatch, proxy, no_proxy):
 @both_callers
 def test_missing_socks_package_raises_input_error(caller, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:9")
-    monkeypatch.setattr(environment_proxies, "find_spec", lambda _: None)
+    monkeypatch.setattr(pool, "find_spec", lambda _: None)
     with pytest.raises(RouterInputError, match=r"pip install socksio.*NO_PROXY") as raised:
         caller.send(create_client("http://127.0.0.1:9"), create_call())
     assert "secret" not in str(raised.value)

@@ -28,7 +28,7 @@ from support.scripted_router import (
 
 from orq_router_integrations import ChatOrq, RouterClient
 from orq_router_integrations._http import pool
-from orq_router_integrations._http.client_sender import AsyncClientSender, ClientSender
+from orq_router_integrations._http.client_sender import BackgroundReader, send_over_client
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.pool import AsyncConnectionPool, ConnectionPool
 from orq_router_integrations.errors import RouterInputError
@@ -43,21 +43,20 @@ def pools(monkeypatch) -> list[Any]:
     class MockConnectionPool(ConnectionPool):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            self._sender = ClientSender(httpx.Client(transport=httpx.MockTransport(Script())))
+            self._http = httpx.Client(transport=httpx.MockTransport(Script()))
             created.append(self)
 
         def send(self, exchange: Exchange[Any]) -> Any:
-            return self._sender.send(exchange)
+            return send_over_client(self._http, exchange)
 
     class MockAsyncConnectionPool(AsyncConnectionPool):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            transport = httpx.MockTransport(Script())
-            self._sender = AsyncClientSender(httpx.AsyncClient(transport=transport))
+            self._http = httpx.AsyncClient(transport=httpx.MockTransport(Script()))
             created.append(self)
 
         def send(self, exchange: Exchange[Any]) -> Any:
-            return self._sender.send(exchange)
+            return BackgroundReader(self._http, exchange)
 
     monkeypatch.setattr(pool, "ConnectionPool", MockConnectionPool)
     monkeypatch.setattr(pool, "AsyncConnectionPool", MockAsyncConnectionPool)
