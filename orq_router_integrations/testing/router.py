@@ -235,8 +235,7 @@ class OfflineRouter:
             except HTTPError as error:
                 response = RouterResponse.from_error(error)
             except RecursionError:
-                too_deep = HTTPError(400, "the body is nested too deeply")
-                response = RouterResponse.from_error(too_deep)
+                response = RouterResponse.from_error(HTTPError(400, "nested too deeply"))
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
             headers |= self._limit.get_headers()
             return http_adapter.create_response(request, response, headers, self.chunk_latency)
@@ -251,13 +250,7 @@ class OfflineRouter:
 
     def _create_routes(self) -> list[Route]:
         models, knowledge = self._models, KnowledgeBaseIndex(self.knowledge_bases, self._models)
-        lenient, parse = self.lenient, http_adapter.parse_request_body
-
-        def get_stored_response(request: httpx.Request, id_: str) -> Any:
-            if request.url.query and not lenient:
-                raise HTTPError(400, "/responses/{id} does not take query parameters")
-            return self._responses.store.poll(id_)
-
+        parse, lenient = http_adapter.parse_request_body, self.lenient
         return [
             ("GET", "/v2/model-catalog", lambda it: list_catalog(models.listed, it.url.params)),
             (
@@ -272,7 +265,7 @@ class OfflineRouter:
             ),
             ("GET", "/v[23]/router/models", lambda _: models.list_models()),
             ("GET", "/v[23]/router/models/(.+)", lambda _, id_: models.describe_model(id_)),
-            ("GET", "/v3/router/responses/(.+)", get_stored_response),
+            ("GET", "/v3/router/responses/(.+)", lambda _, id_: self._responses.store.poll(id_)),
             *map(self._create_route, self._handlers),
         ]
 

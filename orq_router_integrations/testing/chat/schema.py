@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from orq_router_integrations.testing.answering.prompt import Prompt, decode_base64_field
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
-from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 
 MAX_CHOICES = 128
 """Maximum of ``n`` (a limit of the offline router; the documentation has none)."""
@@ -84,28 +84,22 @@ FILE: Fields = {
 File = Annotated[Any, Shape(FILE), require_one_source("file_data", "uri", "file_id")]
 
 TEXT_PART: Fields = {"text": str, **CACHEABLE}
+USER_PARTS: Shapes = {
+    "text": TEXT_PART,
+    "image_url": {"image_url": {"url": ImageSource, "detail?": Detail}, **CACHEABLE},
+    "input_audio": {"input_audio": {"data": Base64, "format": Literal["mp3", "wav"]}},
+    "file": {"file": File, **CACHEABLE},
+}
 REFUSAL_PART: Fields = {"refusal": str}
-TextPart = Annotated[Any, OneOf("type", text=TEXT_PART)]
-UserPart = Annotated[
-    Any,
-    OneOf(
-        "type",
-        text=TEXT_PART,
-        image_url={"image_url": {"url": ImageSource, "detail?": Detail}, **CACHEABLE},
-        input_audio={"input_audio": {"data": Base64, "format": Literal["mp3", "wav"]}},
-        file={"file": File, **CACHEABLE},
-    ),
-]
-AssistantPart = Annotated[
-    Any,
-    OneOf(
-        "type",
-        text=TEXT_PART,
-        refusal=REFUSAL_PART,
-        reasoning={"reasoning": str, "signature": str},
-        redacted_reasoning={"data": str},
-    ),
-]
+ASSISTANT_PARTS: Shapes = {
+    "text": TEXT_PART,
+    "refusal": REFUSAL_PART,
+    "reasoning": {"reasoning": str, "signature": str},
+    "redacted_reasoning": {"data": str},
+}
+TextPart = Annotated[Any, OneOf("type", {"text": TEXT_PART})]
+UserPart = Annotated[Any, OneOf("type", USER_PARTS)]
+AssistantPart = Annotated[Any, OneOf("type", ASSISTANT_PARTS)]
 
 TOOL_CALL: Fields = {
     "id": str,
@@ -116,25 +110,21 @@ TOOL_CALL: Fields = {
     "extra_content?": dict[str, Any] | None,
 }
 SYSTEM_MESSAGE: Fields = {"content": str | list[TextPart], "name?": str | None}
-ASSISTANT_MESSAGE: Fields = {
-    "content?": str | list[AssistantPart] | None,
-    "refusal?": str | None,
-    "name?": str | None,
-    "audio?": Annotated[Any, Shape({"id": str})] | None,
-    "tool_calls?": list[Annotated[Any, Shape(TOOL_CALL)]] | None,
-    "reasoning_content?": str | None,
+MESSAGES: Shapes = {
+    "system": SYSTEM_MESSAGE,
+    "developer": SYSTEM_MESSAGE,
+    "user": {"content": str | list[UserPart], "name?": str | None},
+    "assistant": {
+        "content?": str | list[AssistantPart] | None,
+        "refusal?": str | None,
+        "name?": str | None,
+        "audio?": Annotated[Any, Shape({"id": str})] | None,
+        "tool_calls?": list[Annotated[Any, Shape(TOOL_CALL)]] | None,
+        "reasoning_content?": str | None,
+    },
+    "tool": {"content": str | list[TextPart], "tool_call_id": str | None, **CACHEABLE},
 }
-Message = Annotated[
-    Any,
-    OneOf(
-        "role",
-        system=SYSTEM_MESSAGE,
-        developer=SYSTEM_MESSAGE,
-        user={"content": str | list[UserPart], "name?": str | None},
-        assistant=ASSISTANT_MESSAGE,
-        tool={"content": str | list[TextPart], "tool_call_id": str | None, **CACHEABLE},
-    ),
-]
+Message = Annotated[Any, OneOf("role", MESSAGES)]
 
 Name = Annotated[str, Field(min_length=1)]
 FUNCTION: Fields = {
@@ -149,20 +139,21 @@ JSON_SCHEMA: Fields = {
     "schema?": dict[str, Any],
     "strict?": bool | None,
 }
-Tool = Annotated[Any, OneOf("type", function={"function": FUNCTION})]
-ChosenTool = Annotated[Any, OneOf("type", function={"function": {"name": str}})]
-ResponseFormat = Annotated[
-    Any, OneOf("type", text={}, json_object={}, json_schema={"json_schema": JSON_SCHEMA})
-]
+FORMATS: Shapes = {"text": {}, "json_object": {}, "json_schema": {"json_schema": JSON_SCHEMA}}
 AUDIO_OUTPUT: Fields = {
     "voice": Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"],
     "format": Literal["wav", "mp3", "flac", "opus", "pcm16"],
 }
-THINKING_ENABLED: Fields = {
-    "budget_tokens": Annotated[int, Field(ge=1024)],
-    "thinking_level?": ThinkingLevel | None,
+THINKING: Shapes = {
+    "disabled": {},
+    "adaptive": {},
+    "enabled": {
+        "budget_tokens": Annotated[int, Field(ge=1024)],
+        "thinking_level?": ThinkingLevel | None,
+    },
 }
-Thinking = Annotated[Any, OneOf("type", disabled={}, adaptive={}, enabled=THINKING_ENABLED)]
+Tool = Annotated[Any, OneOf("type", {"function": {"function": FUNCTION}})]
+ChosenTool = Annotated[Any, OneOf("type", {"function": {"function": {"name": str}}})]
 
 
 class TextRequest(EndpointRequest):
@@ -199,13 +190,13 @@ class ChatRequest(TextRequest):
     logprobs: bool | None = None
     seed: float | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    response_format: ResponseFormat | None = None
+    response_format: Annotated[Any, OneOf("type", FORMATS)] | None = None
     tools: list[Tool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     modalities: list[Literal["text", "audio"]] | None = None
     audio: Annotated[Any, Shape(AUDIO_OUTPUT)] | None = None
     reasoning_effort: Effort | None = None
-    thinking: Thinking | None = None
+    thinking: Annotated[Any, OneOf("type", THINKING)] | None = None
     verbosity: str | None = None
 
     @property

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from orq_router_integrations.testing.chat import schema as chat
 from orq_router_integrations.testing.routing.endpoint import RequestModel
-from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 
 JsonObject = dict[str, Any]
 
@@ -32,12 +32,7 @@ _FILE_PART: Fields = {
     "mime_type?": str | None,
     **_PART,
 }
-_OUTPUT_TEXT: Fields = {
-    "text": str,
-    "annotations?": list[JsonObject] | None,
-    "logprobs?": list[JsonObject] | None,
-}
-_USER_PARTS: Fields = {
+_USER_PARTS: Shapes = {
     "input_text": _TEXT_PART,
     "input_image": Annotated[
         Any, Shape(_IMAGE_PART), chat.require_one_source("image_url", "file_id")
@@ -46,40 +41,35 @@ _USER_PARTS: Fields = {
         Any, Shape(_FILE_PART), chat.require_one_source("file_data", "file_url", "file_id")
     ],
 }
-SystemPart = Annotated[Any, OneOf("type", input_text=_TEXT_PART)]
-UserPart = Annotated[Any, OneOf("type", **_USER_PARTS)]
-AssistantPart = Annotated[
-    Any,
-    OneOf("type", input_text=_TEXT_PART, output_text=_OUTPUT_TEXT, refusal=chat.REFUSAL_PART),
-]
+_ASSISTANT_PARTS: Shapes = {
+    "input_text": _TEXT_PART,
+    "output_text": {
+        "text": str,
+        "annotations?": list[JsonObject] | None,
+        "logprobs?": list[JsonObject] | None,
+    },
+    "refusal": chat.REFUSAL_PART,
+}
+SystemPart = Annotated[Any, OneOf("type", {"input_text": _TEXT_PART})]
+UserPart = Annotated[Any, OneOf("type", _USER_PARTS)]
+AssistantPart = Annotated[Any, OneOf("type", _ASSISTANT_PARTS)]
 
 _ITEM: Fields = {
     "id?": str | None,
     "status?": Literal["in_progress", "completed", "incomplete"] | None,
 }
 _MESSAGE: Fields = {**_ITEM, "type?": Literal["message"]}
-_SYSTEM_MESSAGE: Fields = {**_MESSAGE, "content": str | list[SystemPart]}
-MessageItem = Annotated[
-    Any,
-    OneOf(
-        "role",
-        system=_SYSTEM_MESSAGE,
-        developer=_SYSTEM_MESSAGE,
-        user={**_MESSAGE, "content": str | list[UserPart]},
-        assistant={**_MESSAGE, "content": str | list[AssistantPart]},
-    ),
-]
+_MESSAGES: Shapes = {
+    "system": {**_MESSAGE, "content": str | list[SystemPart]},
+    "developer": {**_MESSAGE, "content": str | list[SystemPart]},
+    "user": {**_MESSAGE, "content": str | list[UserPart]},
+    "assistant": {**_MESSAGE, "content": str | list[AssistantPart]},
+}
 
 _REASONING_TEXT: Fields = {"type": Literal["summary_text", "reasoning_text"], "text": str}
-_REASONING: Fields = {
-    **_ITEM,
-    "summary?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
-    "content?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
-    "encrypted_content?": str | None,
-}
 _CALL: Fields = {**_ITEM, "call_id": str, "name": str, "async?": bool | None}
 _CALL_OUTPUT: Fields = {**_ITEM, "call_id": str, "output": str | list[UserPart]}
-_OTHER_ITEMS = (
+_UNSPECIFIED_ITEMS = (
     "shell_call shell_call_output local_shell_call local_shell_call_output computer_call "
     "computer_call_output apply_patch_call apply_patch_call_output mcp_call mcp_list_tools "
     "mcp_approval_request mcp_approval_response web_search_call tool_search_call "
@@ -88,34 +78,21 @@ _OTHER_ITEMS = (
 )
 """Items whose types are documented but whose fields are not."""
 
-OtherItem = Annotated[
-    Any,
-    OneOf(
-        "type",
-        reasoning=_REASONING,
-        function_call={**_CALL, "arguments": str},
-        custom_tool_call={**_CALL, "input": str},
-        function_call_output=_CALL_OUTPUT,
-        custom_tool_call_output=_CALL_OUTPUT,
-        **dict.fromkeys(_OTHER_ITEMS.split(), JsonObject),
-    ),
-]
-InputItem = MessageItem | OtherItem
+_ITEMS: Shapes = {
+    "reasoning": {
+        **_ITEM,
+        "summary?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
+        "content?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
+        "encrypted_content?": str | None,
+    },
+    "function_call": {**_CALL, "arguments": str},
+    "custom_tool_call": {**_CALL, "input": str},
+    "function_call_output": _CALL_OUTPUT,
+    "custom_tool_call_output": _CALL_OUTPUT,
+    **dict.fromkeys(_UNSPECIFIED_ITEMS.split(), JsonObject),
+}
+InputItem = Annotated[Any, OneOf("role", _MESSAGES)] | Annotated[Any, OneOf("type", _ITEMS)]
 
-_FUNCTION: Fields = {
-    **chat.FUNCTION,
-    **chat.CACHEABLE,
-    "parameters?": JsonObject | None,
-    "async?": bool | None,
-    "defer_loading?": bool | None,
-}
-_MCP_SERVER: Fields = {
-    "key?": str | None,
-    "server_url?": str | None,
-    "server_description?": str | None,
-    "headers?": dict[str, str] | None,
-    "allowed_tools?": JsonObject | None,
-}
 _SERVER_TOOLS = (
     "orq:web_search orq:google_search orq:web_fetch orq:web_scraper orq:http "
     "orq:query_knowledge_base orq:retrieve_knowledge_bases orq:search_models "
@@ -124,24 +101,36 @@ _SERVER_TOOLS = (
 )
 """Tools that the router runs. Their fields are not documented."""
 
-Tool = Annotated[
-    Any,
-    OneOf(
-        "type",
-        function=_FUNCTION,
-        custom={"name": chat.Name, "description?": str | None, "async?": bool | None},
-        mcp=_MCP_SERVER,
-        **dict.fromkeys(_SERVER_TOOLS.split(), JsonObject),
-    ),
-]
-ChosenTool = Annotated[Any, OneOf("type", function={"name": str})]
+_TOOLS: Shapes = {
+    "function": {
+        **chat.FUNCTION,
+        **chat.CACHEABLE,
+        "parameters?": JsonObject | None,
+        "async?": bool | None,
+        "defer_loading?": bool | None,
+    },
+    "custom": {"name": chat.Name, "description?": str | None, "async?": bool | None},
+    "mcp": {
+        "key?": str | None,
+        "server_url?": str | None,
+        "server_description?": str | None,
+        "headers?": dict[str, str] | None,
+        "allowed_tools?": JsonObject | None,
+    },
+    **dict.fromkeys(_SERVER_TOOLS.split(), JsonObject),
+}
+Tool = Annotated[Any, OneOf("type", _TOOLS)]
+ChosenTool = Annotated[Any, OneOf("type", {"function": {"name": str}})]
 
-_JSON_SCHEMA: Fields = {
-    "schema": JsonObject,
-    **{name: chat.JSON_SCHEMA[name] for name in ("name", "description?", "strict?")},
+_FORMATS: Shapes = {
+    "text": {},
+    "json_schema": {
+        "schema": JsonObject,
+        **{name: chat.JSON_SCHEMA[name] for name in ("name", "description?", "strict?")},
+    },
 }
 TEXT_SETTINGS: Fields = {
-    "format?": Annotated[Any, OneOf("type", text={}, json_schema=_JSON_SCHEMA)] | None,
+    "format?": Annotated[Any, OneOf("type", _FORMATS)] | None,
     "verbosity?": Literal["low", "medium", "high"] | None,
 }
 """Format and verbosity of the text. This endpoint does not support ``json_object``."""

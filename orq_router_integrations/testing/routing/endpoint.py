@@ -25,9 +25,6 @@ _UNKNOWN_FIELD = (
     "OfflineRouter(lenient=True) or orq-router serve --lenient"
 )
 
-Chunks = tuple[Any, ...]
-"""A stream: JSON values, sent as one ``data:`` line each, or chunks of bytes."""
-
 Path = tuple[int | str, ...]
 
 
@@ -70,7 +67,7 @@ class RouterResponse:
     body: Any = None  # a JSON value, text or bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    chunks: Chunks | None = None  # of a stream, instead of a body
+    chunks: tuple[Any, ...] | None = None  # of a stream: JSON values or bytes, instead of a body
     is_complete: bool = True  # whether a stream ends with [DONE]
 
     @classmethod
@@ -93,22 +90,12 @@ class EndpointHandler(ABC, Generic[R]):
         self._script = script
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> R:  # noqa: ARG002 - for subclasses
-        """Validate a body without its controls.
-
-        Form fields arrive as text, JSON values, ``FormFile`` objects, or lists of text or files.
-
-        Raises:
-            HTTPError: 400, naming the invalid field.
-        """
+        """Validate a body without its controls, or raise an ``HTTPError``."""
         return validate_body(self.schema, body, lenient=lenient)
 
     @abstractmethod
     def respond(self, request: R, model: str) -> RouterResponse:
-        """Return the response of a healthy provider.
-
-        Raises:
-            HTTPError: The provider rejects the request.
-        """
+        """Return the response of a healthy provider, or raise an ``HTTPError``."""
 
     def create_error_chunk(self, number: int, error: Any) -> Any:  # noqa: ARG002 - for subclasses
         """Create the error chunk that ends a broken stream after ``number`` chunks."""
@@ -123,7 +110,7 @@ def get_provider_model_name(model: str) -> str:
     return model.partition("/")[2]
 
 
-def split_bytes(data: bytes) -> Chunks:
+def split_bytes(data: bytes) -> tuple[bytes, ...]:
     """Split a body into chunks. The last one is a single byte, so that faults can truncate it."""
     starts = range(0, len(data) - 1, CHUNK_BYTES)
     chunks = (data[start : min(start + CHUNK_BYTES, len(data) - 1)] for start in starts)

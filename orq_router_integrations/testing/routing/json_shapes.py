@@ -12,6 +12,9 @@ from pydantic_core import CoreSchema, core_schema
 Fields = Mapping[str, Any]
 """Types of fields by name. The type of a nested object may be ``Fields`` too."""
 
+Shapes = Mapping[str, Any]
+"""Fields of an object, or another type, by the value of a field that all of them have."""
+
 
 class Shape:
     """Annotation of a JSON object that has these fields and no others."""
@@ -26,7 +29,7 @@ class Shape:
 class OneOf:
     """Annotation of a JSON object whose shape depends on the value of its field ``tag``."""
 
-    def __init__(self, tag: str, **shapes: Any) -> None:
+    def __init__(self, tag: str, shapes: Shapes) -> None:
         self._tag, self._shapes = tag, shapes
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
