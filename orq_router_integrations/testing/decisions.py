@@ -27,10 +27,12 @@ Question = Annotated[
     Any,
     OneOf(
         "type",
-        noul={"instructions": Content, "criteria?": Outcomes | None},
-        choice={"instructions": Content, "criteria": Labels},
-        score={"instructions": Content, "criteria": Levels},
-        box={"instructions": Content},
+        {
+            "noul": {"instructions": Content, "criteria?": Outcomes | None},
+            "choice": {"instructions": Content, "criteria": Labels},
+            "score": {"instructions": Content, "criteria": Levels},
+            "box": {"instructions": Content},
+        },
     ),
 ]
 ImageFormat = Literal["png", "jpg", "jpeg"]

@@ -39,8 +39,10 @@ SETTINGS: Fields = {
 Image = Shape({"url": str, "detail?": str | None})
 Document = OneOf(
     "type",
-    document_url={"document_url": str, "document_name?": str | None},
-    image_url={"image_url": str | Annotated[Any, Image]},
+    {
+        "document_url": {"document_url": str, "document_name?": str | None},
+        "image_url": {"image_url": str | Annotated[Any, Image]},
+    },
 )
 
 
