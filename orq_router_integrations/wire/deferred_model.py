@@ -59,16 +59,17 @@ def bind_positional_args(
         return kwargs
     name, positional = cls.__name__, cls.positional_field
     if len(args) > 1 or positional is None:
-        accepted = (
-            f"one positional argument, {positional!r}" if positional else "no positional arguments"
-        )
+        accepted = "no positional arguments"
+        if positional:
+            accepted = f"one positional argument, {positional!r}"
         examples = [
-            f"{field_name}={field.examples[0]!r}" if field.examples else f"{field_name}=..."
+            f"{field_name}={field.examples[0]!r}"
             for field_name, field in order_fields(cls)
-            if field_name != positional and (field.is_required() or field.examples)
+            if field.examples and field_name != positional
         ]
-        example = ", ".join([*filter(None, [positional]), *(examples[:2] or ["..."])])
-        raise TypeError(f"{name} takes {accepted}. Use keyword arguments: {name}({example}).")
+        raise TypeError(
+            f"{name} takes {accepted}. Use keyword arguments, such as {', '.join(examples[:2])}."
+        )
     if positional in kwargs:
         raise TypeError(f"{name} got {positional!r} twice: by position and by keyword.")
     return {positional: args[0], **kwargs}

@@ -91,6 +91,7 @@ _COMMON_CONTROLS = dict.fromkeys(
     ("fallbacks", "fallback_on_codes", "retry", "load_balancer", "timeout", "name"),
     _NESTED_IN_LEGACY,
 )
+_CACHED_CONTROLS = _COMMON_CONTROLS | {"cache": _NESTED_IN_LEGACY, "identity": _NESTED}
 
 CHAT_COMPLETIONS = Endpoint(
     "/chat/completions",
@@ -114,21 +115,10 @@ RESPONSES = Endpoint(
 RESPONSE_COMPACTION = Endpoint("/v1/responses/compact", {}, below_root=True)
 STORED_RESPONSE = Endpoint("/responses", {}, method="GET", dialects=RESPONSES.dialects)
 IMAGE_GENERATIONS = Endpoint(
-    "/images/generations",
-    _COMMON_CONTROLS
-    | {
-        "cache": _NESTED_IN_LEGACY,
-        "identity": _NESTED,
-        "metadata": _ALWAYS_TOP,
-        "plugins": _TOP,
-    },
+    "/images/generations", _CACHED_CONTROLS | {"metadata": _ALWAYS_TOP, "plugins": _TOP}
 )
-IMAGE_EDITS = Endpoint(
-    "/images/edits",
-    _COMMON_CONTROLS | {"cache": _NESTED_IN_LEGACY, "identity": _NESTED},
-    multipart=True,
-)
-IMAGE_VARIATIONS = Endpoint("/images/variations", IMAGE_EDITS.control_locations, multipart=True)
+IMAGE_EDITS = Endpoint("/images/edits", _CACHED_CONTROLS, multipart=True)
+IMAGE_VARIATIONS = Endpoint("/images/variations", _CACHED_CONTROLS, multipart=True)
 SPEECH = Endpoint("/audio/speech", _COMMON_CONTROLS | {"identity": _NESTED, "thread": _NESTED})
 TRANSCRIPTIONS = Endpoint(
     "/audio/transcriptions", _COMMON_CONTROLS | {"identity": _NESTED}, multipart=True
@@ -136,14 +126,11 @@ TRANSCRIPTIONS = Endpoint(
 TRANSLATIONS = Endpoint("/audio/translations", TRANSCRIPTIONS.control_locations, multipart=True)
 EMBEDDINGS = Endpoint(
     "/embeddings",
-    _COMMON_CONTROLS | {"fallback_on_codes": _TOP, "cache": _NESTED_IN_LEGACY, "identity": _NESTED},
+    _CACHED_CONTROLS | {"fallback_on_codes": _TOP},
     min_retry_count=0,
     max_response_bytes=256 * MB,
 )
-RERANK = Endpoint(
-    "/rerank",
-    _COMMON_CONTROLS | {"cache": _NESTED_IN_LEGACY, "identity": _NESTED, "plugins": _TOP},
-)
+RERANK = Endpoint("/rerank", _CACHED_CONTROLS | {"plugins": _TOP})
 OCR = Endpoint("/v2/router/ocr", {}, below_root=True, max_response_bytes=256 * MB)
 MODELS = Endpoint("/models", {}, method="GET", dialects=frozenset(_TOP))
 MODEL_CATALOG = Endpoint("/v2/model-catalog", {}, method="GET", below_root=True)

@@ -13,18 +13,10 @@ from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_int, as_str
 
 CATALOG_FILTERS = frozenset(
-    {
-        "provider",
-        "endpoint",
-        "input_modality",
-        "output_modality",
-        "location",
-        "feature",
-        "supported_parameter",
-        "tier",
-        "offering_of",
-        "search",
-    }
+    (
+        *("provider", "endpoint", "input_modality", "output_modality", "feature"),
+        *("supported_parameter", "location", "tier", "offering_of", "search"),
+    )
 )
 
 _CONDITION = re.compile(r"""\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(\d+|"[^"]*"|'[^']*')\s*""")

@@ -14,8 +14,8 @@ from orq_router_integrations.wire.responses_output import (
 _UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
 _RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
 _CONVERTED_FIELDS = {
-    *("messages", "tools", "tool_choice", "response_format"),
-    *("verbosity", "reasoning_effort", "logprobs", "n"),
+    *("messages", "tools", "response_format", "verbosity"),
+    *("reasoning_effort", "logprobs", "n"),
 }
 APPROVAL_RESPONSE = "mcp_approval_response"
 """Type of the content part, and of the item, that answers the request of an MCP server."""
@@ -42,9 +42,9 @@ def build_responses_body(
     items = (item for message in chat_body["messages"] for item in _convert_message(message))
     body["input"] = list(_restore_custom_calls(items, chat_body.get("tools", ())))
     if "tools" in chat_body:
-        body["tools"] = [_flatten_tool(tool) for tool in chat_body["tools"]]
-    if "tool_choice" in chat_body:
-        body["tool_choice"] = _flatten_tool_choice(chat_body["tool_choice"])
+        body["tools"] = [_flatten_function(tool) for tool in chat_body["tools"]]
+    if isinstance(choice := chat_body.get("tool_choice"), Mapping):
+        body["tool_choice"] = _flatten_function(choice)
     if text := _build_text_settings(chat_body):
         body["text"] = text
     body |= responses_params
@@ -71,18 +71,11 @@ def _build_text_settings(chat_body: Mapping[str, Any]) -> JsonObject:
     return settings
 
 
-def _flatten_tool(tool: Mapping[str, Any]) -> JsonObject:
-    """Move the fields of ``function`` to the top level; other tools are in the right form."""
-    if tool.get("type") != "function":
-        return dict(tool)
-    outer = {name: value for name, value in tool.items() if name != "function"}
-    return {**outer, **tool["function"]}
-
-
-def _flatten_tool_choice(choice: Any) -> Any:
-    if isinstance(choice, Mapping):
-        return {"type": "function", "name": choice["function"]["name"]}
-    return choice
+def _flatten_function(value: Mapping[str, Any]) -> JsonObject:
+    """Move the fields of ``function`` to the top level of a tool or a tool choice."""
+    flat = dict(value)
+    function = flat.pop("function", {})
+    return flat | function
 
 
 def _convert_message(message: Mapping[str, Any]) -> Iterator[JsonObject]:
