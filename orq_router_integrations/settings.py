@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.arguments import reject_unknown_fields, warn_caller
+from orq_router_integrations.wire.arguments import check_header, reject_unknown_fields, warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import (
     DeferredModel,
@@ -62,8 +62,6 @@ Seconds = Annotated[
 ]
 """A duration in seconds; a ``timedelta`` is converted."""
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
 _INVALID_KEY_CHARACTER = re.compile(r"[^!-~]")
 _RESERVED_HEADERS = {
     "authorization",
@@ -154,16 +152,9 @@ def _check_url_parts(parts: SplitResult) -> None:
 
 def _validate_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(
-                f"{name!r} is not a header name. Use ASCII letters, digits and hyphens."
-            )
+        check_header(name, value)
         if name.lower() in _RESERVED_HEADERS:
             raise ValueError(f"The client sets {name} itself. Leave it out.")
-        if not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(
-                f"The value of {name} must be printable ASCII without surrounding whitespace."
-            )
     return headers
 
 

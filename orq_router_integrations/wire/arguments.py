@@ -14,6 +14,8 @@ from orq_router_integrations.wire.json import check_encodable
 
 ItemT = TypeVar("ItemT")
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
 _INTERNAL_PREFIXES = ("orq_router_integrations.", "langchain_core.", "pydantic.")
 
 
@@ -46,6 +48,16 @@ def check_text(text: Any, name: str) -> None:
     if not text:
         raise ValueError(f"{name}: The text is empty, which the router rejects.")
     check_encodable(text, name)
+
+
+def check_header(name: str, value: str) -> None:
+    """Reject a header whose name or value cannot be sent."""
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a header name. Use ASCII letters, digits and hyphens.")
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(
+            f"The value of {name} must be printable ASCII without surrounding whitespace."
+        )
 
 
 def suggest_name(name: str, candidates: Iterable[str]) -> str:

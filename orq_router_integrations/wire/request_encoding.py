@@ -5,7 +5,6 @@ router would ignore it. Large base64 strings of a JSON body are encoded while th
 Otherwise a 15 MB file would be in memory several times.
 """
 
-import re
 from binascii import b2a_base64
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.arguments import check_header
 from orq_router_integrations.wire.call import Request, Upload
 from orq_router_integrations.wire.controls import Identity, RouterControls
 from orq_router_integrations.wire.endpoints import (
@@ -36,13 +36,8 @@ MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
 PLACEHOLDER_MARK = "inserted when the request is sent]"
 """End of the text that a ``DeferredBase64`` shows instead of its content."""
 
-IDENTITY_HEADER = "X-ORQ-IDENTITY-ID"
-
 PROTECTIVE_CONTROLS = frozenset({"guardrails", "plugins"})
 """Controls that protect data. Dropping them silently could leak it."""
-
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,33 +160,25 @@ def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> dict[str, Any
 
 
 def _build_control_headers(name: str, value: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
-    if name == "identity":
-        if extra := sorted(value.keys() - {"id"}):
-            raise ValueError(
-                f"controls.identity.{extra[0]}: {endpoint.path} accepts only the id of an "
-                "identity. Remove all other fields."
-            )
-        return {IDENTITY_HEADER: _check_header("identity.id", value["id"])}
-    headers: dict[str, str] = {}
-    for key, text in value.items():
-        header = f"X-ORQ-METADATA-{key}".upper()
-        if not _HEADER_NAME.fullmatch(key) or header in headers:
-            raise ValueError(
-                f"controls.metadata: {endpoint.path} receives metadata as headers, and the key "
-                f"{key!r} is not a valid and unique header name. Use ASCII letters, digits and "
-                "hyphens."
-            )
-        headers[header] = _check_header(f"metadata[{key!r}]", text)
-    return headers
-
-
-def _check_header(path: str, value: str) -> str:
-    if not _HEADER_VALUE.fullmatch(value):
+    if name == "metadata":
+        headers = {f"X-ORQ-METADATA-{key}": text for key, text in value.items()}
+    elif extra := sorted(value.keys() - {"id"}):
         raise ValueError(
-            f"controls.{path}: {value[:40]!r} cannot be sent as a header. "
-            "Use ASCII without line breaks, and no spaces at the start or end."
+            f"controls.identity.{extra[0]}: {endpoint.path} accepts only the id of an identity. "
+            "Remove all other fields."
         )
-    return value
+    else:
+        headers = {"X-ORQ-IDENTITY-ID": value["id"]}
+    try:
+        for header, text in headers.items():
+            check_header(header, text)
+    except ValueError as error:
+        message = f"controls.{name}: {endpoint.path} receives it in headers. {error}"
+        raise ValueError(message) from None
+    if len({header.lower() for header in headers}) < len(headers):
+        names = sorted(value)
+        raise ValueError(f"controls.metadata: Two header names differ only in case: {names}.")
+    return {header.upper(): text for header, text in headers.items()}
 
 
 def _find_unsupported_values(

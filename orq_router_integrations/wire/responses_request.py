@@ -73,9 +73,8 @@ def _build_text_settings(chat_body: Mapping[str, Any]) -> JsonObject:
 
 def _flatten_function(value: Mapping[str, Any]) -> JsonObject:
     """Move the fields of ``function`` to the top level of a tool or a tool choice."""
-    flat = dict(value)
-    function = flat.pop("function", {})
-    return flat | function
+    outer = {name: item for name, item in value.items() if name != "function"}
+    return {**outer, **value.get("function", {})}
 
 
 def _convert_message(message: Mapping[str, Any]) -> Iterator[JsonObject]:

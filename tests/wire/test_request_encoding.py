@@ -311,20 +311,16 @@ def test_ascii_header_value(value):
 
 INVALID_HEADER_VALUES = [
     *("José", "Ünal\u2028", "Юрий", "山田", "🎧", "\u0100", "\u0085x"),
-    *("a\tb", "a\rb", "a\nb", "a\r\nX-Evil: 1", "a\n", "\na", "a\x00b", "a\x7fb", "a\x1bb"),
+    *("a\rb", "a\nb", "a\r\nX-Evil: 1", "a\n", "\na", "a\x00b", "a\x7fb", "a\x1bb"),
     *(" a", "a ", "\ta", "a\t", " "),
 ]
 
 
 @pytest.mark.parametrize("value", INVALID_HEADER_VALUES, ids=ascii)
 def test_invalid_header_value_raises(value):
-    with pytest.raises(
-        ValueError, match=r"(?s)^controls\.identity\.id: .* cannot be sent as a header"
-    ):
+    with pytest.raises(ValueError, match=r"^controls\.identity: .* must be printable ASCII"):
         place_in_headers(identity=value)
-    with pytest.raises(
-        ValueError, match=r"(?s)^controls\.metadata\['team'\]: .* cannot be sent as a header"
-    ):
+    with pytest.raises(ValueError, match=r"^controls\.metadata: .*-team must be printable ASCII"):
         place_in_headers(metadata={"team": value})
 
 
@@ -341,12 +337,12 @@ def test_metadata_header_name(key):
 
 
 @pytest.mark.parametrize(
-    "key", ["my team", "team:", "é", "a\r\nX-Evil", "a\n", "a/b", '"a"', "(a)"]
+    "key", ["my team", "team:", "é", "ß", "a\r\nX-Evil", "a\n", "a/b", '"a"', "(a)"]
 )
 def test_invalid_metadata_header_name_raises(key):
     with pytest.raises(ValueError, match=r"^controls\.metadata: ") as raised:
         place_in_headers(metadata={key: "v"})
-    assert repr(key) in str(raised.value)
+    assert repr(f"X-ORQ-METADATA-{key}") in str(raised.value)
     assert "/audio/transcriptions" in str(raised.value)
 
 
