@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
-    Base64View,
+    Sliceable,
     detect_mime_type,
     get_tags_size,
 )
@@ -22,7 +22,7 @@ from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 ImageSize = tuple[int, int]
 """Width and height in pixels."""
 
-Data = bytes | Base64View
+Data = Sliceable
 
 _MAX_PDF_BYTES = 32 * 1024 * 1024
 _MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024

@@ -5,6 +5,7 @@ used if the content is ambiguous.
 """
 
 import base64
+import os
 import re
 from collections.abc import Collection
 from contextlib import closing
@@ -158,6 +159,9 @@ class FileView:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+
+    def __len__(self) -> int:
+        return self._stream.seek(0, os.SEEK_END)
 
     def __getitem__(self, part: slice, /) -> bytes:
         start = part.start or 0

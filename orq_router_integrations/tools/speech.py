@@ -23,10 +23,13 @@ from orq_router_integrations.media.atomic_write import (
 from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.speech_audio import infer_format
-from orq_router_integrations.tools.speech_call import SpeechCall, build_speech_requests
+from orq_router_integrations.tools.speech_call import (
+    DEFAULT_FORMAT,
+    SpeechCall,
+    build_speech_requests,
+)
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
-from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
@@ -242,9 +245,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
                 "text: Expected a str, or a dict with the key 'text'.", endpoint=SPEECH.path
             )
         overrides = {**args, **kwargs}
-        call = self._prepare(overrides.pop("text"), overrides)
-        call.is_streamed = True
-        return call
+        return self._prepare(overrides.pop("text"), overrides, is_streamed=True)
 
     def _prepare_file(
         self,
@@ -262,7 +263,12 @@ class OrqSpeechTool(OrqTool, SpeechParams):
 
     @raise_input_errors(SPEECH.path, OVERRIDES)
     def _prepare(
-        self, text: str, overrides: Mapping[str, Any], target: Path | None = None
+        self,
+        text: str,
+        overrides: Mapping[str, Any],
+        target: Path | None = None,
+        *,
+        is_streamed: bool = False,
     ) -> SpeechCall:
         reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
         if not isinstance(text, str):
@@ -271,14 +277,25 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         params |= {name: value for name, value in overrides.items() if value is not None}
         controls = self.merge_controls(params.pop("controls", None))
         requests = build_speech_requests(text, params, self.max_chars)
-        return SpeechCall(
-            requests=requests,
+        call = SpeechCall(
             candidates=self.collect_candidates(requests[0].model, controls),
-            controls=controls,
+            requested_format=requests[0].audio_format or DEFAULT_FORMAT,
+            voice=requests[0].voice,
             characters=len(text),
             pcm_rate=self.pcm_rate,
             target=target,
         )
+        call.requests += [
+            self._build_stream_call(
+                SPEECH,
+                request.to_wire(),
+                controls=controls,
+                create_decoder=call.create_decoder,
+                is_collected=not is_streamed,  # the deadline covers all of the audio
+            )
+            for request in requests
+        ]
+        return call
 
     # Results
 
@@ -300,26 +317,16 @@ class OrqSpeechTool(OrqTool, SpeechParams):
 
     def _iter_audio(self, call: SpeechCall) -> Generator[bytes]:
         with call.handle_errors():
-            for request in self._iter_calls(call):
+            for request in call.iter_requests():
                 with closing(self.resolved_client.stream(request)) as chunks:
                     yield from chunks
 
     async def _aiter_audio(self, call: SpeechCall) -> AsyncGenerator[bytes]:
         with call.handle_errors():
-            for request in self._iter_calls(call):
+            for request in call.iter_requests():
                 async with ScopedAsyncGenerator(self.resolved_client.astream(request)) as chunks:
                     async for chunk in chunks:
                         yield chunk
-
-    def _iter_calls(self, call: SpeechCall) -> Iterator[StreamCall[bytes]]:
-        for request in call.iter_requests():
-            yield self._build_stream_call(
-                SPEECH,
-                request.to_wire(),
-                controls=call.controls,
-                create_decoder=call.create_decoder,
-                is_collected=not call.is_streamed,
-            )
 
 
 def _is_tool_call(input_: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Detect the format of generated speech, measure it, and join its chunks as they arrive.
+"""Detect the format of generated speech, and join its chunks as they arrive.
 
 Chunks are joined without decoding them. WAV and PCM are joined without gaps. MP3 keeps the few
 milliseconds of silence that encoders add at both ends of each chunk.
@@ -19,7 +19,11 @@ from orq_router_integrations.media.mime import (
     normalize_mime_type,
 )
 from orq_router_integrations.media.mp3 import parse_mp3_frame
-from orq_router_integrations.media.wav import WavHeader, build_wav_header, parse_wav_header
+from orq_router_integrations.media.wav import (
+    MAX_HEADER_BYTES,
+    build_wav_header,
+    parse_wav_header,
+)
 from orq_router_integrations.wire.call import MalformedResponseError, Response
 from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
 
@@ -92,71 +96,35 @@ def check_same_format(found: object, previous: object) -> None:
         )
 
 
-class AudioJoiner:
-    """Passes audio on unchanged. Used for formats that can be neither measured nor joined.
+class PcmExtractor:
+    """Extracts the samples of a chunk of PCM.
 
-    Subclasses measure the audio, and extract the part of each chunk that remains when several
-    chunks are joined.
+    An incomplete sample at the end is dropped: it would turn all following ones into noise.
     """
 
-    is_empty = False
-    """Whether the current chunk contains no audio so far."""
+    stream_format = ""
+    """Properties that all chunks must share; empty until they are known."""
 
-    @property
-    def seconds(self) -> float | None:
-        """Duration of the audio so far; ``None`` if it is unknown."""
-        return None
+    is_empty = True
+    """Whether the chunk contains no audio so far."""
 
-    def begin_chunk(self) -> None:
-        """Prepare for the first or the next chunk."""
+    _block_size = 2
+    _incomplete = b""
 
     def extract(self, data: bytes) -> bytes:
-        """Measure bytes as they arrive, and return those that remain when chunks are joined.
-
-        Raises ``MalformedResponseError`` if they cannot be read or do not match earlier chunks.
-        """
-        return data
-
-    def finish(self, file: BinaryIO) -> None:
-        """Write the header fields that are only known at the end."""
-
-
-class PcmJoiner(AudioJoiner):
-    """Joins PCM: 16-bit mono samples, whose rate the data does not contain."""
-
-    def __init__(self, sample_rate: int) -> None:
-        self._block_size = 2
-        self._bytes_per_second = sample_rate * self._block_size
-        self._sample_bytes = 0
-        self.begin_chunk()
-
-    @property
-    def seconds(self) -> float | None:
-        return self._sample_bytes / self._bytes_per_second if self._bytes_per_second else None
-
-    def begin_chunk(self) -> None:
-        self.is_empty = True
-        self._incomplete = b""  # half a sample would turn all following ones into noise
-
-    def extract(self, data: bytes) -> bytes:
+        """Take the next bytes of the chunk, and return those that belong in the joined file."""
         data = self._incomplete + data
         end = len(data) - len(data) % self._block_size
         self._incomplete = data[end:]
-        self._sample_bytes += end
         self.is_empty = self.is_empty and not end
         return data[:end]
 
 
-class WavJoiner(PcmJoiner):
-    """Joins WAV files: one header, followed by the samples of all chunks."""
+class WavExtractor(PcmExtractor):
+    """Extracts the samples of a WAV file, and its header if it is the first chunk."""
 
-    def __init__(self, *, is_joining: bool) -> None:
-        super().__init__(0)  # the rate is in the header
-        self._is_joining = is_joining
-        self._header: WavHeader | None = None  # of the first chunk
-
-    def begin_chunk(self) -> None:
-        super().begin_chunk()
+    def __init__(self, *, is_first: bool) -> None:
+        self._is_first = is_first
         self._header_data: bytes | None = b""  # until it is complete
         self._remaining_bytes: int | None = None  # of the samples, if the header states their size
 
@@ -170,52 +138,24 @@ class WavJoiner(PcmJoiner):
                 raise MalformedResponseError(f"the audio is {error}") from None
             if header is None:
                 return b""
-            output, data = self._add_header(header), self._header_data[header.data_offset :]
+            if self._is_first:
+                output = build_wav_header(header.format_chunk, None)
+            data = self._header_data[header.data_offset :]
             self._header_data, self._remaining_bytes = None, header.data_size
+            self._block_size, self.stream_format = header.block_size, header.description
         if self._remaining_bytes is not None:
             data = data[: self._remaining_bytes]
             self._remaining_bytes -= len(data)
         return output + super().extract(data)
 
-    def _add_header(self, header: WavHeader) -> bytes:
-        if self._header is None:
-            self._header = header
-            self._block_size = header.block_size
-            self._bytes_per_second = header.bytes_per_second
-            return build_wav_header(header.format_chunk, None)
-        if header.format_chunk[:16] != self._header.format_chunk[:16]:
-            check_same_format(header.description, self._header.description)
-        return b""
 
-    def finish(self, file: BinaryIO) -> None:
-        size, header = file.seek(0, os.SEEK_END), self._header
-        if header is None or size >= 1 << 32:
-            return
-        data_offset = header.data_offset
-        if self._is_joining:
-            data_offset = len(build_wav_header(header.format_chunk, None))
-        if self._is_joining or header.data_size is None:
-            for offset, value in ((4, size - 8), (data_offset - 4, size - data_offset)):
-                file.seek(offset)
-                file.write(value.to_bytes(4, "little"))
+class Mp3Extractor:
+    """Extracts the frames of an MP3 file, without tags and length tables."""
 
-
-class Mp3Joiner(AudioJoiner):
-    """Joins MP3 files: the frames of all chunks, without tags and length tables."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-        self._stream_format = ""
-        self.begin_chunk()
-
-    def begin_chunk(self) -> None:
-        self.is_empty = True
-        self._buffer = b""
-        self._skip_bytes = 0
-
-    @property
-    def seconds(self) -> float | None:
-        return self._seconds or None
+    stream_format = ""
+    is_empty = True
+    _buffer = b""
+    _skip_bytes = 0
 
     def extract(self, data: bytes) -> bytes:
         data = self._buffer + data
@@ -245,20 +185,36 @@ class Mp3Joiner(AudioJoiner):
             return b"", 0
         if self.is_empty and any(name in frame[4:48] for name in _MP3_LENGTH_TABLES):
             return b"", header.size  # it contains the length of the file instead of audio
-        stream_format = f"mp3 with {header.sample_rate} Hz, {header.channels} channel(s)"
-        self._stream_format = self._stream_format or stream_format
-        check_same_format(stream_format, self._stream_format)
         self.is_empty = False
-        self._seconds += header.samples / header.sample_rate
+        self.stream_format = f"{header.sample_rate} Hz, {header.channels} channel(s)"
         return frame, header.size
 
 
-def create_joiner(detected: DetectedFormat, pcm_rate: int, *, is_joining: bool) -> AudioJoiner:
-    match detected.format:
+AudioExtractor = PcmExtractor | WavExtractor | Mp3Extractor
+
+
+def create_extractor(audio_format: str | None, *, is_first: bool) -> AudioExtractor | None:
+    """Create the extractor for a chunk; ``None`` if chunks of this format cannot be joined."""
+    match audio_format:
         case "pcm":
-            return PcmJoiner(detected.sample_rate or pcm_rate)
+            return PcmExtractor()
         case "wav":
-            return WavJoiner(is_joining=is_joining)
+            return WavExtractor(is_first=is_first)
         case "mp3":
-            return Mp3Joiner()
-    return AudioJoiner()
+            return Mp3Extractor()
+    return None
+
+
+def write_wav_sizes(file: BinaryIO) -> None:
+    """Write the sizes in the header of a WAV file if they are missing, as in streams."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    try:
+        header = parse_wav_header(file.read(MAX_HEADER_BYTES))
+    except ValueError:
+        return
+    if header and header.data_size is None and size < 1 << 32:
+        data_offset = header.data_offset
+        for offset, value in ((4, size - 8), (data_offset - 4, size - data_offset)):
+            file.seek(offset)
+            file.write(value.to_bytes(4, "little"))

@@ -4,7 +4,7 @@ Long text takes several requests, whose audio is joined. The sync and async meth
 ``OrqSpeechTool`` share this state and do the I/O.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +12,21 @@ from typing import Any
 
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
+from orq_router_integrations.media.metadata import read_audio_seconds
+from orq_router_integrations.media.mime import FileView
+from orq_router_integrations.media.wav import MAX_HEADER_BYTES
 from orq_router_integrations.tools.speech_audio import (
     JOINABLE_FORMATS,
-    AudioJoiner,
+    AudioExtractor,
     DetectedFormat,
     check_same_format,
-    create_joiner,
+    create_extractor,
     detect_format,
+    write_wav_sizes,
 )
 from orq_router_integrations.tools.speech_result import Speech
 from orq_router_integrations.tools.text_splitting import split_text
-from orq_router_integrations.wire.call import MalformedResponseError, Response
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
@@ -53,24 +56,21 @@ class SpeechCall:
     The audio goes to the file ``target``, to a new file if that is a directory, or to memory.
     """
 
-    requests: Sequence[SpeechRequest]
+    requests: list[StreamCall[bytes]] = field(default_factory=list)
     candidates: ModelCandidates
-    controls: RouterControls
+    requested_format: str
+    voice: str
     characters: int
     pcm_rate: int
     target: Path | None
-    is_streamed: bool = False
-    """Whether the caller takes the audio as it arrives; otherwise the deadline covers all of it."""
     _responses: list[Response] = field(default_factory=list)
     _chunk: int = 0
-    _is_chunk_start: bool = True
     _size: int = 0
+    _start: bytes = b""
     _format: DetectedFormat = field(default_factory=DetectedFormat)
-    _joiner: AudioJoiner = field(default_factory=AudioJoiner)
-
-    @property
-    def requested_format(self) -> str:
-        return self.requests[0].audio_format or DEFAULT_FORMAT
+    _stream_format: str = ""
+    _is_chunk_start: bool = True
+    _extractor: AudioExtractor | None = None  # if there are several chunks
 
     @property
     def _is_joining(self) -> bool:
@@ -79,7 +79,7 @@ class SpeechCall:
     def summarize(self) -> str:
         return f"{self._size} bytes of {self._format.format} audio"
 
-    def iter_requests(self) -> Iterator[SpeechRequest]:
+    def iter_requests(self) -> Iterator[StreamCall[bytes]]:
         """Yield the requests. Receive the response to each one before advancing."""
         for request in self.requests:
             self._chunk += 1
@@ -88,34 +88,39 @@ class SpeechCall:
     def create_decoder(self, response: Response) -> SpeechDecoder:
         self._responses[self._chunk - 1 :] = [response]  # replaces the response of a failed attempt
         self._is_chunk_start = True
-        self._joiner.begin_chunk()
         return SpeechDecoder(self._add_data, self._end_chunk)
 
     def _add_data(self, data: bytes) -> bytes:
         """Process bytes of a response, and return those that belong in the file."""
+        is_first = self._chunk == 1
         if self._is_chunk_start:
             self._is_chunk_start = False
             detected = detect_format(data, self.requested_format, self._responses[-1])
-            if self._chunk == 1:
-                self._format = detected
-                self._joiner = create_joiner(detected, self.pcm_rate, is_joining=self._is_joining)
+            self._format = detected if is_first else self._format
             check_same_format(detected, self._format)
-        try:
-            joined = self._joiner.extract(data)
-        except MalformedResponseError:
             if self._is_joining:
-                raise
-            self._joiner = AudioJoiner()  # a single chunk is passed on, its duration unknown
-        output = joined if self._is_joining else data
-        self._size += len(output)
-        return output
+                self._extractor = create_extractor(detected.format, is_first=is_first)
+        if self._extractor:
+            data = self._extractor.extract(data)
+            if stream_format := self._extractor.stream_format:
+                self._stream_format = self._stream_format or stream_format
+                check_same_format(stream_format, self._stream_format)
+        if len(self._start) < MAX_HEADER_BYTES:
+            self._start += data
+        self._size += len(data)
+        return data
 
     def _end_chunk(self) -> None:
         name = self._format.format
-        if self._joiner.is_empty and (self._is_joining or name == "wav"):
-            raise MalformedResponseError(f"the {name} file contains no audio")
-        if self._chunk < len(self.requests) and name not in JOINABLE_FORMATS:
+        if self._extractor:
+            is_empty = self._extractor.is_empty
+        elif self._is_joining:
             raise MalformedResponseError(f"{self._format} audio cannot be joined")
+        else:
+            is_short_wav = name == "wav" and self._size == len(self._start)
+            is_empty = is_short_wav and not read_audio_seconds(self._start)
+        if is_empty:
+            raise MalformedResponseError(f"the {name} file contains no audio")
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
@@ -137,16 +142,21 @@ class SpeechCall:
                 yield output
             except RouterError as error:
                 if self.target is None:
-                    self._joiner.finish(output.file)
+                    write_wav_sizes(output.file)
                     error.partial_bytes = output.data or b""
                 raise
 
     def build_speech(self, output: OutputFile) -> Speech:
         """Finish the header of the audio and its file, and build the result."""
-        self._joiner.finish(output.file)
-        detected, seconds, responses = self._format, self._joiner.seconds, self._responses
-        models = {self.candidates.resolve_model(None, item.headers) for item in responses}
+        detected, responses = self._format, self._responses
         is_assumed = detected.format == "pcm" and not detected.sample_rate
+        sample_rate = self.pcm_rate if is_assumed else detected.sample_rate
+        if sample_rate:
+            seconds: float | None = self._size // 2 / sample_rate
+        else:
+            write_wav_sizes(output.file)
+            seconds = read_audio_seconds(FileView(output.file))
+        models = {self.candidates.resolve_model(None, item.headers) for item in responses}
         speech = Speech(
             data=output.data,
             format=detected.format,
@@ -154,12 +164,12 @@ class SpeechCall:
             mime_type=detected.mime_type,
             size=self._size,
             sha256=output.compute_digest(),
-            seconds=None if seconds is None else round(seconds, 3),
+            seconds=seconds and round(seconds, 3),
             assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
-            sample_rate=self.pcm_rate if is_assumed else detected.sample_rate,
+            sample_rate=sample_rate,
             model=self.candidates.model,
             answering_model=models.pop() if len(models) == 1 else None,
-            voice=self.requests[0].voice,
+            voice=self.voice,
             characters=self.characters,
             chunks=len(self.requests),
             attempts=sum(item.attempts for item in responses),

@@ -28,7 +28,8 @@ class Speech(Artifact, MediaData):
         mime_type: MIME type, detected from the data.
         size: Size in bytes.
         sha256: Hexadecimal SHA-256 digest of the audio.
-        seconds: Duration; ``None`` for formats that are not measured (opus, aac, flac).
+        seconds: Duration; ``None`` for formats that are not measured (opus, aac, flac). That of an
+            MP3 file that does not state its length is estimated from its bitrate.
         assumed_pcm_format: PCM format used to compute ``seconds`` if the response does not
             contain it.
         sample_rate: Sample rate in Hz; PCM only.

@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from support.audio_samples import ID3, create_mp3, create_mp3_table, create_samples, create_wav
 from support.speech_tools import TTS, read_wav
 
-from orq_router_integrations import RouterControls
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.tools.speech_audio import detect_format, infer_format
 from orq_router_integrations.tools.speech_call import SpeechCall
 from orq_router_integrations.tools.speech_result import Speech
-from orq_router_integrations.wire.call import MalformedResponseError, Response, WireError
+from orq_router_integrations.wire.call import (
+    MalformedResponseError,
+    Response,
+    StreamCall,
+    WireError,
+)
+from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_candidates import ModelCandidates
-from orq_router_integrations.wire.speech import SpeechRequest
 
 ONE, TWO, THREE = (
     create_samples(1000, seed=1),
@@ -26,18 +30,20 @@ ONE, TWO, THREE = (
 
 def join(*chunks: bytes, audio_format: Any = "wav", step: int = 97) -> Speech:
     """Process the audio of one response per chunk, which arrives in steps of some bytes."""
-    request = SpeechRequest(model=TTS, text="Hi", voice="alloy", audio_format=audio_format)
     call = SpeechCall(
-        requests=[request] * len(chunks),
         candidates=ModelCandidates(TTS, (TTS,)),
-        controls=RouterControls(),
+        requested_format=audio_format,
+        voice="alloy",
         characters=2,
         pcm_rate=8000,
         target=None,
     )
+    call.requests += [
+        StreamCall(endpoint=SPEECH, body={}, create_decoder=call.create_decoder) for _ in chunks
+    ]
     with call.open_output() as output:
-        for _, chunk in zip(call.iter_requests(), chunks, strict=False):
-            decoder = call.create_decoder(Response(200, {}))
+        for request, chunk in zip(call.iter_requests(), chunks, strict=False):
+            decoder = request.create_decoder(Response(200, {}))
             for offset in range(0, len(chunk), step):
                 output.file.writelines(decoder.feed(chunk[offset : offset + step]))
             output.file.writelines(decoder.finish())
@@ -89,10 +95,18 @@ class TestUnusualWav:
         with pytest.raises(MalformedResponseError, match=r"contains no audio|without a readable"):
             join(broken, create_wav(ONE))
 
-    def test_unreadable_single_file_is_passed_through(self):
-        unusual = b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE
-        speech = join(unusual)
-        assert (speech.data, speech.seconds) == (unusual, None)
+    @pytest.mark.parametrize(
+        "broken",
+        [create_wav(ONE)[:30], create_wav(b""), b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + ONE],
+        ids=["half a header", "no samples", "no format"],
+    )
+    def test_single_file_without_samples_raises(self, broken):
+        with pytest.raises(MalformedResponseError, match="the wav file contains no audio"):
+            join(broken)
+
+    def test_long_header_is_accepted(self):
+        unusual = create_wav(ONE, before=b"LIST" + (70_000).to_bytes(4, "little") + bytes(70_000))
+        assert join(unusual).data == unusual
 
 
 class TestPcm:
@@ -125,14 +139,16 @@ class TestMp3:
         chunk = ID3 + create_mp3_table(44100) + create_mp3(4)
         speech = join(chunk)
         assert (speech.format, speech.data) == ("mp3", chunk)
-        assert speech.seconds == pytest.approx(4 * 1152 / 44100, abs=0.001)
+        frames_in_table = 7
+        assert speech.seconds == pytest.approx(frames_in_table * 1152 / 44100, abs=0.001)
+        assert join(create_mp3(4)).seconds == pytest.approx(4 * 1152 / 44100, abs=0.001)
 
     def test_truncated_frame_is_dropped(self):
         assert join(create_mp3(3)[:-7], create_mp3(1)).data == create_mp3(2) + create_mp3(1)
 
     @pytest.mark.parametrize("other", [{"rate": 24000}, {"mono": True}], ids=["rate", "channels"])
     def test_different_format_raises(self, other):
-        with pytest.raises(MalformedResponseError, match="previous chunks mp3 with 44100 Hz, 2"):
+        with pytest.raises(MalformedResponseError, match="previous chunks 44100 Hz, 2"):
             join(create_mp3(2), create_mp3(2, **other))
 
     def test_chunk_without_frames_raises(self):
