@@ -241,7 +241,7 @@ class AuthenticationError(RouterStatusError, core.ModelAuthenticationError):
 
 
 class QuotaExceededError(RouterStatusError, core.ModelPermissionDeniedError):
-    """The quota of the plan or the credit at the provider is used up (402). A retry is useless."""
+    """The quota, or the credit at the provider, is used up (402). Retrying does not help."""
 
     suggested_status = 503
 
@@ -253,7 +253,7 @@ class PermissionDeniedError(RouterStatusError, core.ModelPermissionDeniedError):
 
 
 class NotFoundError(RouterStatusError, core.ModelNotFoundError):
-    """The model does not exist, or is not enabled in the workspace (404). Fallbacks do not help."""
+    """The model does not exist or is not enabled (404). The router does not try fallbacks."""
 
     suggested_status = 404
 

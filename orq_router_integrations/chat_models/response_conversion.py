@@ -79,10 +79,10 @@ def _create_generation(
         content=extract_text(payload.get("content")),
         additional_kwargs=kwargs,
         response_metadata=metadata | finish,
-        usage_metadata=usage,
         tool_calls=calls.valid,
         invalid_tool_calls=calls.invalid,
     )
+    message.usage_metadata = usage
     logprobs = {} if (value := choice.get("logprobs")) is None else {"logprobs": value}
     return ChatGeneration(message=message, generation_info={**finish, **logprobs})
 
