@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import stat
 from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -22,20 +21,15 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
     """Check before a paid request that a file can be written, and return its path."""
     target = parse_path(path)
     try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        if not target.parent.is_dir():
-            raise RouterInputError(
-                f"path: The directory {target.parent} does not exist. Create it."
-            ) from None
-        return target
+        exists, is_file = target.exists(), target.is_file()
     except OSError as error:
         name = str(target)[:200]
         raise RouterInputError(f"path: Cannot write to {name!r}: {error.strerror}.") from None
-    if not stat.S_ISREG(mode):
-        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-        raise RouterInputError(f"path: {target} is {kind}. Pass the path of a file.")
-    if not overwrite:
+    if not target.parent.is_dir():
+        raise RouterInputError(f"path: The directory {target.parent} does not exist. Create it.")
+    if exists and not is_file:
+        raise RouterInputError(f"path: {target} is not a regular file. Pass the path of a file.")
+    if exists and not overwrite:
         raise RouterInputError(f"path: {target} exists. Pass overwrite=True to replace it.")
     return target
 
@@ -57,17 +51,16 @@ def validate_directory(directory: Path | None) -> Path | None:
     """Check before a paid request that files can be written to a directory."""
     if directory is None:
         return None
-    directory = Path(os.path.expanduser(directory))
-    if str(directory) != to_printable(str(directory)):
+    name = os.path.expanduser(directory)
+    if name != to_printable(name):
         raise RouterInputError(
-            f"directory: {str(directory)!r} is not UTF-8, so tool messages cannot contain it. "
-            "Rename the directory."
+            f"directory: {name!r} is not UTF-8, so tool messages cannot contain it. Rename it."
         )
-    if not os.path.isdir(directory):  # Path.is_dir() raises for some invalid names
-        raise RouterInputError(f"directory: {directory} is not a directory. Create it.")
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise RouterInputError(f"directory: {directory} is not writable. Choose another one.")
-    return directory.resolve()
+    if not (os.path.isdir(name) and os.access(name, os.W_OK | os.X_OK)):
+        raise RouterInputError(
+            f"directory: {name} is not a directory, or not writable. Create it, or choose another."
+        )
+    return Path(name).resolve()
 
 
 @contextmanager

@@ -68,11 +68,7 @@ class ImageOverrides(TypedDict, total=False):
 
 
 OVERRIDES = frozenset(ImageOverrides.__annotations__)
-_HINTS = {
-    **CONTROL_HINTS,
-    "response_format": "return_format",
-    "delivery": "return_format",
-}
+_HINTS = CONTROL_HINTS | {"response_format": "return_format"}
 
 
 class OrqImageTool(OrqTool, ImageParams):

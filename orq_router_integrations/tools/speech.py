@@ -60,10 +60,8 @@ class SpeechOverrides(TypedDict, total=False):
 
 
 OVERRIDES = frozenset(SpeechOverrides.__annotations__)
-_HINTS = {
-    **CONTROL_HINTS,
+_HINTS = CONTROL_HINTS | {
     "response_format": "audio_format",
-    "format": "audio_format",
     "instructions": "the tool's extra_body",
 }
 
@@ -157,9 +155,10 @@ class OrqSpeechTool(OrqTool, SpeechParams):
             overwrite: Whether an existing file may be replaced.
             overrides: Parameters of this call.
         """
-        call = self._prepare_file(text, path, overrides, overwrite=overwrite)
+        target = validate_output_path(path, overwrite=overwrite)
+        call = self._prepare(text, {"audio_format": infer_format(target), **overrides}, target)
         speech = self._synthesize(call)
-        speech.warn_if_wrong_suffix(Path(str(speech.path)))
+        speech.warn_if_wrong_suffix(target)
         return speech
 
     async def asynthesize_to_file(
@@ -171,9 +170,10 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         **overrides: Unpack[SpeechOverrides],
     ) -> Speech:
         """Convert text to speech, and write the audio to a file; see ``synthesize_to_file``."""
-        call = self._prepare_file(text, path, overrides, overwrite=overwrite)
+        target = validate_output_path(path, overwrite=overwrite)
+        call = self._prepare(text, {"audio_format": infer_format(target), **overrides}, target)
         speech = await self._asynthesize(call)
-        speech.warn_if_wrong_suffix(Path(str(speech.path)))
+        speech.warn_if_wrong_suffix(target)
         return speech
 
     def stream(
@@ -192,7 +192,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
             config: LangChain configuration, such as callbacks.
             kwargs: Parameters of this call, as for ``synthesize``.
         """
-        if _is_tool_call(input):
+        if isinstance(input, dict) and input.get("type") == "tool_call":
             yield from super().stream(input, config, **kwargs)
             return
         call = self._prepare_stream(input, kwargs)
@@ -209,7 +209,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
         """Convert text to speech, and yield the audio as it arrives; see ``stream``."""
-        if _is_tool_call(input):
+        if isinstance(input, dict) and input.get("type") == "tool_call":
             async for message in super().astream(input, config, **kwargs):
                 yield message
             return
@@ -246,20 +246,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
             )
         overrides = {**args, **kwargs}
         return self._prepare(overrides.pop("text"), overrides, is_streamed=True)
-
-    def _prepare_file(
-        self,
-        text: str,
-        path: str | os.PathLike[str],
-        overrides: Mapping[str, Any],
-        *,
-        overwrite: bool,
-    ) -> SpeechCall:
-        """Check the path before anything is billed, and derive the format from its suffix."""
-        target = validate_output_path(path, overwrite=overwrite)
-        if audio_format := infer_format(target):
-            overrides = {"audio_format": audio_format, **overrides}
-        return self._prepare(text, overrides, target)
 
     @raise_input_errors(SPEECH.path, OVERRIDES)
     def _prepare(
@@ -327,7 +313,3 @@ class OrqSpeechTool(OrqTool, SpeechParams):
                 async with ScopedAsyncGenerator(self.resolved_client.astream(request)) as chunks:
                     async for chunk in chunks:
                         yield chunk
-
-
-def _is_tool_call(input_: Any) -> bool:
-    return isinstance(input_, dict) and input_.get("type") == "tool_call"

@@ -2,9 +2,11 @@
 
 import base64
 import re
+from functools import partial
 
 _PADDED_RUN = re.compile(r"[^=]+=*")
 _URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
+_decode = partial(base64.b64decode, validate=True)
 
 
 class Base64Normalizer:
@@ -34,28 +36,21 @@ class Base64Normalizer:
         groups, self._pending_text = text[:end], text[end:]
         if not self._pending_bytes and "=" not in groups:
             return groups
-        return self._reencode(groups)
-
-    def _reencode(self, groups: str) -> str:
-        """Decode and encode again to remove padding in the middle."""
-        try:
+        try:  # decode and encode again to remove padding in the middle
             data = self._pending_bytes + b"".join(map(_decode, _PADDED_RUN.findall(groups)))
         except ValueError:
-            text = base64.b64encode(self._pending_bytes).decode() + groups + self._pending_text
-            self._is_invalid, self._pending_bytes, self._pending_text = True, b"", ""
-            return text
+            self._is_invalid = True
+            return base64.b64encode(self._pending_bytes).decode() + text
         end = len(data) // 3 * 3
         self._pending_bytes = data[end:]
         return base64.b64encode(data[:end]).decode()
 
     def finish(self) -> str:
         """Return the incomplete group with padding."""
+        if self._is_invalid:
+            return ""
         padded = self._pending_text + "=" * (-len(self._pending_text) % 4)
         try:
             return base64.b64encode(self._pending_bytes + _decode(padded)).decode()
         except ValueError:
             return base64.b64encode(self._pending_bytes).decode() + self._pending_text
-
-
-def _decode(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)

@@ -72,7 +72,7 @@ def test_unwritable_path_raises(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RouterInputError, match="is not a file name"):
         validate_output_path("")
-    with pytest.raises(RouterInputError, match="is a directory"):
+    with pytest.raises(RouterInputError, match="is not a regular file"):
         validate_output_path(tmp_path)
     with pytest.raises(RouterInputError, match="does not exist"):
         validate_output_path(tmp_path / "no" / "file")
@@ -80,7 +80,7 @@ def test_unwritable_path_raises(tmp_path: Path) -> None:
         validate_output_path(f"{tmp_path}/no/")
     with pytest.raises(RouterInputError, match="overwrite=True"):
         validate_output_path(existing, overwrite=False)
-    with pytest.raises(RouterInputError, match="not a regular file"):
+    with pytest.raises(RouterInputError, match="is not a regular file"):
         validate_output_path(tmp_path / "pipe")
 
 
