@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage, convert_to_messages
-from pydantic import BaseModel, Field, StrictBool, field_validator, model_validator
+from pydantic import Field, StrictBool, field_validator, model_validator
 
 from orq_router_integrations._integration import (
     ARGUMENT_HINTS,
@@ -185,12 +185,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """Pydantic fields as dicts, since LangChain cannot serialize the objects."""
-        return {
-            name: value.model_dump(exclude_none=True)
-            for name in ("controls", "reasoning", *ChatParams.model_fields)
-            if isinstance(value := getattr(self, name), BaseModel)
-        }
+        """The controls as a dict, since LangChain cannot serialize the object."""
+        return {"controls": self.controls.to_wire()} if self.controls else {}
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         from orq_router_integrations.chat_models.profiles import get_profile  # noqa: PLC0415

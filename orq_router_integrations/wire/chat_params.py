@@ -1,7 +1,6 @@
 """Parameters of ``POST /chat/completions`` and ``POST /responses``, with their valid ranges."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 from pydantic import (
     BaseModel,
@@ -17,9 +16,6 @@ from typing_extensions import TypedDict
 
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
-if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import CoercedField
-
 
 def _wrap_str(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
@@ -33,13 +29,11 @@ StopSequences = Annotated[
 ReasoningEffort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class WireModel(DeferredModel):
-    """Base of nested request objects; fields that the router does not know are rejected."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+_reject_unknown_fields = with_config(ConfigDict(extra="forbid"))
 
 
-class ThinkingWithoutBudget(WireModel):
+@_reject_unknown_fields
+class ThinkingWithoutBudget(TypedDict):
     """Disables thinking, or lets the model decide how much to think (some Claude models only).
 
     The router sets a small budget for models that cannot disable it.
@@ -48,39 +42,48 @@ class ThinkingWithoutBudget(WireModel):
     type: Literal["disabled", "adaptive"]
 
 
-class ThinkingEnabled(WireModel):
+@_reject_unknown_fields
+class ThinkingWithBudget(TypedDict):
     """Enables thinking with a token budget, which must be smaller than ``max_tokens``."""
 
-    type: Literal["enabled"] = Field(description="Kind of thinking.")
-    budget_tokens: StrictInt = Field(
-        ge=1024, description="Maximum number of tokens to think with, 1024 or more."
-    )
-    thinking_level: Literal["minimal", "low", "medium", "high"] | None = optional(
-        "How much Gemini 3 models think; overrides `budget_tokens`."
-    )
+    type: Literal["enabled"]
+    budget_tokens: Annotated[StrictInt, Field(ge=1024)]
+    # How much Gemini 3 models think; overrides the budget
+    thinking_level: NotRequired[Literal["minimal", "low", "medium", "high"] | None]
 
 
-Thinking = Annotated[ThinkingWithoutBudget | ThinkingEnabled, Field(discriminator="type")]
+@_reject_unknown_fields
+class AudioOutput(TypedDict):
+    """Voice and format of a spoken answer; ``pcm16`` consists of raw samples."""
+
+    voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
+    format: Literal["wav", "mp3", "flac", "opus", "pcm16"]
 
 
-class AudioOutput(WireModel):
-    """Voice and format of a spoken answer."""
+@_reject_unknown_fields
+class CacheControl(TypedDict):
+    """Uses the prompt cache of the provider (Anthropic only) for 5 minutes or an hour."""
 
-    voice: Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"] = Field(
-        description="Name of the voice."
-    )
-    format: Literal["wav", "mp3", "flac", "opus", "pcm16"] = Field(
-        description="Format of the audio; `pcm16` consists of raw samples."
-    )
+    type: Literal["ephemeral"]
+    ttl: NotRequired[Literal["5m", "1h"] | None]
 
 
-class CacheControl(WireModel):
-    """Uses the prompt cache of the provider (Anthropic only)."""
+@_reject_unknown_fields
+class ReasoningOptions(TypedDict, total=False):
+    """Sets how much a model reasons, and how much of its reasoning it returns."""
 
-    type: Literal["ephemeral"] = Field(default="ephemeral", description="Kind of cache.")
-    ttl: Literal["5m", "1h"] | None = optional(
-        "How long the provider keeps the prompt: 5 minutes or an hour."
-    )
+    effort: ReasoningEffort | None
+    context: str | None  # passed on to the provider
+    summary: Literal["concise", "detailed", "auto"] | None
+
+
+@_reject_unknown_fields
+class ContextManagement(TypedDict):
+    """Sets when the router replaces the beginning of a long conversation by a compaction item."""
+
+    type: Literal["compaction"]
+    compact_threshold: NotRequired[Annotated[StrictInt, Field(ge=1)]]
+    provider_native: NotRequired[StrictBool]
 
 
 class ChatParams(DeferredModel):
@@ -134,7 +137,9 @@ class ChatParams(DeferredModel):
     reasoning_effort: ReasoningEffort | None = optional(
         "How much a reasoning model thinks before it answers."
     )
-    thinking: Thinking | None = optional(
+    thinking: (
+        Annotated[ThinkingWithoutBudget | ThinkingWithBudget, Field(discriminator="type")] | None
+    ) = optional(
         "Extended thinking of Anthropic and Google models, such as `{'type': 'enabled', "
         "'budget_tokens': 2048}`."
     )
@@ -154,8 +159,12 @@ class ChatParams(DeferredModel):
             raise ValueError(
                 "audio: Required because modalities contains 'audio'. Pass a voice and a format."
             )
-        budget = getattr(self.thinking, "budget_tokens", 0)
-        if self.max_tokens is not None and budget >= self.max_tokens:
+        if (
+            self.max_tokens is not None
+            and self.thinking is not None
+            and self.thinking["type"] == "enabled"
+            and self.thinking["budget_tokens"] >= self.max_tokens
+        ):
             raise ValueError("thinking.budget_tokens: Must be smaller than max_tokens.")
         return self
 
@@ -167,25 +176,6 @@ class ChatParams(DeferredModel):
 
 WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 """Parameters that have another name in the request body."""
-
-
-class ReasoningOptions(WireModel):
-    """Sets how much a model reasons, and how much of its reasoning it returns."""
-
-    effort: ReasoningEffort | None = optional("How much the model thinks before it answers.")
-    context: str | None = optional("Passed on to the provider.")
-    summary: Literal["concise", "detailed", "auto"] | None = optional(
-        "Kind of reasoning summary to return; none by default."
-    )
-
-
-@with_config(ConfigDict(extra="forbid"))
-class ContextManagement(TypedDict, total=False):
-    """Sets when the router replaces the beginning of a long conversation by a compaction item."""
-
-    type: Required[Literal["compaction"]]
-    compact_threshold: Annotated[StrictInt, Field(ge=1)]
-    provider_native: StrictBool
 
 
 class ResponsesParams(DeferredModel):
@@ -209,15 +199,10 @@ class ResponsesParams(DeferredModel):
         "Let the router work in the background; `invoke` polls until the response is ready. "
         "Requires `store`, and does not stream. Responses API only."
     )
-    if TYPE_CHECKING:
-        reasoning: CoercedField[
-            ReasoningOptions | Mapping[str, str] | None, ReasoningOptions | None
-        ] = CoercedField()
-    else:
-        reasoning: ReasoningOptions | None = optional(
-            "Reasoning effort, and the kind of summary to return, such as `{'effort': 'low', "
-            "'summary': 'auto'}`. Responses API only."
-        )
+    reasoning: ReasoningOptions | None = optional(
+        "Reasoning effort, and the kind of summary to return, such as `{'effort': 'low', "
+        "'summary': 'auto'}`. Responses API only."
+    )
     include: list[str] | None = optional(
         "Additional output to return, such as `reasoning.encrypted_content`. Responses API only."
     )
@@ -247,9 +232,11 @@ class ResponsesParams(DeferredModel):
 
 def _dump_fields(model: BaseModel, params: type[BaseModel]) -> dict[str, Any]:
     """Return the fields that are set; ``model_dump`` takes several times as long."""
-    values = vars(model)
+    values = ((name, getattr(model, name)) for name in params.model_fields)
     return {
-        name: value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
-        for name in params.model_fields
-        if (value := values[name]) is not None
+        name: {key: item for key, item in value.items() if item is not None}
+        if isinstance(value, dict)
+        else value
+        for name, value in values
+        if value is not None
     }
