@@ -9,6 +9,7 @@ import json as stdlib_json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from orq_router_integrations.media import mime
@@ -32,8 +33,12 @@ SUPPORTED_TYPES = {*_KINDS, _APPROVAL}
 MEDIA_TYPES = _KINDS.keys() - {*_TYPES["text"], "text-plain"}
 
 DATA_FIELDS = ("base64", "data", "file_data")
-_SOURCE_FIELDS = {"image_url": "image_url", "input_image": "image_url"}
-_SOURCE_FIELDS |= {"input_audio": "input_audio", "file": "file"}
+_SOURCE_FIELDS = {
+    "image_url": "image_url",
+    "input_image": "image_url",
+    "input_audio": "input_audio",
+    "file": "file",
+}
 """The field that may contain the source, by the type of an OpenAI block; others use ``source``."""
 
 
@@ -53,8 +58,6 @@ class MediaSource:
     def from_block(cls, block: Mapping[str, Any]) -> "MediaSource":
         """Read the source of a block in any of the supported formats."""
         source = _get_source(block)
-        if source.get("type") == "content":
-            return cls(text=_read_document(source.get("content")))
         attributes = {**as_dict(block.get("extras")), **block, **source}
         attributes = {**as_dict(attributes.get("metadata")), **attributes}
         url, data = _get_str(source, "url", "uri", "file_url"), _get_str(source, *DATA_FIELDS)
@@ -95,12 +98,17 @@ class MediaSource:
 def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of the source, which are in the block or in a dict that it contains."""
     name = _SOURCE_FIELDS.get(str(block.get("type")), "source")
-    for value in (block.get(name), block.get("source")):
-        if isinstance(value, Mapping):
-            return value
-        if name == "image_url" and isinstance(value, str):
-            return {"url": value}
-    return block
+    value = block.get(name)
+    if name == "image_url" and isinstance(value, str):
+        return {"url": value}
+    candidates = (value, block.get("source"), block)
+    source = next(fields for fields in candidates if isinstance(fields, Mapping))
+    if source.get("type") != "content":
+        return source
+    content = source.get("content")  # blocks of an Anthropic document
+    content = content if isinstance(content, list) else [content]
+    parts = convert_blocks(content, partial(convert_text_block, message_type="A document"))
+    return {"text": "\n".join(part["text"] for part in parts)}
 
 
 def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
@@ -115,16 +123,6 @@ def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
     elif isinstance(value, os.PathLike):
         hint = " Use content_block(path) for a local file."
     raise ValueError(f"Expected a str in {name!r}, got {type(value).__name__}.{hint}")
-
-
-def _read_document(content: Any) -> str:
-    """Return the text of an Anthropic document that consists of content blocks."""
-    parts = convert_blocks(content if isinstance(content, list) else [content], convert_block)
-    if media := [part for part in parts if part["type"] != "text"]:
-        raise ValueError(
-            f"A document cannot contain {describe_parts(media)}. Send it as a separate block."
-        )
-    return "\n".join(part["text"] for part in parts)
 
 
 def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
@@ -172,7 +170,7 @@ def convert_text_block(block: Any, message_type: str) -> Part:
     part = convert_block(block)
     if part["type"] != "text":
         media_type = describe_parts([part])
-        raise ValueError(f"{message_type} cannot contain {media_type}. Move it to a human message.")
+        raise ValueError(f"{message_type} cannot contain {media_type}. Send it in a human message.")
     return part
 
 
@@ -266,12 +264,10 @@ _CONVERTERS: dict[str, Callable[[MediaSource], Part]] = {
 
 def _validate_url(url: str, schemes: tuple[str, ...]) -> str:
     if not url.lower().startswith(schemes):
-        if url.lower().startswith("http://"):
-            fix = "Use the https:// address, or download the file and pass its data."
-        else:
-            prefixes = " or ".join(schemes)
-            fix = f"Use a URL that begins with {prefixes}, or content_block(path) for a local file."
-        raise ValueError(f"Unsupported URL {url[:60]!r}. {fix}")
+        raise ValueError(
+            f"Unsupported URL {url[:60]!r}. Use a URL that begins with {' or '.join(schemes)}, or "
+            "content_block(path) for a local file."
+        )
     if not url.isprintable() or " " in url:
         raise ValueError("The URL contains a space or a control character. Percent-encode it.")
     return url

@@ -90,12 +90,8 @@ def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMes
     open_calls: dict[str, str] = {}  # ids by function name
     for index, message in enumerate(messages):
         call = as_dict(message.additional_kwargs.get("function_call"))
-        if isinstance(message, FunctionMessage):
-            if not (call_id := open_calls.pop(message.name, "")):
-                raise ValueError(
-                    f"messages[{index}]: A FunctionMessage cannot be sent without a call of "
-                    f"{message.name!r} before it. Use a ToolMessage with a tool_call_id."
-                )
+        if isinstance(message, FunctionMessage) and message.name in open_calls:
+            call_id = open_calls.pop(message.name)
             yield ToolMessage(content=message.content, tool_call_id=call_id)
         elif (
             call
@@ -247,7 +243,7 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
             content = convert_blocks(message.content, normalize)
         except ValueError as error:
             raise _add_index(error, index) from None
-        if any(new is not old for new, old in zip(content, message.content, strict=True)):
+        if content != message.content:
             normalized[index] = message.model_copy(update={"content": content})
     return normalized
 

@@ -145,8 +145,6 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
 
     def _parse_partial_answer(self, message: AIMessage) -> Any:
         """Return what has been received so far, or ``None`` if it is not valid yet."""
-        if get_refusal(message) is not None:
-            return None  # an error at the end of the stream, when the text is complete
         with suppress(ValueError):
             parsed = self._find_answer(message, parse_json_markdown)
             if parsed or not (parsed is None or self.is_wrapped):

@@ -59,7 +59,7 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "image file:": (image_url("file:///etc/passwd"), LOCAL_FILE),
     "image javascript:": (image_url("javascript:alert(1)"), LOCAL_FILE),
     "image ftp:": (image_url("ftp://example.com/cat.png"), LOCAL_FILE),
-    "image http:": (image_url("http://example.com/cat.png"), "Use the https:// address"),
+    "image http:": (image_url("http://example.com/cat.png"), "begins with https://"),
     "image empty URL": (image_url(""), LOCAL_FILE),
     "image None": (image_url(None), "The block is empty"),
     "image URL with a space": (image_url("https://example.com/a cat.png"), "space"),
