@@ -188,7 +188,7 @@ class _AssistantContent:
         ):
             return  # the content blocks contain the reasoning
         self.reasoning.clear()
-        redacted = kwargs.get("redacted_reasoning")  # a str, a dict or a list of them
+        redacted = kwargs.get("redacted_reasoning") or []  # a str, a dict or a list of them
         for item in redacted if isinstance(redacted, list) else [redacted]:
             data = item.get("data") if isinstance(item, dict) else item
             self._add_reasoning({"type": "redacted_thinking", "data": data})

@@ -101,8 +101,9 @@ def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     value = block.get(name)
     if name == "image_url" and isinstance(value, str):
         return {"url": value}
-    candidates = (value, block.get("source"), block)
-    source = next(fields for fields in candidates if isinstance(fields, Mapping))
+    if not isinstance(value, Mapping):
+        value = block.get("source")
+    source = value if isinstance(value, Mapping) else block
     if source.get("type") != "content":
         return source
     content = source.get("content")  # blocks of an Anthropic document

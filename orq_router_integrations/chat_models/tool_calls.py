@@ -172,8 +172,9 @@ class ToolCallAccumulator:
         return any(call.is_complete() for call in self._calls)
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
-        fragments = map(_RawToolCall.from_payload, as_dicts(deltas))
-        return [self._convert_fragment(fragment) for fragment in fragments]
+        return [
+            self._convert_fragment(_RawToolCall.from_payload(delta)) for delta in as_dicts(deltas)
+        ]
 
     def _convert_fragment(self, raw: _RawToolCall) -> ToolCallChunk:
         call, first_id = self._find_call(raw), None
@@ -191,14 +192,12 @@ class ToolCallAccumulator:
 
     def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
         """Return the last call with the ID or the index of a fragment."""
-        candidates = [call for call in self._calls if raw.id and call.provider_id == raw.id]
-        if raw.index is None:
-            candidates = candidates or self._calls
-        else:
+        candidates = self._calls
+        same_id = [call for call in candidates if call.provider_id == raw.id] if raw.id else []
+        candidates = same_id or candidates
+        if raw.index is not None:
             # Some providers use one ID for several calls; then the index identifies the call.
-            same_index = [call for call in self._calls if call.first_index == raw.index]
-            both = [call for call in same_index if call in candidates]
-            candidates = both or candidates or same_index
+            candidates = [call for call in candidates if call.first_index == raw.index] or same_id
         return candidates[-1] if candidates else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
