@@ -27,7 +27,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
 from orq_router_integrations.errors import (
     RouterInputError,
     RouterTimeoutError,
-    raise_input_errors,
+    to_input_error,
 )
 from orq_router_integrations.wire import chat_completions, json, responses_output
 from orq_router_integrations.wire.call import Call, Response, StreamCall
@@ -144,7 +144,7 @@ def build_request(
         for name, value in overrides.items()
         if name != "stream" and (value is not None or name not in {"model", "stop"})
     }
-    with raise_input_errors(ENDPOINTS[model.api].path):
+    try:
         if not CALL_KWARGS.issuperset(overrides):
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
             reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
@@ -154,6 +154,8 @@ def build_request(
         provider = candidates.primary_provider
         payloads = convert_messages(messages, model.tool_media, provider, model.api)
         return _build_body(model, params, payloads, overrides), controls, candidates
+    except ValueError as error:
+        raise to_input_error(error, endpoint=ENDPOINTS[model.api].path) from None
 
 
 class _CallParams(ChatParams, ResponsesParams):

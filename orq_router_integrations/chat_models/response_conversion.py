@@ -16,6 +16,7 @@ from orq_router_integrations.chat_models.response_metadata import (
     create_usage_metadata,
 )
 from orq_router_integrations.chat_models.tool_calls import (
+    ParsedToolCalls,
     ToolCallAccumulator,
     may_contain_object,
     parse_tool_calls,
@@ -47,6 +48,7 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
 """Fields of a response message, with their names in ``additional_kwargs`` and their types."""
 
 _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
+_NO_TOOL_CALLS = ParsedToolCalls()
 _AUDIO_TEXTS = {"data", "transcript"}
 
 
@@ -67,7 +69,8 @@ def _create_generation(
     choice: dict[str, Any], metadata: dict[str, Any], usage: UsageMetadata | None
 ) -> ChatGeneration:
     payload = choice["message"]
-    kwargs, calls = _extract_kwargs(payload), parse_tool_calls(payload.get("tool_calls"))
+    kwargs, tool_calls = _extract_kwargs(payload), payload.get("tool_calls")
+    calls = parse_tool_calls(tool_calls) if tool_calls else _NO_TOOL_CALLS
     if calls.signatures:
         kwargs[THOUGHT_SIGNATURES_KWARG] = calls.signatures
     finish = create_finish_metadata(
