@@ -72,14 +72,14 @@ def test_signed_reasoning_is_sent_back(version: str, stream: bool) -> None:
             "type": "reasoning",
             "summary": [{"type": "summary_text", "text": "Hm."}],
             "encrypted_content": "SIGNATURE",
-            "id": "rs_offline_000001_0",
+            "id": "reasoning_offline_000001_0",
         },
         {
             "type": "function_call",
             "call_id": "c1",
             "name": "look",
             "arguments": "{}",
-            "id": "fc_offline_000001_0",
+            "id": "function_call_offline_000001_1",
         },
         {"type": "function_call_output", "call_id": "c1", "output": "nothing"},
     ]

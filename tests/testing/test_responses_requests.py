@@ -93,7 +93,6 @@ class TestSchema:
             ),
             ({"input": [RESULT]}, "input[0].call_id"),
             ({"input": [RESULT, CALL]}, "input[0].call_id"),
-            ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].id"),
             ({"previous_response_id": "resp_x"}, "previous_response_id"),
             ({"background": True, "store": False}, "background"),
             ({"temperature": 3}, "temperature"),
@@ -187,13 +186,6 @@ class TestState:
         client = self.create_client(create_responses, Answer(tool_calls=(call,)), "It is done.")
         first = client.complete()
         assert client.get_text(input=[RESULT], previous_response_id=first["id"]) == "It is done."
-
-    def test_item_reference(self, create_responses):
-        call = {"name": "f", "args": "{}", "id": "c"}
-        client = self.create_client(create_responses, Answer(tool_calls=(call,)), "ok")
-        (item,) = client.complete()["output"]
-        client.complete(input=[USER, {"type": "item_reference", "id": item["id"]}, RESULT])
-        assert client.router.log[-1].body["input"][1] == item
 
 
 class TestBackground:

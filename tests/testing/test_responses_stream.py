@@ -146,7 +146,17 @@ class TestFaults:
         ("body", "event"),
         [
             ({"odd": 1}, {"odd": 1}),
-            ("<html>", {"type": "error", "message": "<html>"}),
+            (
+                "<html>",
+                {
+                    "type": "error",
+                    "sequence_number": 1,
+                    "code": "server_error",
+                    "message": "<html>",
+                    "param": None,
+                    "error": {"code": "server_error", "message": "<html>"},
+                },
+            ),
             ({"error": "odd"}, {"error": "odd"}),
         ],
         ids=["dict", "text", "error_text"],

@@ -164,12 +164,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         if previous is None and not fields.get("input"):
             reject_field("input", "is required unless previous_response_id is set")
         earlier = [] if previous is None else self.store.get_conversation(previous)
-        items = [
-            self.store.get_item(item.get("id"), f"input[{index}].id")
-            if item.get("type") == "item_reference"
-            else item
-            for index, item in enumerate(list_items(fields))
-        ]
+        items = list_items(fields)
         orphan = find_orphan_result(map(read_message, [*earlier, *items]))
         if orphan is not None:
             param = f"input[{orphan - len(earlier)}].call_id"
@@ -210,9 +205,3 @@ class ResponseStore:
         if len(states) > 1 or states[0]["status"] == "failed":
             reject_field("previous_response_id", f"{id_!r} is not completed")
         return [*states[0]["input"], *states[0]["output"]]
-
-    def get_item(self, id_: str | None, param: str) -> Item:
-        bodies = (states[-1] for states in self._states.values())
-        items = (item for body in bodies for item in (*body["input"], *body["output"]))
-        item: Item | None = next((it for it in items if id_ and it.get("id") == id_), None)
-        return item or reject_field(param, f"item {id_!r} is not in any stored response")

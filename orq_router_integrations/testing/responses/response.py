@@ -41,14 +41,6 @@ _NOT_ECHOED = {
 }
 """Fields of a request that its response does not repeat."""
 
-_ID_PREFIXES = {
-    "reasoning": "rs",
-    "web_search_call": "ws",
-    "message": "msg",
-    "function_call": "fc",
-    "custom_tool_call": "ctc",
-}
-
 Event = dict[str, Any]
 
 
@@ -64,7 +56,6 @@ def build_response_object(
         if name not in _NOT_ECHOED
     }
     text = {"format": {"type": "text"}, **(settings["text"] or {})}
-    tier = "default" if settings["service_tier"] == "auto" else settings["service_tier"]
     undocumented = {"prompt_cache_retention": None, "truncation": "disabled", "user": None}
     return {
         "id": f"resp_offline_{number:06d}",
@@ -77,7 +68,6 @@ def build_response_object(
         **undocumented,
         **settings,
         "text": text,
-        "service_tier": tier,
         **fields,
     }
 
@@ -105,13 +95,15 @@ def build_output(
         item = {"type": "custom_tool_call" if is_custom else "function_call", "name": call.name}
         item["call_id"] = create_call_id(call, turn=turn, index=index)
         items.append({**item, "input" if is_custom else "arguments": call.arguments})
-    return [_complete_item(item, number, items[:index]) for index, item in enumerate(items)]
-
-
-def _complete_item(item: Event, number: int, earlier: list[Event]) -> Event:
-    index = [other["type"] for other in earlier].count(item["type"])
-    id_ = f"{_ID_PREFIXES[item['type']]}_offline_{number:06d}_{index}"
-    return {"type": item["type"], "id": id_, "status": "completed", **item}
+    return [
+        {
+            "type": item["type"],
+            "id": f"{item['type']}_offline_{number:06d}_{index}",
+            "status": "completed",
+            **item,
+        }
+        for index, item in enumerate(items)
+    ]
 
 
 def _parse_query(arguments: str) -> dict[str, Any]:
@@ -232,14 +224,9 @@ def create_error_event(number: int, error: Any) -> Event:
     It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK. A
     scripted body in another format is sent unchanged.
     """
-    match error:
-        case {"error": {**details}}:
-            nested = {
-                "code": details.get("code") or "server_error",
-                "message": details.get("message"),
-            }
-            flat = {**nested, "param": details.get("param")}
-            return {"type": "error", "sequence_number": number, **flat, "error": nested}
-        case dict():
-            return error
-    return {"type": "error", "message": str(error)}
+    details = error.get("error") if isinstance(error, dict) else {"message": str(error)}
+    if not isinstance(details, dict):
+        return dict(error)
+    nested = {"code": details.get("code") or "server_error", "message": details.get("message")}
+    flat = {**nested, "param": details.get("param")}
+    return {"type": "error", "sequence_number": number, **flat, "error": nested}
