@@ -38,10 +38,7 @@ from orq_router_integrations.testing.responses.response import (
     iter_events,
 )
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
-from orq_router_integrations.testing.routing.endpoint import (
-    RouterResponse,
-    validate_body,
-)
+from orq_router_integrations.testing.routing.endpoint import RouterResponse, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import (
