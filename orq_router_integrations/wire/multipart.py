@@ -4,17 +4,15 @@ Generic HTTP clients flatten nested values into bracketed keys such as ``retry[c
 router does not document. Here a nested value is a single part that contains JSON.
 """
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from secrets import token_hex
 from typing import Any, Protocol
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload, UploadReadError
 
 CHUNK_BYTES = 192 * 1024
-MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
 
 _CONTAINERS = (Mapping, list, tuple)
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -55,8 +53,11 @@ class StreamedContent(Protocol):
 class StreamedBody:
     """A request body whose files are read while it is sent. It can be iterated several times."""
 
-    def __init__(self, content_type: str, segments: Iterable[bytes | StreamedContent]) -> None:
+    def __init__(
+        self, content_type: str, segments: Iterable[bytes | StreamedContent], boundary: str = ""
+    ) -> None:
         self.content_type = content_type
+        self.boundary = boundary
         self._segments = tuple(segments)
 
     @property
@@ -65,10 +66,9 @@ class StreamedBody:
 
     @property
     def digest_input(self) -> bytes:
-        """The body with sizes instead of the contents that are read while it is sent."""
-        return b"".join(
-            item if isinstance(item, bytes) else b"%d" % item.size for item in self._segments
-        )
+        """The body with the sizes of files instead of their contents, and without the boundary."""
+        segments = (i if isinstance(i, bytes) else b"%d" % i.size for i in self._segments)
+        return b"".join(segments).replace(self.boundary.encode(), b"")
 
     def __iter__(self) -> Iterator[bytes]:
         for item in self._segments:
@@ -79,91 +79,61 @@ class StreamedBody:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePart:
+    """A file in a form field."""
+
     name: str
-    content: bytes | Upload
-    content_type: str = ""
+    upload: Upload
 
     @property
     def size(self) -> int:
-        return self.content.size if isinstance(self.content, Upload) else len(self.content)
-
-    @property
-    def headers(self) -> bytes:
-        headers = f'Content-Disposition: form-data; name="{self.name.translate(_ESCAPES)}"'
-        if isinstance(self.content, Upload):
-            headers += f'; filename="{self.content.filename.translate(_ESCAPES)}"'
-        if content_type := self.content_type.translate(_ESCAPES):
-            headers += f"\r\nContent-Type: {content_type}"
-        return f"{headers}\r\n\r\n".encode("utf-8", "replace")
+        return self.upload.size
 
     def iter_chunks(self) -> Iterator[bytes]:
-        if isinstance(self.content, bytes):
-            yield self.content
-        else:
-            yield from iter_upload(self.content, self.name, CHUNK_BYTES)
-
-
-class MultipartBody(StreamedBody):
-    """A form. It reads its files each time it is iterated.
-
-    The boundary between parts is a digest of the content, so that recorded requests match when
-    they are replayed. For content above ``MAX_DIGEST_BYTES`` it is random. In both cases the
-    author of a file cannot predict it and inject a part.
-    """
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = tuple(parts)
-        self.boundary = f"orq-{self._compute_digest()}"
-        delimiter = f"--{self.boundary}".encode()
-        segments: list[bytes | StreamedContent] = []
-        for part in self.parts:
-            content = part.content if isinstance(part.content, bytes) else part
-            segments += [delimiter + b"\r\n" + part.headers, content, b"\r\n"]
-        content_type = f"multipart/form-data; boundary={self.boundary}"
-        super().__init__(content_type, [*segments, delimiter + b"--\r\n"])
-
-    def _compute_digest(self) -> str:
-        digest = blake2b(digest_size=16)
-        if sum(part.size for part in self.parts) > MAX_DIGEST_BYTES:
-            digest.update(os.urandom(16))
-        else:
-            for part in self.parts:
-                digest.update(part.headers)
-                for chunk in part.iter_chunks():
-                    digest.update(chunk)
-        return digest.hexdigest()
-
-    @property
-    def digest_input(self) -> bytes:
-        """The body without the contents of files and the boundary, which may be random."""
-        return super().digest_input.replace(self.boundary.encode(), b"")
+        return iter_upload(self.upload, self.name, CHUNK_BYTES)
 
 
 def build_multipart_body(
     fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
-) -> MultipartBody:
-    """Build a multipart body from form fields and files.
+) -> StreamedBody:
+    """Build a multipart body from form fields and files; see ``iter_parts``."""
+    boundary = f"orq-{token_hex(16)}"  # unpredictable, so that a file cannot contain other parts
+    segments: list[bytes | StreamedContent] = []
+    for name, content, mime_type in iter_parts(fields, files):
+        headers = f'Content-Disposition: form-data; name="{name.translate(_ESCAPES)}"'
+        if isinstance(content, Upload):
+            headers += f'; filename="{content.filename.translate(_ESCAPES)}"'
+        if mime_type:
+            headers += f"\r\nContent-Type: {mime_type.translate(_ESCAPES)}"
+        segments.append(f"--{boundary}\r\n{headers}\r\n\r\n".encode("utf-8", "replace"))
+        segments.append(content if isinstance(content, bytes) else FilePart(name, content))
+        segments.append(b"\r\n")
+    segments.append(f"--{boundary}--\r\n".encode())
+    return StreamedBody(f"multipart/form-data; boundary={boundary}", segments, boundary)
+
+
+def iter_parts(
+    fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
+) -> Iterator[tuple[str, bytes | Upload, str]]:
+    """Yield name, content and MIME type of the parts of a form.
 
     Strings, numbers and booleans become plain parts. Objects, and lists that contain objects or
     lists, become one part with JSON. Lists of plain values, and several files of one field, become
     repeated ``name[]`` parts. Fields that are ``None`` are left out.
     """
-    parts: list[Part] = []
     for name, value in fields.items():
         items = value if isinstance(value, (list, tuple)) else ()
         if isinstance(value, Mapping) or any(isinstance(item, _CONTAINERS) for item in items):
-            parts.append(Part(name, json.dumps(value, name), "application/json"))
+            yield name, json.dumps(value, name), "application/json"
         elif isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
-                parts.append(Part(f"{name}[]", _encode_scalar(item, f"{name}[{index}]")))
+                yield f"{name}[]", _encode_scalar(item, f"{name}[{index}]"), ""
         elif value is not None:
-            parts.append(Part(name, _encode_scalar(value, name)))
+            yield name, _encode_scalar(value, name), ""
     for name, value in files.items():
         uploads = [value] if isinstance(value, Upload) else value
-        part_name = name if len(uploads) == 1 else f"{name}[]"
-        parts += [Part(part_name, upload, upload.mime_type) for upload in uploads]
-    return MultipartBody(parts)
+        for upload in uploads:
+            yield name if len(uploads) == 1 else f"{name}[]", upload, upload.mime_type
 
 
 def _encode_scalar(value: Any, path: str) -> bytes:

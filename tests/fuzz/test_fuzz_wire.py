@@ -15,7 +15,7 @@ from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.wire.call import Request
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS, Dialect
-from orq_router_integrations.wire.multipart import MultipartBody, build_multipart_body
+from orq_router_integrations.wire.multipart import StreamedBody, build_multipart_body
 from orq_router_integrations.wire.request_encoding import encode_request
 
 pytestmark = pytest.mark.slow
@@ -109,7 +109,7 @@ def test_controls_arrive_unchanged(arguments: Any, dialect: Dialect) -> None:
     assert fields == {"model": "a/b"}
 
 
-def parse_with_python_multipart(form: MultipartBody) -> list[tuple[str, bytes, bytes | None]]:
+def parse_with_python_multipart(form: StreamedBody) -> list[tuple[str, bytes, bytes | None]]:
     """Parse a form with the parser of common web frameworks."""
     parts: list[tuple[str, bytes, bytes | None]] = []
 
