@@ -14,7 +14,7 @@ from orq_router_integrations.media.mime import (
     is_data_url,
     parse_data_url,
     validate_base64,
-    validate_image,
+    validate_media,
 )
 from orq_router_integrations.wire.json import as_dict, dumps
 from orq_router_integrations.wire.model_candidates import ModelCandidates
@@ -170,7 +170,8 @@ class _JsonConverter:
             _reject(path, f"{block['type']} is not supported. Use text and images")
         source, declared_type = _read_image_source(block, path)
         try:
-            mime_type, data = validate_image(source, None if ignores_type else declared_type)
+            declared = None if ignores_type else declared_type
+            mime_type, data = validate_media("image", source, declared)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         if len(self.images) == MAX_IMAGES:

@@ -220,7 +220,9 @@ def _convert_image(source: MediaSource) -> Part:
     if source.url is not None:
         url = _validate_url(source.url, ("https://",))
     else:
-        url = mime.build_data_url(*mime.validate_image(source.data or "", source.mime_type))
+        url = mime.build_data_url(
+            *mime.validate_media("image", source.data or "", source.mime_type)
+        )
     return {"type": "image_url", "image_url": {"url": url, **detail}}
 
 
@@ -230,8 +232,9 @@ def _convert_audio(source: MediaSource) -> Part:
             "Audio cannot be sent by URL or file_id. Set 'base64', or create the block with "
             "content_block(path)."
         )
-    audio_format, data = mime.validate_audio(source.data or "", source.mime_type)
-    return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
+    mime_type, data = mime.validate_media("audio", source.data or "", source.mime_type)
+    audio = {"data": data, "format": mime.AUDIO_FORMATS[mime_type]}
+    return {"type": "input_audio", "input_audio": audio}
 
 
 def _convert_file(source: MediaSource) -> Part:
@@ -249,7 +252,7 @@ def _convert_file(source: MediaSource) -> Part:
     family = (source.mime_type or "").partition("/")[0]
     if source.data is not None and family in ("image", "audio", "text"):
         return _CONVERTERS[family](source)
-    data = mime.build_data_url(mime.PDF_TYPE, mime.validate_pdf(source.data))
+    data = mime.build_data_url(*mime.validate_media("file", source.data))
     file = {"file_data": data, "filename": mime.get_pdf_filename(source.filename)}
     return {"type": "file", "file": file}
 

@@ -257,5 +257,5 @@ def _normalize_block(block: Any) -> Any:
     if block_type in _TRACED_TYPES and not _TRACED_FIELDS.isdisjoint(block):
         source = MediaSource.from_block(block)
         if block_type == "image" and source.data is not None and not block.get("mime_type"):
-            return {**block, "mime_type": mime.validate_image(source.data)[0]}
+            return {**block, "mime_type": mime.validate_media("image", source.data)[0]}
     return block

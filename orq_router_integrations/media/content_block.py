@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _MIN_BASE64_CHARS = 32
 """Shorter strings are treated as file names, even if they are valid base64."""
 
-_URL_HINT = ' To pass an image by URL, use the block {"type": "image", "url": ...}.'
-
 
 def _open_regular_file(path: str, flags: int) -> int:
     """Open a file without waiting, because it may have become a pipe since it was checked."""
@@ -96,10 +94,12 @@ def content_block(
     'file'
     """
     try:
-        _check_str(mime_type=mime_type, filename=filename, detail=detail)
-        if detail is not None and detail not in mime.IMAGE_DETAILS:
+        for name, value in (("mime_type", mime_type), ("filename", filename)):
+            if not isinstance(value, str | None):
+                raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
+        if detail not in (None, *mime.IMAGE_DETAILS):
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
-        file = _decode_base64(source) or resolve_source(source, url_hint=_URL_HINT)
+        file = _decode_base64(source) or resolve_source(source)
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
         data, is_deferred = _read_source(file, lazy=lazy)
@@ -113,12 +113,6 @@ def content_block(
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
     return block
-
-
-def _check_str(**arguments: object) -> None:
-    for name, value in arguments.items():
-        if value is not None and not isinstance(value, str):
-            raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
 
 
 def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, bool]:
@@ -156,16 +150,14 @@ def _build_block(
             f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
             "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
         )
-    mime.validate_type(block_type, data)
-    extras = {}
-    if block_type == "image":
-        mime.check_image_size(len(data))
-        extras = {"detail": detail} if detail else {}
-    if block_type == "file":
-        extras = {"filename": mime.get_pdf_filename(name)}
+    mime.check_media(block_type, data, len(data))
     encoded = base64.b64encode(data).decode("ascii")
-    block = {"type": block_type, "base64": encoded, "mime_type": mime_type}
-    return {**block, "extras": extras} if extras else block
+    block: dict[str, Any] = {"type": block_type, "base64": encoded, "mime_type": mime_type}
+    if block_type == "image" and detail:
+        block["extras"] = {"detail": detail}
+    if block_type == "file":
+        block["extras"] = {"filename": mime.get_pdf_filename(name)}
+    return block
 
 
 def _decode_base64(text: object) -> SourceFile | None:
@@ -179,7 +171,7 @@ def _decode_base64(text: object) -> SourceFile | None:
     return None
 
 
-def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
+def resolve_source(source: Any) -> SourceFile:
     """Resolve a path, bytes, a data URL, a file object, a PIL image or a ``Blob``.
 
     Raises ``ValueError`` for other objects, and for files that cannot be read.
@@ -190,12 +182,12 @@ def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
         mime_type, data = mime.parse_data_url(source)
         return SourceFile(base64.b64decode(mime.validate_base64(data)[0]), None, mime_type)
     if isinstance(source, (str, os.PathLike)):
-        path = _validate_file(source, url_hint=url_hint)
+        path = _validate_file(source)
         return SourceFile(path, to_printable(path.name))
     if hasattr(source, "as_bytes"):
         name = Path(source.path).name if source.path else source.metadata.get("filename")
         is_file = source.data is None and source.path
-        content = _validate_file(source.path, url_hint=url_hint) if is_file else source.as_bytes()
+        content = _validate_file(source.path) if is_file else source.as_bytes()
         return SourceFile(content, name, source.mimetype)
     if hasattr(source, "read"):
         return _read_file_object(source)
@@ -226,11 +218,12 @@ def _encode_png(image: "PIL.Image.Image") -> bytes:
     return buffer.getvalue()
 
 
-def _validate_file(path: "str | os.PathLike[str]", *, url_hint: str = "") -> Path:
+def _validate_file(path: "str | os.PathLike[str]") -> Path:
     """Return the path of an existing regular file that is not empty."""
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes.{url_hint}"
+            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes. To send an image "
+            'by URL to a chat model, use the block {"type": "image", "url": ...}.'
         )
     file = Path(os.path.expanduser(path))
     try:

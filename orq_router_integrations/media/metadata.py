@@ -8,7 +8,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
 
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
@@ -113,25 +112,11 @@ def _iter_object_streams(content: bytes) -> Iterator[bytes]:
             return
 
 
-class AudioInfo(NamedTuple):
-    """Properties of audio."""
-
-    seconds: float | None
-    sample_rate: int
-    channels: int
-
-
 def read_audio_seconds(data: Data) -> float | None:
-    """Return the duration of a WAV or MP3 file in seconds."""
-    info = read_audio_info(data)
-    return info.seconds if info else None
+    """Return the duration of a WAV or MP3 file in seconds.
 
-
-def read_audio_info(data: Data) -> AudioInfo | None:
-    """Return the properties of a WAV or MP3 file.
-
-    The duration of an MP3 file that does not contain its number of frames is estimated from the
-    bitrate of the first one.
+    That of an MP3 file that does not contain its number of frames is estimated from the bitrate of
+    the first one.
     """
     mime_type = detect_mime_type(data)
     if mime_type == "audio/wav":
@@ -139,11 +124,9 @@ def read_audio_info(data: Data) -> AudioInfo | None:
             wav = parse_wav_header(data[:MAX_HEADER_BYTES])
         except ValueError:
             return None
-        if wav is None:
+        if wav is None or not wav.bytes_per_second:
             return None
-        size, bytes_per_second = wav.compute_data_size(len(data)), wav.bytes_per_second
-        seconds = size / bytes_per_second if bytes_per_second else None
-        return AudioInfo(seconds, wav.sample_rate, wav.channels)
+        return wav.compute_data_size(len(data)) / wav.bytes_per_second
     start = get_tags_size(data)
     searched = data[start : start + _MAX_MP3_SEARCH_BYTES]
     if mime_type != "audio/mpeg" or not (first := find_mp3_frame(searched)):
@@ -151,7 +134,5 @@ def read_audio_info(data: Data) -> AudioInfo | None:
     offset, frame = first
     table = _FRAME_COUNT.search(searched, offset, offset + 192)
     if table and table[1][0] & 1:  # the flag of the number of frames
-        seconds = int.from_bytes(table[2], "big") * frame.samples / frame.sample_rate
-    else:
-        seconds = (len(data) - start - offset) * 8 / frame.bitrate
-    return AudioInfo(seconds, frame.sample_rate, frame.channels)
+        return int.from_bytes(table[2], "big") * frame.samples / frame.sample_rate
+    return (len(data) - start - offset) * 8 / frame.bitrate

@@ -349,34 +349,22 @@ def check_image_size(size: int) -> None:
         )
 
 
-def validate_type(block_type: str, content: Sliceable, declared: str | None = None) -> str:
-    """Detect the MIME type of content, and check that it is accepted and the declared one."""
+def check_media(block_type: str, content: Sliceable, size: int, declared: str | None = None) -> str:
+    """Return the MIME type of the content of a block, and check that chat models accept it."""
     accepted, message = ACCEPTED_TYPES[block_type]
     mime_type = detect_mime_type(content)
     if mime_type is None or mime_type not in accepted:
         raise ValueError(message.format(mime_type or declared or "of an unknown type"))
     check_declared_type(mime_type, declared)
+    if block_type == "image":
+        check_image_size(size)
     return mime_type
 
 
-def validate_image(data: Any, declared: str | None = None) -> tuple[str, str]:
-    """Return the MIME type and the base64 data of an image that the router accepts."""
+def validate_media(block_type: str, data: Any, declared: str | None = None) -> tuple[str, str]:
+    """Return the MIME type and the base64 data of an image, audio or PDF for a chat model."""
     base64_data, size, content = validate_base64(data)
-    mime_type = validate_type("image", content, declared)
-    check_image_size(size)
-    return mime_type, base64_data
-
-
-def validate_audio(data: Any, declared: str | None = None) -> tuple[str, str]:
-    """Return the format (``wav`` or ``mp3``) and the base64 data of audio for a chat model."""
-    base64_data, _, content = validate_base64(data)
-    return AUDIO_FORMATS[validate_type("audio", content, declared)], base64_data
-
-
-def validate_pdf(data: Any) -> str:
-    base64_data, _, content = validate_base64(data)
-    validate_type("file", content)
-    return base64_data
+    return check_media(block_type, content, size, declared), base64_data
 
 
 def get_pdf_filename(name: str | None) -> str:

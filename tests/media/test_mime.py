@@ -23,10 +23,8 @@ from orq_router_integrations.media.mime import (
     get_pdf_filename,
     normalize_mime_type,
     parse_data_url,
-    validate_audio,
     validate_base64,
-    validate_image,
-    validate_pdf,
+    validate_media,
 )
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -106,19 +104,19 @@ def test_line_breaks_are_removed_from_base64(broken):
 
 
 @pytest.mark.parametrize("data", NOT_BASE64)
-@pytest.mark.parametrize(
-    "validate", [validate_base64, validate_image, validate_audio, validate_pdf]
-)
-def test_invalid_base64_raises(validate, data):
+def test_invalid_base64_raises(data):
     with pytest.raises(ValueError, match=r"base64|empty"):
-        validate(data)
+        validate_base64(data)
+    for block_type in ("image", "audio", "file"):
+        with pytest.raises(ValueError, match=r"base64|empty"):
+            validate_media(block_type, data)
 
 
 def test_image_size_limit():
-    mime_type, data = validate_image(create_big_image_uri(20 * 1024 * 1024))
+    mime_type, data = validate_media("image", create_big_image_uri(20 * 1024 * 1024))
     assert (mime_type, validate_base64(data)[1]) == ("image/png", MAX_IMAGE_BYTES)
     with pytest.raises(ValueError, match="at most 20 MB"):
-        validate_image(create_big_image_uri(20 * 1024 * 1024 + 1))
+        validate_media("image", create_big_image_uri(20 * 1024 * 1024 + 1))
 
 
 ACCEPTED = [data for data, mime_type in MAGIC.items() if mime_type in IMAGE_TYPES]
@@ -128,36 +126,42 @@ ACCEPTED = [data for data, mime_type in MAGIC.items() if mime_type in IMAGE_TYPE
 @pytest.mark.parametrize("declaration", [None, "octet", "right"])
 def test_image_type_comes_from_its_bytes(data, declaration):
     declared = {"octet": "application/octet-stream", "right": MAGIC[data].upper()}.get(declaration)
-    assert validate_image(encode_base64(data), declared) == (MAGIC[data], encode_base64(data))
+    assert validate_media("image", encode_base64(data), declared) == (
+        MAGIC[data],
+        encode_base64(data),
+    )
 
 
 @pytest.mark.parametrize("data", [data for data in MAGIC if data not in ACCEPTED])
 def test_other_type_is_not_an_image(data):
     with pytest.raises(ValueError, match="accepts PNG, JPEG, GIF and WebP") as raised:
-        validate_image(encode_base64(data))
+        validate_media("image", encode_base64(data))
     assert MAGIC[data] in str(raised.value)
 
 
 def test_wrong_declared_type_raises():
     with pytest.raises(ValueError, match="declared type is image/jpeg, but the data is image/png"):
-        validate_image(encode_base64(PNG), "image/jpeg")
+        validate_media("image", encode_base64(PNG), "image/jpeg")
     with pytest.raises(ValueError, match="declared type is audio/mpeg, but the data is audio/wav"):
-        validate_audio(encode_base64(WAV), "audio/mpeg")
+        validate_media("audio", encode_base64(WAV), "audio/mpeg")
 
 
 def test_audio_must_be_wav_or_mp3():
-    assert validate_audio(encode_base64(WAV), "audio/x-wav") == ("wav", encode_base64(WAV))
-    assert validate_audio(encode_base64(b"ID3\x04"))[0] == "mp3"
+    assert validate_media("audio", encode_base64(WAV), "audio/x-wav") == (
+        "audio/wav",
+        encode_base64(WAV),
+    )
+    assert validate_media("audio", encode_base64(b"ID3\x04"))[0] == "audio/mpeg"
     for other in (b"fLaC", b"OggS", PNG, b"noise"):
         with pytest.raises(ValueError, match="Chat models accept WAV and MP3"):
-            validate_audio(encode_base64(other))
+            validate_media("audio", encode_base64(other))
 
 
 def test_pdf_must_be_a_pdf():
-    assert validate_pdf(encode_base64(PDF)) == encode_base64(PDF)
+    assert validate_media("file", encode_base64(PDF)) == ("application/pdf", encode_base64(PDF))
     for other in (PNG, b"PDF", b" %PDF-1.7"):
         with pytest.raises(ValueError, match="not a PDF"):
-            validate_pdf(encode_base64(other))
+            validate_media("file", encode_base64(other))
 
 
 def test_pdf_filename():

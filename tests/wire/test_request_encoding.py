@@ -19,6 +19,7 @@ from orq_router_integrations.wire.endpoints import (
     ControlLocation,
     Dialect,
 )
+from orq_router_integrations.wire.multipart import iter_parts
 from orq_router_integrations.wire.request_encoding import (
     encode_request,
     filter_defaults,
@@ -66,7 +67,7 @@ def test_multipart_request():
 
 def test_null_is_sent_in_json_but_not_in_form():
     assert encode(CHAT_COMPLETIONS, {"stop": None}).body == b'{"stop":null}'
-    assert encode(TRANSCRIPTIONS, {"prompt": None}).body.parts == ()
+    assert b"prompt" not in b"".join(encode(TRANSCRIPTIONS, {"prompt": None}).body)
 
 
 def test_supported_defaults_are_sent():
@@ -199,7 +200,7 @@ def test_value_that_is_not_form_data_raises(body, path):
 def test_form_does_not_contain_python_reprs(value):
     reprs = {str(item).encode() for item in value if not isinstance(item, str)}
     with suppress(ValueError):  # rejecting it would also be correct
-        contents = [part.content for part in encode(TRANSCRIPTIONS, {"a": value}).body.parts]
+        contents = [content for _, content, _ in iter_parts({"a": value}, {})]
         assert not reprs & set(contents)
 
 
