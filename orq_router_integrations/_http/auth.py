@@ -58,14 +58,13 @@ def get_account_id(source: ApiKey | None) -> str:
 
 
 async def _wait_until(deadline: Deadline, awaitable: Awaitable[T]) -> T:
-    task = asyncio.ensure_future(awaitable)
     try:
-        await asyncio.wait({task}, timeout=deadline.remaining)
-        if not task.done():
-            raise DeadlineExceededError
-    finally:
-        task.cancel()
-    return task.result()
+        async with asyncio.timeout(deadline.remaining) as scope:
+            return await awaitable
+    except TimeoutError:
+        if scope.expired():
+            raise DeadlineExceededError from None
+        raise
 
 
 def _resolve_now(source: ApiKey | None) -> str | None:

@@ -62,7 +62,7 @@ def _get_parts(response: Any, exchange: Exchange[Any]) -> tuple[int, Any, Any]:
 def send_over_client(client: SyncHttpClient, exchange: Exchange[Any]) -> Iterator[Iterator[bytes]]:
     """Send the next attempt of a sync call and yield the chunks of its response."""
     with SocketWatchdog(exchange.deadline) as watchdog:
-        request = {"headers": exchange.start_attempt(), "content": exchange.content}
+        request = {"headers": exchange.start_attempt(), "content": exchange.encoded.body}
         opened = closing(_send_request(client, exchange, watchdog.trace, **request))
         # The watchdog ends before the response, because another request may use its socket.
         with opened as response, closing(watchdog):

@@ -53,6 +53,11 @@ _ADVICE = {
 _CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from proxy server"
 """Messages of httpcore if an HTTP or SOCKS proxy requires other credentials."""
 
+_CREDENTIALS_ADVICE = (
+    "Add the user name and password to the URL of the proxy in HTTPS_PROXY, HTTP_PROXY or "
+    "ALL_PROXY: http://user:password@proxy.example:3128"
+)
+
 
 def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
     """Raise the ``RouterError`` for an internal error or an error of httpx; ignore other errors.
@@ -90,7 +95,9 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
     if exchange.decoder is not None:
         return _create_interrupted_error(f"the connection was lost ({message})", exchange)
     causes = list(_iter_causes(error))
-    permanent_advice = explain_tls_error(error, causes) or _explain_credentials_error(error)
+    permanent_advice = explain_tls_error(error, causes)
+    if isinstance(error, httpx.ProxyError) and re.search(_CREDENTIALS_ERROR, str(error)):
+        permanent_advice = _CREDENTIALS_ADVICE
     advice = permanent_advice or next(
         (text for kind, text in _ADVICE.items() if any(isinstance(item, kind) for item in causes)),
         None,
@@ -98,44 +105,50 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
     return RouterConnectionError(
         f"Cannot reach the router at {exchange.url.netloc.decode()}: {message}"
         + (f". {advice}" if advice else ""),
-        **_get_details(
-            exchange,
-            ambiguous=not isinstance(error, _NOT_SENT),
-            is_retryable=permanent_advice is None,
-        ),
+        ambiguous=not isinstance(error, _NOT_SENT),
+        is_retryable=permanent_advice is None,
+        **_get_details(exchange),
     )
-
-
-def _explain_credentials_error(error: Exception) -> str | None:
-    if isinstance(error, httpx.ProxyError) and re.search(_CREDENTIALS_ERROR, str(error)):
-        return (
-            "Add the user name and password to the URL of the proxy in HTTPS_PROXY, HTTP_PROXY or "
-            "ALL_PROXY: http://user:password@proxy.example:3128"
-        )
-    return None
 
 
 @map_error.register
 def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> RouterError:
     if exchange.deadline.remaining < 0.01:
-        return _create_deadline_error(exchange)
+        return _map_deadline(error, exchange)
     was_sent = not isinstance(error, _NOT_SENT)
-    seconds = exchange.timeout.read if was_sent else exchange.timeout.connect
-    advice = (
-        "Pass a longer timeout= if the model may take longer."
-        if was_sent
-        else "Check that the router is running and can be reached."
-    )
-    reason = "" if was_sent else redact(str(error), exchange.secret)
+    if was_sent:
+        seconds, reason = exchange.timeout.read, ""
+        advice = "Pass a longer timeout= if the model may take longer."
+    else:
+        seconds, reason = exchange.timeout.connect, redact(str(error), exchange.secret)
+        advice = "Check that the router is running and can be reached."
     return RouterTimeoutError(
         f"Received no data for {seconds:g} seconds ({reason or type(error).__name__}). {advice}",
-        **_get_response_details(exchange, ambiguous=was_sent),
+        ambiguous=was_sent,
+        **_get_details(exchange),
     )
 
 
-@map_error.register
-def _map_deadline(_: DeadlineExceededError, exchange: Exchange[Any]) -> RouterError:
-    return _create_deadline_error(exchange)
+@map_error.register(DeadlineExceededError)
+def _map_deadline(_: Exception, exchange: Exchange[Any]) -> RouterError:
+    deadline = exchange.deadline
+    if exchange.decoder is not None and deadline.has_received and not deadline.has_ended:
+        message = (
+            f"The stream sent nothing new for {deadline.idle_timeout:g} seconds (keep-alives do "
+            "not count). Pass a longer stream_chunk_timeout= if the model may pause that long."
+        )
+    elif not exchange.attempts:
+        message = (
+            "The call waited for its turn under the rate limit until the deadline of "
+            f"{deadline.timeout:g} seconds. Pass a longer deadline= or send fewer calls."
+        )
+    else:
+        message = (
+            f"The router did not answer within the deadline of {deadline.timeout:g} seconds. "
+            "Pass a longer deadline= if the call may take longer."
+        )
+    was_sent = exchange.attempts > 0
+    return RouterTimeoutError(message, ambiguous=was_sent, **_get_details(exchange))
 
 
 @map_error.register
@@ -161,7 +174,8 @@ def _map_malformed_response(error: MalformedResponseError, exchange: Exchange[An
     return InvalidResponseError(
         f"{redact(str(error), exchange.secret)}; content type "
         f"{response.content_type or 'unknown'}, body: {text[:MAX_PREVIEW_CHARS]!r}",
-        **_get_response_details(exchange, body=text[:MAX_BODY_CHARS]),
+        body=text[:MAX_BODY_CHARS],
+        **_get_details(exchange),
     )
 
 
@@ -170,45 +184,22 @@ def _map_upload_error(error: UploadReadError, exchange: Exchange[Any]) -> Router
     return RouterInputError(str(error), **_get_details(exchange))
 
 
-def _create_deadline_error(exchange: Exchange[Any]) -> RouterError:
-    deadline = exchange.deadline
-    if exchange.decoder is not None and deadline.has_received and not deadline.has_ended:
-        message = (
-            f"The stream sent nothing new for {deadline.idle_timeout:g} seconds (keep-alives do "
-            "not count). Pass a longer stream_chunk_timeout= if the model may pause that long."
-        )
-    elif not exchange.attempts:
-        message = (
-            "The call waited for its turn under the rate limit until the deadline of "
-            f"{deadline.timeout:g} seconds. Pass a longer deadline= or send fewer calls."
-        )
-    else:
-        message = (
-            f"The router did not answer within the deadline of {deadline.timeout:g} seconds. "
-            "Pass a longer deadline= if the call may take longer."
-        )
-    was_sent = exchange.attempts > 0
-    return RouterTimeoutError(message, **_get_response_details(exchange, ambiguous=was_sent))
-
-
 def _create_interrupted_error(reason: str, exchange: Exchange[Any]) -> RouterError:
-    return StreamInterruptedError(
-        f"The stream ended before it was complete: {reason}",
-        **_get_response_details(exchange, ambiguous=True),
-    )
+    message = f"The stream ended before it was complete: {reason}"
+    return StreamInterruptedError(message, ambiguous=True, **_get_details(exchange))
 
 
-def _get_details(exchange: Exchange[Any], **details: Any) -> dict[str, Any]:
-    return {"endpoint": exchange.endpoint, "attempts": exchange.attempts, **details}
-
-
-def _get_response_details(exchange: Exchange[Any], **details: Any) -> dict[str, Any]:
-    """Return the details of an error that may occur after part of a response has arrived."""
-    response_details = {"partial": exchange.partial, "received": exchange.received}
-    if exchange.response:
-        response_details["status_code"] = exchange.response.status
-        response_details["trace_id"] = exchange.response.trace_id
-    return {**response_details, **_get_details(exchange, **details)}
+def _get_details(exchange: Exchange[Any]) -> dict[str, Any]:
+    """Return the attributes of an error that describe the call and the response so far."""
+    response = exchange.response
+    return {
+        "endpoint": exchange.endpoint,
+        "attempts": exchange.attempts,
+        "partial": exchange.partial,
+        "received": exchange.received,
+        "status_code": response and response.status,
+        "trace_id": response and response.trace_id,
+    }
 
 
 def _redact_cause(error: Exception, secret: str) -> Exception | None:

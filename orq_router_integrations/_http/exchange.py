@@ -34,8 +34,7 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.error_body import MIN_BASE64_CHARS, redact
-from orq_router_integrations.wire.multipart import StreamedBody
+from orq_router_integrations.wire.error_body import redact
 from orq_router_integrations.wire.request_encoding import EncodedRequest, encode_request
 from orq_router_integrations.wire.retry_after import parse_retry_after
 
@@ -51,38 +50,24 @@ ACCEPT_ENCODING = "gzip"
 
 
 class BufferedBody(Generic[T]):
-    """``StreamDecoder`` that collects a body, parses it at the end, and yields a single item.
+    """Collects a body up to a size, like a ``StreamDecoder`` whose only item is its content."""
 
-    With ``truncate``, the start of a body above ``max_bytes`` is parsed; otherwise it is an error.
-    """
-
-    done = False
-    partial = ""
-
-    def __init__(
-        self, parse: Callable[[bytes], T], *, max_bytes: int, truncate: bool = False
-    ) -> None:
-        self._parse = parse
-        self._max_bytes = max_bytes
-        self._truncate = truncate
+    def __init__(self, parse: Callable[[bytes], T], *, max_bytes: int) -> None:
+        self._parse, self._max_bytes = parse, max_bytes
         self._chunks: list[bytes] = []
         self._size = 0
+        self.done = False
 
     def feed(self, data: bytes) -> Iterator[T]:
         self._chunks.append(data)
         self._size += len(data)
         if self._size > self._max_bytes:
-            if not self._truncate:
-                raise MalformedResponseError(
-                    f"The response body is larger than {self._max_bytes // 1024**2} MB",
-                    b"".join(self._chunks[:1]),
-                )
             self.done = True
             yield from self.finish()
 
     def finish(self) -> Iterator[T]:
         body, self._chunks = b"".join(self._chunks), []
-        yield self._parse(body[: self._max_bytes])
+        yield self._parse(body)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,15 +157,10 @@ class Exchange(Generic[T]):
         return {}
 
     @property
-    def content(self) -> bytes | StreamedBody:
-        """The request body; one with files can be iterated again for each attempt."""
-        return self.encoded.body
-
-    @property
     def async_content(self) -> "bytes | _ThreadedBody":
         """The request body for async calls; files are read in a thread."""
-        content = self.content
-        return content if isinstance(content, bytes) else _ThreadedBody(content)
+        body = self.encoded.body
+        return body if isinstance(body, bytes) else _ThreadedBody(body)
 
     def iter_response(
         self, status: int, headers: _RawHeaders, body: Iterable[bytes]
@@ -198,9 +178,10 @@ class Exchange(Generic[T]):
 
     def _start_response(self, status: int, headers: _RawHeaders) -> str:
         """Choose the reader of a response; returns the encoding of its body."""
+        names_and_values = httpx.Headers(headers).items()
         response = self.response = Response(
             status=status,
-            headers=self._redact_headers(dict(httpx.Headers(headers).items())),
+            headers={name: redact(value, self.secret) for name, value in names_and_values},
             attempts=self.attempts,
             started_at=self.deadline.started_at,
         )
@@ -210,7 +191,7 @@ class Exchange(Generic[T]):
         if is_success and response.headers.get("x-ratelimit-remaining") == "0":
             self._report_limit(response)
         if not is_success:
-            self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES, truncate=True)
+            self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES)
         elif isinstance(self.call, StreamCall):
             self._reader = self.decoder = self.call.create_decoder(response)
         else:
@@ -223,17 +204,17 @@ class Exchange(Generic[T]):
         if self.report_limit and 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
             self.report_limit(seconds)
 
-    def _redact_headers(self, values: dict[str, str]) -> dict[str, str]:
-        if any(self.secret in value or len(value) >= MIN_BASE64_CHARS for value in values.values()):
-            return {name: redact(value, self.secret) for name, value in values.items()}
-        return values
-
     def _parse(self, content: bytes) -> T:
         assert isinstance(self.call, Call)  # noqa: S101 - only chosen for such calls
+        max_bytes = self.call.endpoint.max_response_bytes
+        if len(content) > max_bytes:
+            message = f"The response body is larger than {max_bytes // 1024**2} MB"
+            raise MalformedResponseError(message, content[:MAX_ERROR_BYTES])
         return self.call.parse(self._set_content(content))
 
     def _raise_error(self, content: bytes) -> T:
-        raise create_error(self._set_content(content), self.endpoint, secret=self.secret)
+        response = self._set_content(content[:MAX_ERROR_BYTES])
+        raise create_error(response, self.endpoint, secret=self.secret)
 
     def _set_content(self, content: bytes) -> Response:
         assert self.response is not None  # noqa: S101 - the head comes first

@@ -212,7 +212,7 @@ class ConnectionPool(_Pool):
         can be reused.
         """
         headers, response = exchange.start_attempt(), None
-        with _Attempt(self, exchange, headers, exchange.content) as attempt:
+        with _Attempt(self, exchange, headers, exchange.encoded.body) as attempt:
             while response is None:
                 with attempt.replacing_connection():
                     response = attempt.check_response(attempt.http.handle_request(attempt.request))

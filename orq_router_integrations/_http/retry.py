@@ -4,10 +4,7 @@ The router has its own retries and fallbacks, which would multiply with those of
 client therefore only retries failures on the way to the router. Tenacity runs the retries.
 """
 
-import math
-import os
 import random
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -21,8 +18,7 @@ from orq_router_integrations.errors import (
 )
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES
 
-if TYPE_CHECKING:  # imported by the first retry, because most programs never need it
-    import tenacity
+if TYPE_CHECKING:
 
     class _ThrottledError(RouterStatusError):
         retry_after: float
@@ -46,49 +42,30 @@ RETRY_COST = 5
 TIMEOUT_RETRY_COST = 10
 
 
+@dataclass
 class RetryBudget:
     """Tokens for the retries of all calls of a client, so that retries do not worsen an outage.
 
     A retry costs tokens, more after a timeout. A call that succeeds returns what its retries cost,
-    or one token. When too few are left, calls are not retried.
+    or one token. When too few are left, calls are not retried. There is no lock: if two threads
+    change the number at the same moment, a wrong number of tokens does no harm.
     """
 
-    _lock = threading.RLock()
-    """Shared by all budgets, so that one function can replace it after a fork."""
-
-    def __init__(self) -> None:
-        self.tokens = BUDGET_TOKENS
+    tokens: int = field(default=BUDGET_TOKENS, compare=False)  # does not affect client equality
 
     def acquire(self, cost: int) -> bool:
         """Take tokens if enough are left, and return whether that was the case."""
-        with self._lock:
-            if self.tokens < cost:
-                return False
-            self.tokens -= cost
-            return True
+        if self.tokens < cost:
+            return False
+        self.tokens -= cost
+        return True
 
     def release(self, tokens: int) -> None:
         """Return tokens, up to the initial number."""
-        with self._lock:
-            self.tokens = min(self.tokens + tokens, BUDGET_TOKENS)
-
-    @classmethod
-    def reset_after_fork(cls) -> None:
-        """Replace the lock, which another thread of the parent process may hold."""
-        cls._lock = threading.RLock()
+        self.tokens = min(self.tokens + tokens, BUDGET_TOKENS)
 
     def __reduce__(self) -> Any:
         return RetryBudget, ()  # an unpickled client starts with a full budget
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RetryBudget)  # the spent tokens do not affect client equality
-
-    def __hash__(self) -> int:
-        return hash(RetryBudget)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=RetryBudget.reset_after_fork)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,46 +83,37 @@ class RetryPolicy:
         budget: The budget shared by all calls of the client.
     """
 
-    max_retries: int = 2
-    has_router_retries: bool = False
-    retry_ambiguous: bool = True
-    deadline: Deadline = field(
-        default_factory=lambda: Deadline(timeout=math.inf, idle_timeout=math.inf)
-    )
-    budget: RetryBudget = field(default_factory=RetryBudget)
+    max_retries: int
+    has_router_retries: bool
+    retry_ambiguous: bool
+    deadline: Deadline
+    budget: RetryBudget
     _charged: int = 0
     _retries: int = 0
     _short_waits: int = 0
+    _wait_seconds: float = 0.0  # before the next attempt
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
         """Call a function, and retry it while its errors are retryable."""
         errors: list[RouterError] = []
-
-        def attempt() -> T:
-            if errors:  # show tenacity the first error, which was raised before it started
-                raise errors.pop()
-            return function(argument)
-
         try:
             result = function(argument)
         except RouterError as error:
             errors.append(error)
         if errors:  # outside the handler, so that later errors are not chained to this one
-            import tenacity  # noqa: PLC0415
+            import tenacity  # noqa: PLC0415 - most programs never need it
 
-            result = tenacity.Retrying(**self._get_options())(attempt)
+            for attempt in tenacity.Retrying(**self._get_options()):
+                with attempt:
+                    if errors:  # show tenacity the error of the first attempt
+                        raise errors.pop()
+                    result = function(argument)
         self.budget.release(max(self._charged, 1))
         return result
 
     async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
         """Await a function, and retry it while its errors are retryable; see ``run``."""
         errors: list[RouterError] = []
-
-        async def attempt() -> T:
-            if errors:
-                raise errors.pop()
-            return await function(argument)
-
         try:
             result = await function(argument)
         except RouterError as error:
@@ -153,39 +121,42 @@ class RetryPolicy:
         if errors:
             import tenacity  # noqa: PLC0415
 
-            result = await tenacity.AsyncRetrying(**self._get_options())(attempt)
+            async for attempt in tenacity.AsyncRetrying(**self._get_options()):
+                with attempt:
+                    if errors:
+                        raise errors.pop()
+                    result = await function(argument)
         self.budget.release(max(self._charged, 1))
         return result
 
     def _get_options(self) -> dict[str, Any]:
+        from tenacity import retry_if_exception  # noqa: PLC0415
+
         return {
-            "stop": self._should_stop,
-            "retry": lambda state: self.is_retryable(_get_error(state)),
-            "wait": self._get_wait_seconds,
-            "reraise": True,
+            "retry": retry_if_exception(self._start_retry),
+            "wait": lambda _: self._wait_seconds,
         }
 
-    def _should_stop(self, state: "tenacity.RetryCallState") -> bool:
-        """Check whether attempts, time or budget are used up; if not, charge the budget."""
-        error = _get_error(state)
+    def _start_retry(self, error: BaseException) -> bool:
+        """Set the time to wait and charge the budget; returns false if nothing is left of them."""
+        if not isinstance(error, RouterError) or not self._is_retryable(error):
+            return False
+        self._wait_seconds = self._get_wait_seconds(error)
+        remaining = self.deadline.remaining
         if is_throttled(error) and self.max_retries:
             self._short_waits += error.retry_after < SHORT_WAIT_SECONDS
             is_storm = self._short_waits > MAX_SHORT_WAITS
-            wait = max(error.retry_after, state.upcoming_sleep)
-            return is_storm or wait >= self.deadline.remaining
-        if self._retries >= self.max_retries or state.upcoming_sleep >= self.deadline.remaining:
-            return True
-        timed_out = isinstance(error, RouterTimeoutError)
-        cost = TIMEOUT_RETRY_COST if timed_out else RETRY_COST
-        if not self.budget.acquire(cost):
-            return True
+            return not is_storm and max(error.retry_after, self._wait_seconds) < remaining
+        cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
+        is_over = self._retries >= self.max_retries or self._wait_seconds >= remaining
+        if is_over or not self.budget.acquire(cost):
+            return False
         self._charged += cost
         self._retries += 1
-        return False
+        return True
 
-    def _get_wait_seconds(self, state: "tenacity.RetryCallState") -> float:
+    def _get_wait_seconds(self, error: RouterError) -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""
-        error = _get_error(state)
         if is_throttled(error):  # the pacer waits, but others may be faster after a short wait
             is_short = error.retry_after < SHORT_WAIT_SECONDS
             return random.uniform(1, 2) * SHORT_WAIT_SECONDS if is_short else 0.0  # noqa: S311
@@ -194,33 +165,24 @@ class RetryPolicy:
         longest = min(INITIAL_BACKOFF_SECONDS * 2.0**self._retries, MAX_BACKOFF_SECONDS)
         return longest * random.uniform(0.5, 1)  # noqa: S311 - not used for security
 
-    def is_retryable(self, error: BaseException | None) -> bool:
+    def _is_retryable(self, error: RouterError) -> bool:
         """Check whether sending the same call again may help and is allowed."""
-        if not isinstance(error, RouterError):
-            return False
         if (error.retry_after or 0) > MAX_RETRY_AFTER_SECONDS:
             return False
-        if isinstance(error, (RouterConnectionError, RouterTimeoutError)):
+        if isinstance(error, RouterConnectionError | RouterTimeoutError):
             may_repeat = self.retry_ambiguous and not self.has_router_retries
             return error.is_retryable and (may_repeat or not error.ambiguous)
-        return isinstance(error, RouterStatusError) and self._is_retryable_status(error)
-
-    def _is_retryable_status(self, error: RouterStatusError) -> bool:
-        status = error.status_code or 0
-        if error.should_retry is False:
+        if not isinstance(error, RouterStatusError) or error.should_retry is False:
             return False
+        status = error.status_code or 0
         if self.has_router_retries:
             return status in {429, 503} and error.retry_after is not None and error.is_retryable
-        if error.should_retry is True and (status == 409 or 500 <= status < 600):
+        if error.should_retry and (status == 409 or 500 <= status < 600):
             return True
         return status in DEFAULT_RETRY_STATUSES and error.is_retryable
 
 
-def _get_error(state: "tenacity.RetryCallState") -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-def is_throttled(error: BaseException | None) -> TypeGuard["_ThrottledError"]:
+def is_throttled(error: BaseException) -> TypeGuard["_ThrottledError"]:
     """Check whether an error says when the router accepts requests again."""
     return (
         isinstance(error, RouterStatusError)

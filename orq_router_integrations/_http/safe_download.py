@@ -10,14 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    aclosing,
-    closing,
-    contextmanager,
-    nullcontext,
-)
+from contextlib import aclosing, closing, contextmanager, nullcontext
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -79,13 +72,9 @@ def download(
     """
     state = _Download(url, max_bytes)
     with state.map_errors():
-        opened: AbstractContextManager[httpx.Client]
         if state.is_resolvable:
             state.pin(socket.getaddrinfo(state.host, 443, type=socket.SOCK_STREAM))
-            opened = httpx.Client(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-        else:
-            opened = nullcontext(state.require_client(http_client))
-        with opened as http:
+        with state.select_client(httpx.Client, http_client) as http:
             request = http.build_request(**state.request_args)
             with closing(http.send(request, **_SEND_OPTIONS)) as response:
                 state.check_response(response)
@@ -103,14 +92,10 @@ async def adownload(
     """Download a URL and yield its bytes as they arrive; see ``download``."""
     state = _Download(url, max_bytes)
     with state.map_errors():
-        opened: AbstractAsyncContextManager[httpx.AsyncClient]
         if state.is_resolvable:
             resolve = asyncio.get_running_loop().getaddrinfo
             state.pin(await resolve(state.host, 443, type=socket.SOCK_STREAM))
-            opened = httpx.AsyncClient(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-        else:
-            opened = nullcontext(state.require_client(http_client))
-        async with opened as http:
+        async with state.select_client(httpx.AsyncClient, http_client) as http:
             request = http.build_request(**state.request_args)
             async with aclosing(await http.send(request, **_SEND_OPTIONS)) as response:
                 state.check_response(response)
@@ -131,11 +116,11 @@ class _Download:
         # Errors must not contain what may be secret.
         shown_url = url.copy_with(query=None, fragment=None, username=None, password=None)
         self._shown_url = str(shown_url)[:200]
-        if url.scheme != "https" or not url.host:
-            raise RouterInputError(f"url: {self._shown_url!r} cannot be fetched. Use an https URL.")
-        if url.userinfo or url.port not in {None, 443}:
+        is_https = url.scheme == "https" and url.host
+        if not is_https or url.userinfo or url.port not in {None, 443}:
             raise RouterInputError(
-                f"url: {self._shown_url!r} contains a user or a port. Use a URL without them."
+                f"url: {self._shown_url!r} cannot be fetched. "
+                "Use an https URL without a user and a port."
             )
         self.host = url.host.rstrip(".").lower()
         self.is_resolvable = not self.host.endswith(IN_PROCESS_SUFFIX)
@@ -155,18 +140,18 @@ class _Download:
                     f"url: {self.host} resolves to {address}, which is not a public address. "
                     "Use a URL of a public host."
                 )
-        if not addresses:
-            raise RouterConnectionError(f"{self.host} does not resolve to any address")
         self._address = addresses[0]
 
-    def require_client(self, http_client: Any) -> Any:
-        """Return the client that serves a host inside the process."""
+    def select_client(self, client_class: Any, http_client: Any) -> Any:
+        """Return a context manager of the client for the host."""
+        if self.is_resolvable:
+            return client_class(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
         if http_client is None:
             raise RouterInputError(
                 f"url: {self.host} is a reserved name that DNS does not resolve. Pass the "
                 "http_client that serves this host."
             )
-        return http_client
+        return nullcontext(http_client)
 
     @property
     def request_args(self) -> dict[str, Any]:

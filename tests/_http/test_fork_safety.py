@@ -16,7 +16,6 @@ from orq_router_integrations._http.client_sender import SocketWatchdog
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pool import _Pool
 from orq_router_integrations._http.redaction import RedactingFilter
-from orq_router_integrations._http.retry import RetryBudget
 from orq_router_integrations.batch.claims import Claims
 
 pytestmark = [
@@ -46,7 +45,6 @@ def create_claims() -> Claims:
 
 
 USES: dict[Callable[[], Any], Callable[[Any], Any]] = {
-    RetryBudget: lambda budget: budget.acquire(1) and budget.release(1),
     OfflineRouter: invoke,
     _Pool: lambda pool: pool.close(),
     create_claims: lambda claims: claims.acquire("/fork/a"),
