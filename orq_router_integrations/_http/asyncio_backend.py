@@ -45,8 +45,7 @@ class AsyncioBackend(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
         async def connect_to(address: str, _: float) -> socket.socket:
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             try:
                 sock.setblocking(False)
                 await self._loop.sock_connect(sock, (address, port))

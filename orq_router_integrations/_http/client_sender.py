@@ -53,8 +53,7 @@ def _get_parts(response: Any, exchange: Exchange[Any]) -> tuple[int, Any, Any]:
     """Return the status, headers and body of a response."""
     if isinstance(exchange.call, StreamCall):  # a stream may outlast the deadline
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
-    is_read = response.is_stream_consumed
-    body = httpx.ByteStream(response.content) if is_read else response.stream
+    body = httpx.ByteStream(response.content) if response.is_stream_consumed else response.stream
     return response.status_code, response.headers.raw, body
 
 
@@ -105,12 +104,11 @@ class SocketWatchdog:
         cls._lock, cls._watched, cls._has_thread = threading.Lock(), set(), False
 
     def __enter__(self) -> Self:
-        cls = type(self)
-        with cls._lock:
-            cls._watched.add(self)
-            if not cls._has_thread:
-                cls._has_thread = True
-                threading.Thread(target=cls._run, name="orq-watchdog", daemon=True).start()
+        with self._lock:
+            self._watched.add(self)
+            if not self._has_thread:
+                SocketWatchdog._has_thread = True
+                threading.Thread(target=self._run, name="orq-watchdog", daemon=True).start()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -136,7 +134,7 @@ class SocketWatchdog:
 
     def check(self) -> None:
         """Shut down the socket if the deadline has passed."""
-        if self.deadline.is_expired:
+        if not self.deadline.remaining:
             self.is_expired = True
             with suppress(Exception):  # custom transports may have other streams
                 # ``SSLSocket.shutdown`` would drop the TLS state while another thread reads.
@@ -150,7 +148,7 @@ class SocketWatchdog:
     def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield chunks until the deadline passes."""
         for chunk in chain(chunks, [b""]):  # the end may be that of a socket that was shut down
-            if self.is_expired or self.deadline.is_expired:
+            if self.is_expired or not self.deadline.remaining:
                 raise DeadlineExceededError
             yield chunk
 

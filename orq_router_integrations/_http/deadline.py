@@ -74,11 +74,6 @@ class Deadline:
         return max(self.expires_at - time.monotonic(), 0.0)
 
     @property
-    def is_expired(self) -> bool:
-        """Whether the deadline has passed or the call was cancelled."""
-        return self.remaining <= 0
-
-    @property
     def has_ended(self) -> bool:
         """Whether the timeout of the whole call has passed."""
         return time.monotonic() >= self.ends_at
@@ -93,7 +88,7 @@ class Deadline:
             DeadlineExceededError: The deadline has passed.
         """
         remaining = self.remaining
-        if remaining <= 0:
+        if not remaining:
             raise DeadlineExceededError
         return min(remaining, MAX_TIMEOUT_SECONDS if seconds is None else seconds)
 
@@ -107,40 +102,31 @@ class Deadline:
         self.expires_at = min(end, self.ends_at)
 
 
-def resolve_timeout(settings: RouterSettings, controls: RouterControls) -> httpx.Timeout:
-    """Determine how long to wait for the next byte: as set, or as long as the controls allow.
+def create_limits(
+    settings: RouterSettings, controls: RouterControls, *, covers_stream: bool
+) -> tuple[httpx.Timeout, Deadline]:
+    """Create the timeout for the next byte and the deadline of a call that starts now.
 
     Warns if the router may take longer under the controls.
     """
-    worst_case, seconds = controls.worst_case_seconds, settings.timeout
-    if seconds is not None:
-        _warn_if_short("timeout", seconds, worst_case)
-    elif worst_case is not None:
-        seconds = min(worst_case + TIMEOUT_MARGIN_SECONDS, MAX_TIMEOUT_SECONDS)
-    else:
-        seconds = DEFAULT_TIMEOUT_SECONDS
-    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
+    worst_case, timeout = controls.worst_case_seconds, settings.timeout
+    longest = DEFAULT_TIMEOUT_SECONDS
+    if worst_case is not None:
+        _warn_if_short("timeout", timeout, worst_case)
+        _warn_if_short("deadline", settings.deadline, worst_case)
+        longest = min(worst_case + TIMEOUT_MARGIN_SECONDS, MAX_TIMEOUT_SECONDS)
+    if timeout is None:
+        timeout = longest
+    deadline = Deadline(
+        timeout=settings.deadline or max(DEFAULT_TIMEOUT_SECONDS, timeout),
+        idle_timeout=settings.stream_chunk_timeout,
+        covers_stream=covers_stream,
+    )
+    return httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_SECONDS)), deadline
 
 
-def create_deadline(
-    settings: RouterSettings,
-    timeout: httpx.Timeout,
-    controls: RouterControls,
-    *,
-    covers_stream: bool,
-) -> Deadline:
-    """Create the deadline of a call that starts now."""
-    seconds = settings.deadline
-    if seconds is None:
-        seconds = max(DEFAULT_TIMEOUT_SECONDS, timeout.read or 0)
-    else:
-        _warn_if_short("deadline", seconds, controls.worst_case_seconds)
-    idle_timeout = settings.stream_chunk_timeout
-    return Deadline(timeout=seconds, idle_timeout=idle_timeout, covers_stream=covers_stream)
-
-
-def _warn_if_short(name: str, seconds: float, worst_case: float | None) -> None:
-    if worst_case is not None and seconds < worst_case:
+def _warn_if_short(name: str, seconds: float | None, worst_case: float) -> None:
+    if seconds is not None and seconds < worst_case:
         warn_caller(
             f"{name}={seconds:g} is shorter than the {worst_case:g} seconds that the controls "
             "allow the router for every model, retry and wait, so the client may give up while a "

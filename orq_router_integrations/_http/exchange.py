@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import httpx
 
 from orq_router_integrations._http.auth import aget_api_key, get_api_key
-from orq_router_integrations._http.deadline import Deadline, create_deadline, resolve_timeout
+from orq_router_integrations._http.deadline import Deadline, create_limits
 from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.environment_proxies import EnvironmentProxies
 from orq_router_integrations._http.retry import (
@@ -19,7 +19,7 @@ from orq_router_integrations._http.retry import (
     RetryPolicy,
 )
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import create_error, to_input_error
+from orq_router_integrations.errors import create_error, raise_input_errors
 from orq_router_integrations.settings import ApiKey, RouterSettings
 from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.call import (
@@ -265,14 +265,11 @@ def create_exchange(
     Raises:
         RouterInputError: The call cannot be encoded.
     """
-    try:
+    with raise_input_errors(call.endpoint.path):
         encoded = encode_request(call, Dialect.from_base_url(settings.base_url), controls)
-    except ValueError as error:
-        raise to_input_error(error, endpoint=call.endpoint.path) from None
     _warn_about_fallback_loops(call.body.get("model"), encoded.controls)
-    timeout = resolve_timeout(settings, encoded.controls)
     covers_stream = isinstance(call, StreamCall) and call.is_collected
-    deadline = create_deadline(settings, timeout, encoded.controls, covers_stream=covers_stream)
+    timeout, deadline = create_limits(settings, encoded.controls, covers_stream=covers_stream)
     return Exchange(
         call=call,
         encoded=encoded,

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import os
 import threading
+from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
@@ -187,11 +188,10 @@ class _Attempt:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._pool.push(self._connection)
         scheme, host, _, proxy = self._route
-        if proxy is None or not isinstance(error, _ERRORS):
-            return
+        is_connecting = isinstance(error, _ERRORS if scheme == b"https" else _NOT_CONNECTED)
+        is_refused = isinstance(error, httpcore.ProxyError)
         is_tunnel_open = self._connection.tls_host == host.decode()
-        is_connecting = scheme == b"https" or isinstance(error, _NOT_CONNECTED)
-        if isinstance(error, httpcore.ProxyError) or (is_connecting and not is_tunnel_open):
+        if proxy and is_connecting and (is_refused or not is_tunnel_open):
             is_timeout = isinstance(error, httpcore.TimeoutException)
             error_class = httpcore.ConnectTimeout if is_timeout else httpcore.ProxyError
             reason = str(error) or type(error).__name__
@@ -278,7 +278,7 @@ class SenderRegistry:
 
     def __init__(self) -> None:
         self._inherited: list[object] = []
-        self._pools: dict[asyncio.AbstractEventLoop | None, _Pool] = {}
+        self._pools: dict[AbstractEventLoop | None, _Pool] = {}
 
     def reset_after_fork(self) -> None:
         """Forget all pools without closing them: in a forked child they belong to the parent.
@@ -299,7 +299,7 @@ class SenderRegistry:
         """Return the pool of the running event loop, for a call of a client."""
         return self._get(asyncio.get_running_loop(), AsyncConnectionPool, client)
 
-    def _get(self, key: asyncio.AbstractEventLoop | None, pool_class: type[P], client: object) -> P:
+    def _get(self, key: AbstractEventLoop | None, pool_class: type[P], client: object) -> P:
         with _Pool.lock:
             pool = self._pools.get(key)
             if not isinstance(pool, pool_class):
@@ -325,7 +325,7 @@ class SenderRegistry:
             if pool.finalizer:
                 await pool.finalizer.aclose()
 
-    def _remove(self, key: asyncio.AbstractEventLoop | None, client: object | None) -> _Pool | None:
+    def _remove(self, key: AbstractEventLoop | None, client: object | None) -> _Pool | None:
         with _Pool.lock:
             pool = self._pools.get(key)
             if client and pool:
