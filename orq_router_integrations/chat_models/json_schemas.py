@@ -1,6 +1,5 @@
-"""JSON schemas of Python types, with references only where a type is recursive."""
+"""JSON schemas of Python types, without references unless a type is recursive."""
 
-import re
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import (
@@ -19,6 +18,8 @@ from typing import (
 from pydantic import Field, TypeAdapter
 from typing_extensions import ReadOnly, TypedDict, is_typeddict
 
+from orq_router_integrations.wire.json import as_dict
+
 Schema = dict[str, Any]
 
 _SCHEMA_MAPPINGS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
@@ -27,7 +28,6 @@ _SCHEMA_KEYWORDS = (
     *("unevaluatedItems", "unevaluatedProperties", "anyOf", "oneOf", "allOf", "prefixItems"),
 )
 _NOT_AN_OBJECT = ("anyOf", "oneOf", "enum", "const", "$ref", "items", "prefixItems")
-_DEFINITIONS_PATH = re.compile(r"#/?((\$defs|definitions)/)?")
 
 
 def create_function(schema: Any, name: str = "", description: str = "") -> Schema:
@@ -76,11 +76,11 @@ def inline_refs(schema: Mapping[str, Any]) -> Schema:
     The root of the result is never a reference. The definitions of a recursive schema are in
     ``$defs``.
     """
-    definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
+    definitions = {**as_dict(schema.get("definitions")), **as_dict(schema.get("$defs"))}
     root = {key: value for key, value in schema.items() if key not in ("definitions", "$defs")}
     try:
         inlined: Schema = _inline(root, schema, ())
-    except RecursionError:
+    except RecursionError:  # raised by ``_inline``
         if "$ref" in root:
             root = {**_resolve(root.pop("$ref"), schema), **root}
         inlined = _rename_refs({**root, "$defs": definitions} if definitions else root)
