@@ -100,13 +100,11 @@ class RouterClient(RouterSettings):
         if self.api_key is None:
             validate_api_key("")
         try:
-            _ = _build_url(self.base_url, ()).host
+            _ = self.build_url("").host
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise ValueError(f"base_url is not a valid URL: {error}") from None
-        try:
-            self.build_url("")
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise ValueError(f"default_query cannot be added to a URL: {error}") from None
+            raise ValueError(
+                f"base_url and default_query do not form a valid URL: {error}"
+            ) from None
         return self
 
     def send(self, call: "Call[T]") -> T:

@@ -280,31 +280,24 @@ class ServerError(RouterStatusError, core.ModelAPIError):
     """The router or the provider failed (5xx)."""
 
 
-_BY_STATUS: dict[int, type[RouterStatusError]] = {
-    401: AuthenticationError,
-    402: QuotaExceededError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    408: RequestTimeoutError,
-    429: RateLimitError,
-}
-_CODES: dict[type[RouterStatusError], tuple[str, ...]] = {
+_STATUSES_AND_CODES: dict[type[RouterStatusError], tuple[int | str, ...]] = {
     GuardrailError: ("guardrail_error",),
     ContentFilterError: ("content_filter", "content_policy_violation", "moderation_blocked"),
     ContextLengthError: ("context_length_exceeded",),
+    AuthenticationError: (401, "authentication_required", "invalid_api_key", "expired_api_key"),
+    QuotaExceededError: (402, "quota_exceeded", "insufficient_quota", "billing_hard_limit_reached"),
+    PermissionDeniedError: (403, "insufficient_scope"),
+    NotFoundError: (404,),
+    RequestTimeoutError: (408, "request_timeout"),
+    RateLimitError: (429, "rate_limit_exceeded"),
     BudgetExceededError: (
         "cost_budget_exceeded",
         "token_budget_exceeded",
         "requests_per_minute_exceeded",
     ),
-    AuthenticationError: ("authentication_required", "invalid_api_key", "expired_api_key"),
-    QuotaExceededError: ("quota_exceeded", "insufficient_quota", "billing_hard_limit_reached"),
-    PermissionDeniedError: ("insufficient_scope",),
-    RequestTimeoutError: ("request_timeout",),
-    RateLimitError: ("rate_limit_exceeded",),
     BadRequestError: ("invalid_request_error",),
 }
-_BY_CODE = {code: error_class for error_class, codes in _CODES.items() for code in codes}
+_CLASSES = {key: cls for cls, keys in _STATUSES_AND_CODES.items() for key in keys}
 _CONTEXT_LENGTH_MESSAGE = re.compile(
     r"context[ _](?:length|window|limit)|maximum (?:context|prompt length)"
     r"|too many (?:input )?tokens|(?:prompt|input) is too long"
@@ -348,7 +341,7 @@ def create_error(
 
 def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[RouterStatusError]:
     codes = [to_text(fields.get(name)) or "" for name in ("code", "type")]
-    class_by_code = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+    class_by_code = next((_CLASSES[code] for code in codes if code in _CLASSES), None)
     if not 300 <= status < 600 and codes[0].isdecimal() and len(codes[0]) == 3:
         status = int(codes[0])
     if 300 <= status < 400:
@@ -358,7 +351,7 @@ def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[
     if status in {400, 413, 422} and _CONTEXT_LENGTH_MESSAGE.search(message):
         return ContextLengthError
     if 400 <= status < 500:
-        return _BY_STATUS.get(status, BadRequestError)
+        return _CLASSES.get(status, BadRequestError)
     return ServerError if status >= 500 else class_by_code or ServerError
 
 

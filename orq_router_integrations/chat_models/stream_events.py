@@ -28,14 +28,8 @@ _TOOL_CALL_TYPES = {"tool_call", "invalid_tool_call"}
 _START_FIELDS = {"type", "id", "name", "mime_type", "url"}
 """Fields that the start event of a block contains if it has no deltas."""
 
-_EMPTY_CONTENT: dict[str, dict[str, Any]] = {
-    "text": {"text": ""},
-    "reasoning": {"reasoning": ""},
-    "refusal": {"refusal": ""},
-    "tool_call": {"args": {}},
-    "server_tool_call": {"args": {}},
-    "non_standard": {"value": {}},
-}
+_CONTENT_FIELDS = ("text", "reasoning", "refusal", "args", "value")
+"""Fields that are empty in the start event of a block."""
 
 
 class StreamEventBuilder:
@@ -90,7 +84,8 @@ class StreamEventBuilder:
             is_call = block_type in _TOOL_CALL_TYPES
             key = ("call", call_indices[block["id"]]) if is_call else (block_type, number)
             start = {name: value for name, value in block.items() if name in _START_FIELDS}
-            yield from self._iter_block(key, {**start, **_EMPTY_CONTENT.get(block_type, {})})
+            start |= {name: type(block[name])() for name in _CONTENT_FIELDS if name in block}
+            yield from self._iter_block(key, start)
             index = self._indices[key]
             yield {"event": "content-block-finish", "index": index, "content": block}
         metadata = {**(merged.generation_info or {}), **message.response_metadata}
