@@ -35,7 +35,7 @@ def test_main_argument_may_be_positional():
     ("create", "message"),
     [
         (lambda: OrqImageTool("openai/gpt-image-1"), "such as model='openai/gpt-image-1', "),
-        (lambda: OrqSpeechTool("openai/tts-1"), "such as model='openai/tts-1', voice='alloy'"),
+        (lambda: OrqSpeechTool("openai/tts-1"), "such as voice='alloy', model='openai/tts-1'"),
         (
             lambda: OrqAudioParser("openai/whisper-1"),
             "OrqAudioParser takes no positional arguments",

@@ -1,7 +1,7 @@
 """Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
-from inspect import Parameter, Signature, cleandoc, get_annotations
+from inspect import Parameter, Signature, cleandoc
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
@@ -81,9 +81,12 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
     Fields without a description belong to LangChain and come last.
     """
     fields = cls.model_fields
-    names = dict.fromkeys(name for base in cls.__mro__ for name in get_annotations(base))
+    names: list[str] = []
+    for base in reversed(cls.__mro__):
+        base_fields = getattr(base, "model_fields", {})
+        names = [n for n in base_fields if n in fields and n not in names] + names
     return sorted(
-        ((name, fields[name]) for name in names if name in fields),
+        ((name, fields[name]) for name in names),
         key=lambda item: (
             item[0] != cls.positional_field,
             not item[1].is_required(),

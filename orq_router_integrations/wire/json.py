@@ -59,8 +59,10 @@ def _to_plain_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool 
         if nan_as_null:
             return None
         raise ValueError(f"{path}: Cannot send {value} as JSON. Use a finite number.")
+    if isinstance(value, int) or (isinstance(value, str) and value.isascii()):
+        return value
     try:
-        return value if isinstance(value, int) else orjson.loads(orjson.dumps(value))
+        return orjson.loads(orjson.dumps(value))
     except TypeError as error:
         name = type(value).__name__
         raise ValueError(f"{path}: Cannot send {name} as JSON ({error})") from None
@@ -96,7 +98,7 @@ def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:
     This differs from ``loads`` in that NaN and the infinities are floats.
     """
     value = _loads_leniently(text)
-    if not replace_surrogates and value != json.loads(text, strict=False):
+    if not replace_surrogates and "\\u" in text and value != json.loads(text, strict=False):
         raise ValueError("contains a lone surrogate")
     return value
 
