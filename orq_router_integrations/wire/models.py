@@ -2,7 +2,6 @@
 
 import operator
 import re
-from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,7 +132,8 @@ def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None
         match = _CONDITION.fullmatch(comparison)
         if not match or match[1] not in facts:
             return None
-        fact, value = facts[match[1]], literal_eval(match[3])
+        literal, fact = match[3], facts[match[1]]
+        value = int(literal) if literal.isdecimal() else literal[1:-1]
         if type(fact) is not type(value):
             return None
         results.append(bool(_OPERATORS[match[2]](fact, value)))

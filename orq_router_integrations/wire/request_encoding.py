@@ -129,10 +129,6 @@ def place_controls(
         match endpoint.locate_control(name, dialect):
             case ControlLocation.TOP:
                 fields[name] = value
-            case ControlLocation.NESTED if (
-                dialect is Dialect.V2_GATEWAY and name == "load_balancer"
-            ):
-                nested[name] = value["models"]
             case ControlLocation.NESTED:
                 nested |= _convert_to_nested(name, value, dialect)
             case ControlLocation.HEADER:
