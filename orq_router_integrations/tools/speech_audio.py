@@ -11,14 +11,13 @@ from typing import BinaryIO, NamedTuple
 
 from orq_router_integrations.media.mime import (
     DEFAULT_TYPE,
-    ID3_HEADER_BYTES,
     SUFFIXES,
     detect_mime_type,
-    get_id3_tag_size,
     get_suffixes,
+    get_tags_size,
     normalize_mime_type,
 )
-from orq_router_integrations.media.mp3 import parse_mp3_frame
+from orq_router_integrations.media.mp3 import find_mp3_frame
 from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
     build_wav_header,
@@ -150,44 +149,32 @@ class WavExtractor(PcmExtractor):
 
 
 class Mp3Extractor:
-    """Extracts the frames of an MP3 file, without tags and length tables."""
+    """Extracts an MP3 file without the tags and the length table at its start."""
 
     stream_format = ""
     is_empty = True
-    _buffer = b""
-    _skip_bytes = 0
+    _start = b""
 
     def extract(self, data: bytes) -> bytes:
-        data = self._buffer + data
-        frames, offset = [], 0
-        while len(data) - offset >= ID3_HEADER_BYTES:
-            step = min(self._skip_bytes, len(data) - offset)
-            self._skip_bytes -= step
-            if not step:
-                frame, step = self._read_frame(data, offset)
-                if not step:
-                    break
-                frames.append(frame)
-            offset += step
-        self._buffer = data[offset:]
-        return b"".join(frames)
+        if not self.stream_format:
+            self._start += data
+            data = self._remove_start(self._start)
+        self.is_empty = self.is_empty and not data
+        return data
 
-    def _read_frame(self, data: bytes, offset: int) -> tuple[bytes, int]:
-        """Return the next frame and the number of bytes read, 0 if the frame is incomplete."""
-        if tag_size := get_id3_tag_size(data[offset : offset + ID3_HEADER_BYTES]):
-            self._skip_bytes = tag_size - ID3_HEADER_BYTES
-            return b"", ID3_HEADER_BYTES
-        header = parse_mp3_frame(data[offset : offset + 4])
-        if header is None:
-            return b"", 1
-        frame = data[offset : offset + header.size]
-        if len(frame) < header.size:
-            return b"", 0
-        if self.is_empty and any(name in frame[4:48] for name in _MP3_LENGTH_TABLES):
-            return b"", header.size  # it contains the length of the file instead of audio
-        self.is_empty = False
-        self.stream_format = f"{header.sample_rate} Hz, {header.channels} channel(s)"
-        return frame, header.size
+    def _remove_start(self, data: bytes) -> bytes:
+        """Return the audio, or nothing until the first frame is complete."""
+        offset = get_tags_size(data)
+        found = find_mp3_frame(data[offset : offset + MAX_HEADER_BYTES])
+        if found is None and len(data) - offset > MAX_HEADER_BYTES:
+            raise MalformedResponseError("the mp3 file contains no audio")
+        if found is None or len(data) < offset + found[0] + found[1].size:
+            return b""
+        offset, frame = offset + found[0], found[1]
+        if any(name in data[offset + 4 : offset + 48] for name in _MP3_LENGTH_TABLES):
+            offset += frame.size  # it contains the length of the file instead of audio
+        self.stream_format = f"{frame.sample_rate} Hz, {frame.channels} channel(s)"
+        return data[offset:]
 
 
 AudioExtractor = PcmExtractor | WavExtractor | Mp3Extractor
