@@ -13,8 +13,7 @@ from uuid import uuid4
 from orq_router_integrations.errors import RouterInputError, SavingError
 from orq_router_integrations.wire.json import to_printable
 
-BUFFER_BYTES = 128 * 1024
-"""Data arrives in small chunks, which are buffered up to this size."""
+BUFFER_BYTES = 128 * 1024  # data arrives in smaller chunks
 
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:

@@ -24,8 +24,7 @@ from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import open_atomic, parse_path
 from orq_router_integrations.wire.arguments import warn_caller
 
-MAX_DISPLAY_BYTES = 5_000_000
-"""Larger media is not embedded in notebook output."""
+MAX_DISPLAY_BYTES = 5_000_000  # larger media is not embedded in notebook output
 
 
 def _encode_base64(data: bytes) -> str:

@@ -24,7 +24,6 @@ from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.images import (
-    BODY_FIELDS,
     EDIT,
     GENERATION,
     VARIATION,
@@ -104,7 +103,9 @@ class OrqImageTool(OrqTool, ImageParams):
     """
 
     full_args_schema: ClassVar[type[BaseModel]] = ImageArgs
-    reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
+    reserved_fields: ClassVar[frozenset[str]] = frozenset(
+        {"model", "prompt", "image", "mask", "response_format", *ImageParams.model_fields}
+    )
 
     name: str = "draw_image"
     description: str = "Draws an image as described by a prompt, and shows it to the user."

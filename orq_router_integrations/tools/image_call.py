@@ -20,12 +20,7 @@ from orq_router_integrations.wire.images import OperationName
 from orq_router_integrations.wire.json import as_dict, as_str
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 
-HEADER_BYTES = 64 * 1024
-"""Leading bytes of an image that contain its dimensions in every format."""
-
-
-def create_image_id(digest: str) -> str:
-    return f"img_{digest[:12]}"
+HEADER_BYTES = 64 * 1024  # of an image, which contain its dimensions in every format
 
 
 class ImageSink(OutputFile):
@@ -47,7 +42,7 @@ class ImageSink(OutputFile):
             width, height = read_image_size(header) or (None, None)
             digest = self.compute_digest()
             image = GeneratedImage(
-                id=create_image_id(digest),
+                id=f"img_{digest[:12]}",
                 data=self.data,
                 mime_type=mime_type,
                 width=width,
@@ -107,7 +102,7 @@ class ImageCall:
             image = self._decoder.images.get(as_str(item.get("b64_json")))
             url, prompt = (as_str(item.get(name)) or None for name in ("url", "revised_prompt"))
             if image is None and url:
-                image = GeneratedImage(id=create_image_id(hashlib.sha256(url.encode()).hexdigest()))
+                image = GeneratedImage(id=f"img_{hashlib.sha256(url.encode()).hexdigest()[:12]}")
             if image:
                 images.append(image.model_copy(update={"url": url, "revised_prompt": prompt}))
         return tuple(images or self._decoder.images.values())

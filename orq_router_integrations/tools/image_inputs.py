@@ -36,10 +36,7 @@ opened if they are inside the ``directory`` of the tool, because others may have
 """
 
 MAX_REGISTRY_BYTES = 64 * 1024 * 1024
-"""Image data that a tool keeps in memory; the oldest images are dropped first."""
-
-REGISTRY_ENTRY_BYTES = 1024
-"""Memory attributed to an image whose data is not held in memory."""
+REGISTRY_ENTRY_BYTES = 1024  # needed by an image whose data is not in memory
 
 _ID_PATTERN = re.compile(r"img_[0-9a-f]{12}")
 

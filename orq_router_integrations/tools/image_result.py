@@ -13,13 +13,8 @@ from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.wire.images import OperationName
 
 IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
-"""File suffixes by MIME type, the preferred one first."""
-
-MAX_DISPLAY_WIDTH = 512
-"""Maximum width of an image in a notebook, in pixels."""
-
-MAX_SUMMARY_CHARS = 2000
-"""Maximum length of a URL or a revised prompt in a summary."""
+MAX_DISPLAY_WIDTH = 512  # of an image in a notebook, in pixels
+MAX_SUMMARY_CHARS = 2000  # of a URL or a revised prompt in a summary
 
 
 class GeneratedImage(MediaData):

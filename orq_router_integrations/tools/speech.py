@@ -34,7 +34,6 @@ from orq_router_integrations.wire.controls import ModelId, RouterControls, Route
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.speech import (
-    BODY_FIELDS,
     MAX_INPUT_CHARS,
     SpeechFormat,
     SpeechParams,
@@ -102,7 +101,9 @@ class OrqSpeechTool(OrqTool, SpeechParams):
     """
 
     full_args_schema: ClassVar[type[BaseModel]] = SpeechArgs
-    reserved_fields: ClassVar[frozenset[str]] = BODY_FIELDS
+    reserved_fields: ClassVar[frozenset[str]] = frozenset(
+        {"model", "input", "voice", "response_format", "speed"}
+    )
 
     name: str = "speak"
     description: str = "Speaks text aloud: creates an audio file for the user to hear."

@@ -30,8 +30,7 @@ from orq_router_integrations.wire.call import MalformedResponseError, Response, 
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
-DEFAULT_FORMAT = "mp3"
-"""The format that the router returns if none is requested."""
+DEFAULT_FORMAT = "mp3"  # what the router returns if no format is requested
 
 
 def build_speech_requests(

@@ -9,8 +9,7 @@ from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
 
-DEFAULT_PCM_RATE = 24_000
-"""Sample rate in Hz that is assumed for PCM if the response does not contain one."""
+DEFAULT_PCM_RATE = 24_000  # Hz, if the response does not contain it
 
 
 class Speech(Artifact, MediaData):

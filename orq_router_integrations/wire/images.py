@@ -112,12 +112,6 @@ class ImageRequest(ImageParams):
         return self.model_dump(exclude_none=True, by_alias=True)
 
 
-BODY_FIELDS = frozenset({"model", "prompt", "image", "mask", "response_format"}).union(
-    ImageParams.model_fields
-)
-"""Fields of a request body, under their Python names and their names in the API."""
-
-
 OperationName = Literal["generate", "edit", "vary"]
 
 

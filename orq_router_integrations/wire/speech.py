@@ -69,10 +69,6 @@ class SpeechRequest(SpeechParams):
         return self.model_dump(exclude_none=True, by_alias=True)
 
 
-BODY_FIELDS = frozenset({"model", "input", "voice", "response_format", "speed"})
-"""Fields of a request body, under their names in the API."""
-
-
 class SpeechDecoder:
     """Checks that a response is audio, and passes its bytes on as they arrive.
 
