@@ -22,13 +22,12 @@ from orq_router_integrations.media.atomic_write import (
 )
 from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.speech_audio import infer_format
 from orq_router_integrations.tools.speech_call import (
     DEFAULT_FORMAT,
     SpeechCall,
     build_speech_requests,
 )
-from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech
+from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech, infer_format
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional

@@ -1,15 +1,36 @@
 """Result of the speech tool: audio and how it was created."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from langchain_core.documents.base import Blob
 
+from orq_router_integrations.media.mime import SUFFIXES, get_suffixes
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.tools.artifact import Artifact, MediaData
-from orq_router_integrations.tools.speech_audio import AUDIO_SUFFIXES
+from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
+
+FORMATS = {
+    mime_type: suffixes[0]
+    for mime_type, suffixes in SUFFIXES.items()
+    if mime_type.startswith("audio/")
+} | {"video/mp4": "m4a", "video/webm": "webm"}
+"""Audio formats by MIME type."""
+
+AUDIO_SUFFIXES = {
+    **{name: get_suffixes(mime_type) for mime_type, name in reversed(FORMATS.items())},
+    "opus": (".opus", ".ogg", ".oga"),
+    "pcm": (".pcm", ".raw"),
+}
+"""File suffixes by format, the preferred one first."""
 
 DEFAULT_PCM_RATE = 24_000  # Hz, if the response does not contain it
+
+
+def infer_format(path: Path) -> SpeechFormat | None:
+    suffix = path.suffix.lower()
+    return next((name for name in SPEECH_FORMATS if suffix in AUDIO_SUFFIXES[name]), None)
 
 
 class Speech(Artifact, MediaData):

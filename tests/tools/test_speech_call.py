@@ -1,5 +1,6 @@
 """Formats of generated speech, and joining of chunks: samples and frames are kept exactly."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,8 @@ from support.audio_samples import ID3, create_mp3, create_mp3_table, create_samp
 from support.speech_tools import TTS, read_wav
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.tools.speech_audio import detect_format, infer_format
-from orq_router_integrations.tools.speech_call import SpeechCall
-from orq_router_integrations.tools.speech_result import Speech
+from orq_router_integrations.tools.speech_call import SpeechCall, detect_format
+from orq_router_integrations.tools.speech_result import Speech, infer_format
 from orq_router_integrations.wire.call import (
     MalformedResponseError,
     Response,
@@ -271,4 +271,4 @@ def test_sample_rate_of_pcm_is_in_the_content_type(content_type, sample_rate):
     [("a.mp3", "mp3"), ("A.WAV", "wav"), ("b.ogg", "opus"), ("c.raw", "pcm"), ("d.txt", None)],
 )
 def test_format_from_path(path, audio_format):
-    assert infer_format(path) == audio_format
+    assert infer_format(Path(path)) == audio_format
