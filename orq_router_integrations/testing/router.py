@@ -257,7 +257,7 @@ class OfflineRouter:
             ),
             ("GET", "/v[23]/router/models", lambda _: models.list_models()),
             ("GET", "/v[23]/router/models/(.+)", lambda _, id_: models.describe_model(id_)),
-            ("GET", "/v3/router/responses/(.+)", lambda _, id_: self._responses.store.poll(id_)),
+            ("GET", "/v3/router/responses/(.+)", lambda _, id_: self._responses.get_stored(id_)),
             *map(self._create_route, self._handlers),
         ]
 
@@ -289,7 +289,7 @@ class OfflineRouter:
         self, handler: EndpointHandler[Any], http_request: httpx.Request, dialect: str
     ) -> RouterResponse:
         endpoint, path = handler.endpoint, http_request.url.path
-        body = http_adapter.parse_request_body(http_request, is_form=endpoint.multipart)
+        body = http_adapter.parse_request_body(http_request)
         controls, fields = split_controls(body, endpoint, Dialect(dialect), lenient=self.lenient)
         request = handler.parse(fields, controls, lenient=self.lenient)
         balancer = controls.load_balancer  # its models replace the requested one

@@ -265,8 +265,8 @@ def post(router: OfflineRouter, **request: Any) -> httpx.Response:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"json": {"model": "openai/ear"}}, "expected multipart/form-data"),
-        ({"data": {"model": "openai/ear"}}, "expected multipart/form-data"),
+        ({"json": {"model": "openai/ear"}}, "file: Field required"),
+        ({"data": {"model": "openai/ear"}}, "neither JSON nor a multipart form"),
         ({"data": {"retry[count]": 1}, "files": {"file": b"x"}}, "bracketed keys"),
         ({"data": {"model": "openai/ear", "file": "x"}, "files": {"z": b"x"}}, "file"),
         ({"data": {"retry": '{"count":' * 9000}, "files": {"z": b"x"}}, "retry"),

@@ -34,7 +34,6 @@ from orq_router_integrations.testing.responses.response import (
     build_output,
     build_response_object,
     build_unfinished_response,
-    create_error_event,
     iter_events,
 )
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
@@ -64,7 +63,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     def __init__(self, script: AnswerScript, *, trace_id: Callable[[], str]) -> None:
         super().__init__(script)
         self._create_trace_id = trace_id
-        self.store = ResponseStore()
+        # The states of each response that a GET has not revealed yet; the last one is the final one
+        self._states: dict[str, list[dict[str, Any]]] = {}
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
@@ -105,13 +105,23 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             usage=add_costs(count_usage(prompt, answer), answer),
         )
 
-    def create_error_chunk(self, number: int, error: Any) -> Any:
-        return create_error_event(number, error)
+    def create_error_chunk(self, number: int, error: Any) -> dict[str, Any]:
+        """Create the error event of a broken stream from an error body.
+
+        It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK. A
+        scripted body in another format is sent unchanged.
+        """
+        details = error.get("error") if isinstance(error, dict) else {"message": str(error)}
+        if not isinstance(details, dict):
+            return dict(error)
+        nested = {"code": details.get("code") or "server_error", "message": details.get("message")}
+        flat = {**nested, "param": details.get("param")}
+        return {"type": "error", "sequence_number": number, **flat, "error": nested}
 
     def finalize(self, request: ResponsesRequest, response: RouterResponse) -> RouterResponse:
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.background:
-            event = create_error_event(0, response.body)
+            event = self.create_error_chunk(0, response.body)
             error = {name: str(event.get(name) or "server_error") for name in ("code", "message")}
             response = self._create_response(
                 request, request.model, next(self._numbers), status="failed", error=error
@@ -121,10 +131,18 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         body = response.body if response.chunks is None else response.chunks[-1]["response"]
         is_queued = bool(request.background) and not request.is_streamed
         if request.is_stored:
-            self.store.save(body, is_pending=is_queued)
+            pending = [build_unfinished_response(body, "in_progress")] if is_queued else []
+            self._states[body["id"]] = [*pending, body]
         if is_queued:
             return replace(response, body=build_unfinished_response(body, "queued"))
         return response
+
+    def get_stored(self, id_: str) -> dict[str, Any]:
+        """Return a response. A background response is first returned as in progress."""
+        states = self._states.get(id_)
+        if states is None:
+            raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
+        return states.pop(0) if len(states) > 1 else states[0]
 
     def compact(
         self, body: Mapping[str, Any], models: ModelRegistry, *, lenient: bool
@@ -160,7 +178,11 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         previous = fields.get("previous_response_id")
         if previous is None and not fields.get("input"):
             reject_field("input", "is required unless previous_response_id is set")
-        earlier = [] if previous is None else self.store.get_conversation(previous)
+        states = self._states.get(previous or "", [])
+        if previous is not None and (len(states) != 1 or states[0]["status"] == "failed"):
+            message = f"response {previous!r} is not stored or not completed"
+            reject_field("previous_response_id", message)
+        earlier = [*states[0]["input"], *states[0]["output"]] if states else []
         items = list_items(fields)
         orphan = find_orphan_result(map(read_message, [*earlier, *items]))
         if orphan is not None:
@@ -174,31 +196,3 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         body = build_response_object(request, model, number, self._create_trace_id(), **fields)
         chunks = tuple(iter_events(body)) if request.is_streamed else None
         return RouterResponse(body, chunks=chunks)
-
-
-class ResponseStore:
-    """Stored responses, for GET /responses/{id} and ``previous_response_id``."""
-
-    def __init__(self) -> None:
-        self._states: dict[str, list[dict[str, Any]]] = {}
-        """The states of each response that are not polled yet; the last one is the final one."""
-
-    def save(self, body: dict[str, Any], *, is_pending: bool) -> None:
-        in_progress = [build_unfinished_response(body, "in_progress")] if is_pending else []
-        self._states[body["id"]] = [*in_progress, body]
-
-    def poll(self, id_: str) -> dict[str, Any]:
-        """Return a response. A pending one is first returned as in progress."""
-        states = self._states.get(id_)
-        if states is None:
-            raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
-        return states.pop(0) if len(states) > 1 else states[0]
-
-    def get_conversation(self, id_: str) -> list[Item]:
-        """Return the items of the conversation up to and including a response."""
-        states = self._states.get(id_)
-        if states is None:
-            reject_field("previous_response_id", f"response {id_!r} is not stored")
-        if len(states) > 1 or states[0]["status"] == "failed":
-            reject_field("previous_response_id", f"{id_!r} is not completed")
-        return [*states[0]["input"], *states[0]["output"]]

@@ -216,17 +216,3 @@ def _iter_text(value: Event, position: Event) -> Iterator[Event]:
         yield {"type": f"response.{prefix}.annotation.added", **position, **added}
     done = {key: value[key] for key in (name, *extra)}
     yield {"type": f"response.{prefix}.done", **position, **done}
-
-
-def create_error_event(number: int, error: Any) -> Event:
-    """Create the error event of a broken stream from an error body.
-
-    It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK. A
-    scripted body in another format is sent unchanged.
-    """
-    details = error.get("error") if isinstance(error, dict) else {"message": str(error)}
-    if not isinstance(details, dict):
-        return dict(error)
-    nested = {"code": details.get("code") or "server_error", "message": details.get("message")}
-    flat = {**nested, "param": details.get("param")}
-    return {"type": "error", "sequence_number": number, **flat, "error": nested}

@@ -73,22 +73,22 @@ def record_request(request: httpx.Request) -> RecordedRequest:
     headers = {name.lower(): value for name, value in request.headers.items()}
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
-    is_form = headers.get("content-type", "").startswith("multipart/")
     try:
-        body = describe_files(parse_request_body(request, is_form=is_form))
+        body = describe_files(parse_request_body(request))
     except HTTPError:  # the response explains it
         body = None
     return RecordedRequest(method=request.method, path=request.url.path, headers=headers, body=body)
 
 
-def parse_request_body(request: httpx.Request, *, is_form: bool = False) -> dict[str, Any]:
+def parse_request_body(request: httpx.Request) -> dict[str, Any]:
     """Parse a request body as a form or as JSON."""
-    if is_form:
-        return parse_form(request.headers.get("content-type", ""), request.content)
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("multipart/"):
+        return parse_form(content_type, request.content)
     try:
         body = orjson.loads(request.content)
     except orjson.JSONDecodeError as error:
-        raise HTTPError(400, f"the body is not JSON: {error}") from None
+        raise HTTPError(400, f"the body is neither JSON nor a multipart form: {error}") from None
     if not isinstance(body, dict):
         raise HTTPError(400, "the body must be a JSON object")
     return body
