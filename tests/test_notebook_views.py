@@ -13,7 +13,7 @@ from orq_router_integrations import (
     track_usage,
 )
 from orq_router_integrations.testing import ProviderCall
-from orq_router_integrations.testing.routing.request_log import CallLog
+from orq_router_integrations.testing.routing.request_routing import CallLog
 
 
 def show(value: object) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from orq_router_integrations.testing.images.drawing import read_image_text
     from orq_router_integrations.testing.router import OfflineRouter
     from orq_router_integrations.testing.routing.faults import Fault
-    from orq_router_integrations.testing.routing.request_log import ProviderCall
+    from orq_router_integrations.testing.routing.request_routing import ProviderCall
 
 __all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall", "read_image_text"]
 
@@ -19,7 +19,7 @@ _MODULES = {
     "Answer": "answering.script",
     "Fault": "routing.faults",
     "OfflineRouter": "router",
-    "ProviderCall": "routing.request_log",
+    "ProviderCall": "routing.request_routing",
     "read_image_text": "images.drawing",
 }
 

@@ -34,14 +34,16 @@ from orq_router_integrations.testing.retrieval.catalog import list_catalog
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint, RerankEndpoint
 from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBaseIndex, KnowledgeBases
 from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
-from orq_router_integrations.testing.routing import http_adapter, platform, request_log
+from orq_router_integrations.testing.routing import http_adapter, platform
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_routing import (
+    CallLog,
     LoadBalancerState,
+    ProviderCall,
     RequestRouting,
 )
 from orq_router_integrations.testing.speech import SpeechEndpoint, TranscriptionEndpoint
@@ -126,8 +128,8 @@ class OfflineRouter:
     def __post_init__(self) -> None:
         if self.latency < 0 or self.chunk_latency < 0:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
-        self.log: list[request_log.ProviderCall] = request_log.CallLog()
-        self.requests: list[request_log.RecordedRequest] = []
+        self.log: list[ProviderCall] = CallLog()
+        self.requests: list[http_adapter.RecordedRequest] = []
         self._locks: dict[int, threading.RLock] = {}
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = platform.ModelRegistry(self.models)

@@ -12,8 +12,18 @@ import orjson
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files, parse_form
-from orq_router_integrations.testing.routing.request_log import RecordedRequest
 from orq_router_integrations.testing.serialization import encode_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRequest:
+    """Record of one request received by the router. Files are summarized, not stored."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]  # with lower-case names; the API key is redacted
+    body: Any  # JSON or form fields; None if it cannot be parsed
+
 
 DelayedChunks = Iterator[tuple[float, bytes]]
 """Chunks of a body, each with the seconds to wait before it arrives."""

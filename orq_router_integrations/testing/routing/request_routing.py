@@ -29,18 +29,60 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import Fault, FaultScript
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.platform import ModelRegistry
-from orq_router_integrations.testing.routing.request_log import ProviderCall
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
     LoadBalancer,
     RouterControls,
 )
+from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
 
 RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Simulated delay before each attempt. Nothing sleeps."""
 
 _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCall:
+    """Record of one call to a provider.
+
+    Attributes:
+        model: Model id, ``provider/model``.
+        path: Path of the endpoint, such as ``/chat/completions``.
+        body: Request body as the provider received it: with the provider's own model name, without
+            router controls and with variables substituted. Files are summarized, not stored.
+        status: HTTP status of the provider's answer; 408 after a timeout.
+        attempt: Number of the attempt on this model, starting at 1.
+        seconds: Simulated duration of the call.
+        pause: Simulated delay before the call, in seconds.
+
+    >>> from orq_router_integrations import ChatOrq, OfflineRouter
+    >>> router = OfflineRouter()
+    >>> _ = ChatOrq(model="openai/gpt-4o", client=router.client()).invoke("Hi")
+    >>> router.log[0].model, router.log[0].body["model"], router.log[0].status
+    ('openai/gpt-4o', 'gpt-4o', 200)
+    """
+
+    model: str
+    path: str
+    body: dict[str, Any]
+    status: int
+    attempt: int
+    seconds: float
+    pause: float
+
+
+class CallLog(list[ProviderCall]):
+    """Calls to providers, in order. Notebooks show them as a table."""
+
+    def _repr_html_(self) -> str:
+        header = ("model", "path", "attempt", "pause (s)", "time (s)", "status")
+        rows = [
+            (call.model, call.path, call.attempt, f"{call.pause:.1f}", call.seconds, call.status)
+            for call in self
+        ]
+        return format_table(header, rows)
 
 
 class LoadBalancerState:
