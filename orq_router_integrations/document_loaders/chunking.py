@@ -64,7 +64,7 @@ class AudioChunk:
         return 0.0 if self.end_seconds is None else self.end_seconds - self.start_seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ChunkLimits:
     """Limits of a single request."""
 

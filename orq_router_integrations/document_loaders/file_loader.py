@@ -26,10 +26,9 @@ from orq_router_integrations._concurrency import (
     run_steps,
 )
 from orq_router_integrations._integration import ARGUMENT_HINTS, RouterIntegration
-from orq_router_integrations.client import RouterClient
 from orq_router_integrations.document_loaders.result_store import (
-    ClaimingStore,
     compute_key,
+    open_store,
     validate_store,
 )
 from orq_router_integrations.document_loaders.sources import (
@@ -50,7 +49,6 @@ from orq_router_integrations.errors import (
     RouterInputError,
 )
 from orq_router_integrations.wire.call import Call, Upload
-from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.ocr import OCRResult
 from orq_router_integrations.wire.transcriptions import Transcript
@@ -80,19 +78,19 @@ class LoadedFile:
     error_count: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
 class FileProcessor(ABC):
-    """Processes files with the settings of a loader or parser."""
+    """Reads files with the settings that a loader or parser has when it is created."""
 
     kind: ClassVar[FileKind]
     result_type: ClassVar[type[Transcript | OCRResult]]
 
-    client: RouterClient
-    body: Mapping[str, Any]
-    controls: RouterControls
-    max_concurrency: int = 1
-    on_error: OnError = "raise"
-    store: ClaimingStore | None = None
+    def __init__(self, settings: "FileIntegration", body: Mapping[str, Any]) -> None:
+        self.body = body
+        self.client = settings.resolved_client
+        self.controls = settings.merge_controls()
+        self.max_concurrency = settings.max_concurrency
+        self.on_error = settings.on_error
+        self.store = open_store(settings.store) if settings.store else None
 
     @abstractmethod
     def read(self, item: SourceItem) -> Steps[LoadedFile]:

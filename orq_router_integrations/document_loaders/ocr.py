@@ -14,7 +14,6 @@ from orq_router_integrations.document_loaders.file_loader import (
     FileLoader,
 )
 from orq_router_integrations.document_loaders.ocr_reader import OCRReader
-from orq_router_integrations.document_loaders.result_store import open_store
 from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import ModelId
@@ -77,15 +76,8 @@ class OCRIntegration(FileIntegration):
             "pages": self.pages and list(dict.fromkeys(self.pages)),
             "ocr_settings": {name: value for name, value in settings.items() if value is not None},
         }
-        return OCRReader(
-            client=self.resolved_client,
-            body={name: value for name, value in body.items() if value is not None},
-            controls=self.merge_controls(),
-            max_concurrency=self.max_concurrency,
-            on_error=self.on_error,
-            store=open_store(self.store) if self.store else None,
-            directory=validate_directory(self.directory),
-        )
+        body = {name: value for name, value in body.items() if value is not None}
+        return OCRReader(self, body, validate_directory(self.directory))
 
 
 class OrqOCRLoader(OCRIntegration, FileLoader):

@@ -13,7 +13,11 @@ from langchain_core.documents.base import Blob
 
 from orq_router_integrations._concurrency import Steps
 from orq_router_integrations.document_loaders.documents import flatten_metadata
-from orq_router_integrations.document_loaders.file_loader import FileProcessor, LoadedFile
+from orq_router_integrations.document_loaders.file_loader import (
+    FileIntegration,
+    FileProcessor,
+    LoadedFile,
+)
 from orq_router_integrations.document_loaders.sources import FileKind, SourceItem, get_label
 from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
 from orq_router_integrations.media.atomic_write import open_atomic
@@ -73,14 +77,17 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
     return OCRInput(label, build_file_document(upload), upload, metadata)
 
 
-@dataclass(frozen=True, kw_only=True)
 class OCRReader(FileProcessor):
-    """Reads files with the settings of a loader or parser."""
+    """Reads PDFs and images."""
 
     kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)
     result_type = OCRResult
 
-    directory: Path | None = None
+    def __init__(
+        self, settings: FileIntegration, body: Mapping[str, Any], directory: Path | None
+    ) -> None:
+        super().__init__(settings, body)
+        self.directory = directory
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         file = create_ocr_input(item)
