@@ -1,17 +1,15 @@
 """The endpoints POST /audio/speech, /audio/transcriptions and /audio/translations.
 
-Speech is a sequence of tones that encodes the text, so it can be transcribed word for word. Choices
-where the documentation is silent:
+Speech consists of tones that encode the text, so it can be transcribed word for word. Choices where
+the documentation is silent:
 
 * OpenAI and Azure support all formats of speech if PyAV is installed, other providers only wav and
   pcm. A provider replaces an unsupported format by its default. Sample rates, WAV headers without a
   size and content types deliberately differ between providers.
-* Transcripts as text, srt and vtt are sent as plain text, not as a JSON string.
+* Transcripts as text, srt and vtt are sent as plain text. The language of a transcription is the
+  requested one, or ``und``. A translation contains the words as spoken.
 * ``diarize`` labels every word and segment with the same speaker.
-* The language of a transcription is the requested one, or ``und``.
-* A translation contains the words as spoken, and reports ``english`` as its language.
-* A recording has at most 25 MiB; the status of a larger one is 413. Other invalid forms have the
-  status 422, which is the only one that is documented.
+* Invalid forms have the status 422, the only one that is documented.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,11 +51,6 @@ from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
 from orq_router_integrations.wire.transcriptions import LanguageCode
 
 OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
-
-MAX_BYTES = 25 * 1024 * 1024
-MAX_PAUSE_SECONDS = 1.0
-"""Silence in seconds after which a new segment starts, even within a sentence."""
-
 SPEAKER_ID = "speaker_0"
 
 
@@ -89,30 +82,26 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
             body, model, request.input, accepts=lambda answer: bool(answer.audio)
         )
         if scripted and scripted.audio:
-            content_type, audio = _detect_type(scripted.audio), scripted.audio
+            content_type, audio = None, scripted.audio
         else:
             content_type, audio = _synthesize(request, model.partition("/")[0])
+        content_type = content_type or detect_mime_type(audio[:16]) or "application/octet-stream"
         return RouterResponse(chunks=split_bytes(audio), headers={"content-type": content_type})
 
 
-def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
-    """Return the content type and the audio."""
+def _synthesize(request: SpeechRequest, provider: str) -> tuple[str | None, bytes]:
+    """Return the content type, unless it follows from the audio, and the audio."""
     rate = 24_000 if provider in OPENAI | GOOGLE else SAMPLE_RATE
     samples = encode_speech(request.input, rate=rate, speed=request.speed)
     audio_format: str = request.response_format
     if audio_format not in {"wav", "pcm"}:
         if provider in OPENAI and has_pyav():
-            audio = encode_audio(samples, rate, audio_format)
-            return _detect_type(audio), audio
+            return None, encode_audio(samples, rate, audio_format)
         audio_format = "pcm" if provider in GOOGLE else "wav"
     if audio_format == "pcm":
         return f"audio/pcm;rate={rate};channels=1", samples
     size = None if provider in OPENAI else len(samples)  # None as in audio that is streamed
     return "audio/wav", build_wav_header(build_pcm_format(rate), size) + samples
-
-
-def _detect_type(audio: bytes) -> str:
-    return detect_mime_type(audio[:16]) or "application/octet-stream"
 
 
 def _check_file(file: FormFile) -> FormFile:
@@ -173,20 +162,11 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         self.schema = TranslationForm if endpoint is TRANSLATIONS else TranscriptionForm
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> AnyForm:
-        """Validate a form without its controls.
-
-        Raises:
-            HTTPError: 422, naming the invalid field; 413, the file is too large.
-        """
         try:
-            form = super().parse(body, controls, lenient=lenient)
+            return super().parse(body, controls, lenient=lenient)
         except HTTPError as error:
             error.status, error.code = 422, "invalid_request_body"
             raise
-        if len(form.file.data) > MAX_BYTES:
-            message = f"file: must have at most {MAX_BYTES} bytes, got {len(form.file.data)}"
-            raise HTTPError(413, message, code="file_too_large", param="file")
-        return form
 
     def respond(self, request: AnyForm, model: str) -> RouterResponse:
         """Return the scripted answer for the file name or model, or else the recognized words."""
@@ -219,16 +199,16 @@ class Transcript:
 
     @property
     def segments(self) -> list[Span]:
-        """The sentences, with their times. A long pause ends a sentence too."""
+        """The sentences, with their times."""
         sentences: list[Span] = []
-        is_open = False
+        starts_sentence = True
         for word in self.words:
-            last = sentences[-1] if sentences else None
-            if last and is_open and word.start - last.end <= MAX_PAUSE_SECONDS:
-                sentences[-1] = Span(f"{last.text} {word.text}", last.start, word.end)
-            else:
+            if starts_sentence:
                 sentences.append(word)
-            is_open = not ends_sentence(word.text)
+            else:
+                first = sentences[-1]
+                sentences[-1] = Span(f"{first.text} {word.text}", first.start, word.end)
+            starts_sentence = ends_sentence(word.text)
         return sentences
 
 
@@ -254,21 +234,20 @@ def align_text(text: str, data: bytes) -> Transcript:
 
 
 def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
-    granularities: Sequence[str] = ["segment"]
-    task, language = "translate", "english"
+    task, language, granularities = "translate", "english", None
     if isinstance(form, TranscriptionForm):
-        granularities = form.timestamp_granularities or granularities
         task, language = "transcribe", form.language or "und"
+        granularities = form.timestamp_granularities
     body: dict[str, Any] = {"task": task, "language": language, "text": transcript.text}
     if transcript.seconds is not None:
         body["duration"] = transcript.seconds
-    if "word" in granularities or form.timestamps_granularity == "word":
+    if "word" in (granularities or ()) or form.timestamps_granularity == "word":
         label = {"speaker_id": SPEAKER_ID} if form.diarize else {}
         body["words"] = [
             {"word": word.text, "start": word.start, "end": word.end, **label}
             for word in transcript.words
         ]
-    if "segment" in granularities:
+    if granularities is None or "segment" in granularities:
         # OpenAI's clients require these fields.
         fields = {"seek": 0, "tokens": [], "temperature": form.temperature or 0.0}
         fields |= {"avg_logprob": 0.0, "compression_ratio": 1.0, "no_speech_prob": 0.0}

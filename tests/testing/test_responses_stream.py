@@ -228,7 +228,7 @@ class TestOpenAIClient:
             model=GPT, input=[result], tools=tools, previous_response_id=first.id
         )
         replayed = client.responses.create(model=GPT, input=[*ask, *first.output, result])
-        assert "get_weather: rain" in stateful.output_text
+        assert "get_weather: 'rain'" in stateful.output_text
         assert replayed.output_text == stateful.output_text
 
     @pytest.mark.slow

@@ -245,11 +245,6 @@ def test_rules_of_one_endpoint(send: Send, path: str, fields: dict[str, Any], pa
 
 
 @pytest.mark.slow
-def test_file_too_large(send: Send) -> None:
-    response = send(data=create_wav(bytes(25 * 2**20)))
-    assert (response.status_code, response.json()["error"]["code"]) == (413, "file_too_large")
-
-
 @both_endpoints
 @pytest.mark.parametrize(
     ("control", "value"), [("cache", '{"type":"exact_match"}'), ("thread", '{"id":"t"}')]

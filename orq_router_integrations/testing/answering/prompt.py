@@ -5,44 +5,28 @@ different names on the two endpoints, but each name has one meaning.
 """
 
 import base64
-import binascii
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
 from orq_router_integrations.testing.media.audio import measure_audio
 from orq_router_integrations.testing.routing.error_responses import reject_field
 
-CHARS_PER_TOKEN = 4
-"""Estimated number of characters per token."""
+CHARS_PER_TOKEN = 4  # estimated
+MESSAGE_TOKENS = 3  # for the structure of a message
+FILE_TOKENS = 85  # of an image or a file
+AUDIO_TOKENS = 10  # per second
+MAX_EXCERPT_CHARS = 160  # of a text that an answer quotes
 
-MESSAGE_TOKENS = 3
-"""Tokens of the structure of a message."""
-
-FILE_TOKENS = 85
-"""Tokens of an image or a file."""
-
-AUDIO_TOKENS = 10
-"""Tokens per second of audio."""
-
-MAX_EXCERPT_CHARS = 160
-"""Maximum number of characters of a text that an answer quotes."""
-
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
+_ITEM_ROLES = {
     "reasoning": "assistant",
     "function_call": "assistant",
     "custom_tool_call": "assistant",
     "function_call_output": "tool",
     "custom_tool_call_output": "tool",
 }
-"""Roles by the role of a message or the type of another item."""
+_TEXT_TYPES = {"text", "input_text", "output_text"}
 
 
 def estimate_text_tokens(*texts: str) -> int:
@@ -51,13 +35,12 @@ def estimate_text_tokens(*texts: str) -> int:
 
 def decode_base64_field(text: str) -> bytes:
     """Decode the base64 data of a field, which must not be empty."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("is not valid base64") from None
-    if not data:
+    if not text:
         raise ValueError("must not be empty")
-    return data
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("is not valid base64") from None
 
 
 def shorten(text: str) -> str:
@@ -97,10 +80,6 @@ class Attachment:
         if not (data := self.data):
             return f"{name} ({shorten(self.source)}, not opened)"
         details = [self.source[len("data:") :].partition(";")[0], f"{len(data)} bytes"]
-        if size := read_image_size(data):
-            details.append("{} x {} pixels".format(*size))
-        if pages := count_pdf_pages(data):
-            details.append(f"{pages} page{'' if pages == 1 else 's'}")
         if self.kind == "audio":
             details.append(f"{self.audio_seconds:.1f} seconds")
         return f"{name} ({', '.join(details)})"
@@ -122,21 +101,13 @@ def _read_attachment(part: Mapping[str, Any]) -> Attachment | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A chat message, or an item of /responses.
+    """A chat message, or an item of /responses."""
 
-    Attributes:
-        role: ``system``, ``user``, ``assistant`` or ``tool``; empty if the item has no role.
-        text: The text of its parts.
-        attachments: Its images, files and audio.
-        calls: Tool calls of an assistant.
-        call_id: The call whose result this is.
-    """
-
-    role: str = ""
+    role: str  # system, user, assistant or tool; empty if the item has no role
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
-    calls: tuple[FunctionCall, ...] = ()
-    call_id: str | None = None
+    calls: tuple[FunctionCall, ...] = ()  # of an assistant
+    call_id: str | None = None  # the call whose result this is
 
     @property
     def tokens(self) -> int:
@@ -148,19 +119,18 @@ class Message:
 
 def read_message(item: Mapping[str, Any]) -> Message:
     type_ = item.get("type", "message")
-    role = _ROLES.get(item["role"] if type_ == "message" else type_)
-    if role is None:
-        return Message()
+    role = item["role"] if type_ == "message" else _ITEM_ROLES.get(type_, "")
+    if not role:
+        return Message(role="")
     calls = [FunctionCall(call["id"], **call["function"]) for call in item.get("tool_calls") or ()]
     if type_ in {"function_call", "custom_tool_call"}:
         arguments = item["arguments"] if "arguments" in item else item["input"]
         calls = [FunctionCall(item["call_id"], item["name"], arguments)]
     content = item.get("content") or item.get("output") or ""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    text_types = {"text", "input_text", "output_text"}
     return Message(
-        role=role,
-        text="\n".join(part["text"] for part in parts if part["type"] in text_types),
+        role="system" if role == "developer" else role,
+        text="\n".join(part["text"] for part in parts if part["type"] in _TEXT_TYPES),
         attachments=tuple(filter(None, map(_read_attachment, parts))),
         calls=tuple(calls),
         call_id=item.get("tool_call_id") or (item.get("call_id") if role == "tool" else None),

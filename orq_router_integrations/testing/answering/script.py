@@ -15,10 +15,6 @@ from orq_router_integrations.testing.serialization import encode_json
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 _TOOL_CALL_KEYS = {"name", "args", "id", "type", "error"}
-_TOOL_CALLS_HINT = (
-    "tool_calls: expected a list of dicts with 'name', 'args' and 'id', such as "
-    "[{'name': 'add', 'args': {'a': 2}}]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ class Answer:
             ``{"type": "url_citation", "url": ..., "title": ..., "start_index": 0, ...}``.
 
     Raises:
-        ValueError: ``tool_calls`` is not a sequence of tool calls.
+        ValueError: ``tool_calls`` contains anything but tool calls.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(answers={"Why?": Answer("Because.", reasoning="Hm.")})
@@ -64,9 +60,8 @@ class Answer:
     calls: tuple[FunctionCall, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tool_calls, list | tuple):
-            raise ValueError(f"{_TOOL_CALLS_HINT}, got {self.tool_calls!r:.80}")
-        object.__setattr__(self, "calls", tuple(map(_parse_tool_call, self.tool_calls)))
+        calls = self.tool_calls if isinstance(self.tool_calls, list | tuple) else [self.tool_calls]
+        object.__setattr__(self, "calls", tuple(map(_parse_tool_call, calls)))
 
 
 def _parse_tool_call(call: Any) -> FunctionCall:
@@ -75,7 +70,10 @@ def _parse_tool_call(call: Any) -> FunctionCall:
             args = call.get("args") or {}
             arguments = args if isinstance(args, str) else encode_json(dict(args)).decode()
             return FunctionCall(call.get("id"), name, arguments)
-    raise ValueError(f"{_TOOL_CALLS_HINT}, got an item {call!r:.80}")
+    raise ValueError(
+        "tool_calls: expected a list of dicts with 'name', 'args' and 'id', such as "
+        f"[{{'name': 'add', 'args': {{'a': 2}}}}], got an item {call!r:.80}"
+    )
 
 
 AnswerValue = str | Answer | AIMessage | BaseModel | Mapping[str, Any] | Exception
