@@ -13,8 +13,8 @@ from orq_router_integrations.chat_models.json_schemas import (
     create_typed_dict_function,
     inline_refs,
     is_object_schema,
+    to_strict_schema,
 )
-from orq_router_integrations.chat_models.strict_schemas import to_strict_schema
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
 
