@@ -57,7 +57,7 @@ def convert_completion(
 ) -> ChatResult:
     metadata = create_response_metadata(body, response, candidates)
     choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)
-    usage = create_usage_metadata(body.get("usage"))
+    usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
     generations = []
     for choice in choices:
         generations.append(_create_generation(choice, metadata, usage))
@@ -231,7 +231,7 @@ class StreamConverter:
             tool_call_chunks=self._tool_calls.invalidate_truncated_calls(),
             additional_kwargs=kwargs,
             chunk_position="last",
-            usage_metadata=create_usage_metadata(body.get("usage")),
+            usage_metadata=create_usage_metadata(body.get("usage"), body.get("service_tier")),
             response_metadata={**metadata, **finish},
         )
         return ChatGenerationChunk(message=message, generation_info=finish or None)

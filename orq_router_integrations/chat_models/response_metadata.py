@@ -176,22 +176,27 @@ _INPUT_DETAILS = {
     "audio_tokens": "audio",
 }
 _OUTPUT_DETAILS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
+_SEPARATELY_PRICED_TIERS = ("flex", "priority")
 
 
-def create_usage_metadata(payload: Any) -> UsageMetadata | None:
+def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
     """Create usage metadata from the ``usage`` of a response, or ``None`` if it is missing.
 
     Providers use the names of Chat Completions (``prompt_tokens``) and of the Responses API
-    (``input_tokens``) with both APIs, so both are read.
+    (``input_tokens``) with both APIs, so both are read. For service tiers with their own prices,
+    the details are named as in langchain-openai: for example, ``flex_cache_read`` for cached input
+    tokens and ``flex`` for the others.
     """
     if not isinstance(payload, dict):
         return None
     usage: dict[str, Any] = {}
-    for kind, chat_kind, names in (
-        ("input", "prompt", _INPUT_DETAILS),
-        ("output", "completion", _OUTPUT_DETAILS),
+    for kind, chat_kind, names, excluded in (
+        ("input", "prompt", _INPUT_DETAILS, "cache_read"),
+        ("output", "completion", _OUTPUT_DETAILS, "reasoning"),
     ):
-        count = payload.get(f"{chat_kind}_tokens") or payload.get(f"{kind}_tokens")
+        count = parse_token_count(
+            payload.get(f"{chat_kind}_tokens") or payload.get(f"{kind}_tokens")
+        )
         values = as_dict(
             payload.get(f"{chat_kind}_tokens_details") or payload.get(f"{kind}_tokens_details")
         )
@@ -200,7 +205,11 @@ def create_usage_metadata(payload: Any) -> UsageMetadata | None:
             for key, name in names.items()
             if values.get(key) is not None
         }
-        usage[f"{kind}_tokens"] = parse_token_count(count)
+        if service_tier in _SEPARATELY_PRICED_TIERS:
+            remaining = count - details.get(excluded, 0)
+            details = {k if k == "audio" else f"{service_tier}_{k}": details[k] for k in details}
+            details[service_tier] = remaining
+        usage[f"{kind}_tokens"] = count
         if details:
             usage[f"{kind}_token_details"] = details
     total = parse_token_count(payload.get("total_tokens"))
