@@ -39,10 +39,11 @@ def build_responses_body(
         for name, value in chat_body.items()
         if name not in _CONVERTED_FIELDS
     }
-    items = (item for message in chat_body["messages"] for item in _convert_message(message))
-    body["input"] = list(_restore_custom_calls(items, chat_body.get("tools", ())))
-    if "tools" in chat_body:
-        body["tools"] = [_flatten_function(tool) for tool in chat_body["tools"]]
+    messages, tools = chat_body["messages"], chat_body.get("tools", ())
+    custom_ids = _find_custom_calls(messages, tools)
+    body["input"] = [item for message in messages for item in _convert_message(message, custom_ids)]
+    if tools:
+        body["tools"] = [_flatten_function(tool) for tool in tools]
     if isinstance(choice := chat_body.get("tool_choice"), Mapping):
         body["tool_choice"] = _flatten_function(choice)
     if text := _build_text_settings(chat_body):
@@ -77,10 +78,19 @@ def _flatten_function(value: Mapping[str, Any]) -> JsonObject:
     return {**outer, **value.get("function", {})}
 
 
-def _convert_message(message: Mapping[str, Any]) -> Iterator[JsonObject]:
+def _find_custom_calls(
+    messages: Iterable[Mapping[str, Any]], tools: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """Return the ids of calls of custom tools, which chat messages represent as functions."""
+    names = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
+    calls = (call for message in messages for call in message.get("tool_calls") or ())
+    return {call["id"] for call in calls if call["function"]["name"] in names}
+
+
+def _convert_message(message: Mapping[str, Any], custom_ids: set[str]) -> Iterator[JsonObject]:
     role, content = message["role"], message.get("content") or ""
     if role == "assistant":
-        items = list(_convert_assistant_message(content, message))
+        items = list(_convert_assistant_message(content, message, custom_ids))
         yield from _restore_order(items, message.get("item_ids") or ())
         return
     if not isinstance(content, str):
@@ -91,7 +101,8 @@ def _convert_message(message: Mapping[str, Any]) -> Iterator[JsonObject]:
             return
     if role == "tool":
         call_id = message["tool_call_id"]
-        yield {"type": "function_call_output", "call_id": call_id, "output": content}
+        kind = "custom_tool_call" if call_id in custom_ids else "function_call"
+        yield {"type": f"{kind}_output", "call_id": call_id, "output": content}
     else:
         yield {"type": "message", "role": role, "content": content}
 
@@ -106,8 +117,7 @@ def _restore_order(items: list[JsonObject], item_ids: Iterable[JsonObject]) -> l
     for ids in item_ids:
         key = "call_id" if "call_id" in ids else "id"
         for item in remaining:
-            item_type = ids["type"].replace("custom_tool_call", "function_call")
-            if item["type"] == item_type and item.get(key, ids.get(key)) == ids.get(key):
+            if item["type"] == ids["type"] and item.get(key, ids.get(key)) == ids.get(key):
                 remaining.remove(item)
                 ordered.append({**item, "id": ids["id"]})
                 break
@@ -117,7 +127,9 @@ def _restore_order(items: list[JsonObject], item_ids: Iterable[JsonObject]) -> l
     return ordered
 
 
-def _convert_assistant_message(content: Any, message: Mapping[str, Any]) -> Iterator[JsonObject]:
+def _convert_assistant_message(
+    content: Any, message: Mapping[str, Any], custom_ids: set[str]
+) -> Iterator[JsonObject]:
     """Yield items in the order that the API requires: reasoning, message, tool calls."""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
     for part in parts:
@@ -134,38 +146,20 @@ def _convert_assistant_message(content: Any, message: Mapping[str, Any]) -> Iter
         if item.get("type") in replayed:
             yield dict(item)
     for call in message.get("tool_calls") or ():
-        yield {"type": "function_call", "call_id": call["id"], **call["function"]}
+        if call["id"] in custom_ids:
+            name, text = call["function"]["name"], _get_custom_input(call["function"]["arguments"])
+            yield {"type": "custom_tool_call", "call_id": call["id"], "name": name, "input": text}
+        else:
+            yield {"type": "function_call", "call_id": call["id"], **call["function"]}
 
 
 def _convert_answer(parts: list[JsonObject], refusal: str | None) -> str | list[JsonObject]:
-    answer: list[JsonObject] = []
-    for part in parts:
-        if part["type"] == "text" and part["text"]:
-            answer.append({"type": "output_text", "text": part["text"], "annotations": []})
-        elif part["type"] == "refusal" and part["refusal"]:
-            answer.append(dict(part))
-    if refusal:
-        answer.append({"type": "refusal", "refusal": refusal})
-    if all(part["type"] == "output_text" for part in answer):
-        return "".join(part["text"] for part in answer)
-    return answer
-
-
-def _restore_custom_calls(
-    items: Iterable[JsonObject], tools: Iterable[Mapping[str, Any]]
-) -> Iterator[JsonObject]:
-    """Turn function calls of custom tools, and their results, back into custom tool items."""
-    custom_names = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
-    custom_ids = set()
-    for item in items:
-        if item["type"] == "function_call" and item["name"] in custom_names:
-            custom_ids.add(item["call_id"])
-            arguments = item.pop("arguments")
-            yield {**item, "type": "custom_tool_call", "input": _get_custom_input(arguments)}
-        elif item["type"] == "function_call_output" and item["call_id"] in custom_ids:
-            yield {**item, "type": "custom_tool_call_output"}
-        else:
-            yield item
+    text = "".join(part["text"] for part in parts if part["type"] == "text")
+    refusals = [part["refusal"] for part in parts if part["type"] == "refusal"] + [refusal]
+    answer = [{"type": "refusal", "refusal": item} for item in refusals if item]
+    if answer and text:
+        answer.insert(0, {"type": "output_text", "text": text, "annotations": []})
+    return answer or text
 
 
 def _get_custom_input(arguments: str) -> str:
