@@ -9,7 +9,6 @@ than with its deltas, and omit items of the finished response, which shifts the 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from orq_router_integrations.wire.call import EmbeddedError
@@ -100,34 +99,33 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def _get_item(self, event: JsonObject, item_type: str) -> _StreamedItem:
         """Return the item of an event, which is a new one if no earlier event belongs to it.
 
-        It is found by its id, then by its index, then by the id of its call, because some providers
-        send other ids in each event, or another index with the finished item. Finished items are
-        only found by their id. The start of an item is never found by the id of its call.
+        It is found by its id or by its index. Some providers send other ids in each event, or
+        another index with the finished item. So unless the event starts an item, the id of its call
+        counts, too, and whether it is the only one without an id.
         """
         payload = as_dict(event.get("item"))
         item_id = as_str(event.get("item_id")) or as_str(payload.get("id"))
         index, call_id = as_int(event.get("output_index")), payload.get("call_id")
-        is_start = event.get("type") == "response.output_item.added"
         open_items = [
             item for item in self._items if item.type == item_type and not item.is_finished
         ]
-        is_without_index = index is None and item_id
-        matches = chain(
-            (item for item in self._items if item_id and item.id == item_id),
-            (
-                item
-                for item in open_items
-                if item.index == index
-                and not (is_without_index and item.id)
-                and not (call_id and item.call_id and call_id != item.call_id)
-            ),
-            (item for item in open_items if call_id and item.call_id == call_id and not is_start),
-        )
-        item = next(matches, None)
-        if item is None:
+        matches = [item for item in self._items if item_id and item.id == item_id] or [
+            item
+            for item in open_items
+            if item.index == index
+            and not (index is None and item_id and item.id)
+            and not (call_id and item.call_id and call_id != item.call_id)
+        ]
+        if not matches and event.get("type") != "response.output_item.added":
+            unnamed_items = [item for item in open_items if item_id and not item.id]
+            matches = [item for item in open_items if call_id and item.call_id == call_id]
+            matches = matches or (unnamed_items if len(unnamed_items) == 1 else [])
+        if not matches:
             taken = {other.index for other in self._items if other.index is not None}
-            item = _StreamedItem(item_type, max(taken) + 1 if index in taken else index)
-            self._items.append(item)
+            new_index = max(taken) + 1 if index in taken else index
+            matches = [_StreamedItem(item_type, new_index)]
+            self._items += matches
+        item = matches[0]
         item.id, item.call_id = item.id or item_id, item.call_id or call_id
         return item
 
@@ -179,10 +177,11 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         item.is_finished = self.has_answer = True
         delta = convert_item(payload)
         if calls := delta.get("tool_calls"):
+            function = calls[0]["function"]
             if "arguments" in item.emitted:
-                return {}
+                function["arguments"] = ""
             if "tool_calls" in item.emitted:
-                return self._emit_arguments(payload.get("arguments"), item)
+                return self._emit_arguments(function["arguments"], item)
             return self._emit({"tool_calls": [{"index": item.index, **calls[0]}]}, item)
         if self._has_annotations:
             delta.pop("annotations", None)

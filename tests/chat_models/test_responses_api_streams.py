@@ -210,6 +210,14 @@ def test_arguments_that_arrive_only_at_the_end_are_kept() -> None:
     assert merge_calls(call_added(0), arguments_done, done) == [("f", {"x": 1})]
 
 
+def test_call_without_a_start_has_its_arguments_once() -> None:
+    done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
+    assert merge_calls(arguments_delta(0, '{"x":1}'), done) == [("f", {"x": 1})]
+    response = {**RESPONSE, "output": [{**CALL_ITEM, "id": "fc"}]}
+    end = encode_response_event("completed", response=response)
+    assert merge_calls(arguments_delta(0, '{"x":1}'), end) == [("f", {"x": 1})]
+
+
 def test_reasoning_parts_are_joined_as_in_a_complete_response() -> None:
     deltas = [
         encode_response_event("reasoning_text.delta", content_index=index, delta=text)
