@@ -66,4 +66,4 @@ def test_copies_share_retry_budget():
     client = create_client(Script())
     client.send(create_call())
     assert RouterClient(**dict(client)).max_retries == client.max_retries
-    assert client.model_copy().retry_budget is client.retry_budget
+    assert client.model_copy()._retry_budget is client._retry_budget
