@@ -15,7 +15,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ from orq_router_integrations.testing.routing import http_adapter, platform
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.faults import FaultScript, FaultSequence
+from orq_router_integrations.testing.routing.faults import Faults, FaultScript
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_routing import (
     CallLog,
@@ -114,7 +114,7 @@ class OfflineRouter:
     """
 
     answers: Answers | None = None
-    faults: Mapping[str, FaultSequence] | None = None
+    faults: Faults | None = None
     models: Collection[str] | None = None
     knowledge_bases: KnowledgeBases | None = None
     api_keys: Collection[str] | None = None
@@ -173,12 +173,7 @@ class OfflineRouter:
         scripts = {"answers": self._answers.unused, "faults": self._faults.unused}
         return [f"{name}: {key!r}" for name, keys in scripts.items() for key in keys]
 
-    def script(
-        self,
-        *,
-        answers: Answers | None = None,
-        faults: Mapping[str, FaultSequence] | None = None,
-    ) -> None:
+    def script(self, *, answers: Answers | None = None, faults: Faults | None = None) -> None:
         """Replace the scripted answers and faults, for example those of the pytest fixture.
 
         Args:
@@ -278,10 +273,8 @@ class OfflineRouter:
             if match and request.method == method:
                 platform.check_api_key(request, self.api_keys)
                 self._limit.acquire()
-                response = respond(request, *map(unquote, match.groups()))
-                return (
-                    response if isinstance(response, RouterResponse) else RouterResponse(response)
-                )
+                result = respond(request, *map(unquote, match.groups()))
+                return result if isinstance(result, RouterResponse) else RouterResponse(result)
         posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
         gets = "GET /models, GET /models/{id}, GET /responses/{id}"
         message = f"{request.method} {path} is not an endpoint. Use v3/router with {posts}, {gets}."

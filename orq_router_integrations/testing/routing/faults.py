@@ -79,12 +79,13 @@ class Fault:
 
 
 FaultSequence = int | Fault | Sequence[int | Fault]
+Faults = Mapping[str, FaultSequence]
 
 
 class FaultScript:
     """Faults by model id: a single fault applies to every call, a list has one entry per call."""
 
-    def __init__(self, faults: Mapping[str, FaultSequence] | None) -> None:
+    def __init__(self, faults: Faults | None) -> None:
         scripts = dict(faults or {})
         self._repeated = {
             model for model in scripts if not isinstance(scripts[model], list | tuple)
