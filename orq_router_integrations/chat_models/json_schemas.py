@@ -1,4 +1,4 @@
-"""JSON schemas: of Python types, without references, and in the subset of OpenAI's strict mode."""
+"""Create JSON schemas of Python types, inline references, and convert schemas to strict mode."""
 
 from collections.abc import Callable, Mapping
 from types import UnionType
