@@ -49,7 +49,7 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
 
 _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
 _NO_TOOL_CALLS = ParsedToolCalls()
-_AUDIO_TEXTS = {"data", "transcript"}
+_AUDIO_TEXTS = ("data", "transcript")
 
 
 def convert_completion(
@@ -159,6 +159,7 @@ class StreamConverter:
         self._finish_reason: str | None = None
         self._has_refusal = False
         self._deferred: dict[str, list[Any]] = {}
+        self._sent_kwargs: set[str] = set()
         self._seen_audio_fields: set[str] = set()
         self._audio_data = Base64Normalizer()
         self.done = False
@@ -201,6 +202,7 @@ class StreamConverter:
         for name in _LIST_KWARGS & kwargs.keys():
             if not isinstance(kwargs[name], str):  # strings can be merged
                 self._deferred.setdefault(name, []).extend(kwargs.pop(name))
+        self._sent_kwargs |= kwargs.keys()
         if audio := kwargs.get("audio"):
             kwargs["audio"] = self._convert_audio_delta(audio)
 
@@ -209,12 +211,15 @@ class StreamConverter:
         texts = {name: audio[name] for name in _AUDIO_TEXTS if isinstance(audio.get(name), str)}
         if "data" in texts:
             texts["data"] = self._audio_data.feed(texts["data"])
-        new = audio.keys() - _AUDIO_TEXTS - self._seen_audio_fields
-        self._seen_audio_fields |= new
-        return {name: audio[name] for name in new} | texts
+        seen = {*_AUDIO_TEXTS, *self._seen_audio_fields}
+        new = {name: value for name, value in audio.items() if name not in seen}
+        self._seen_audio_fields |= new.keys()
+        return new | texts
 
     def _create_final_chunk(self) -> ChatGenerationChunk:
-        kwargs: dict[str, Any] = dict(self._deferred)
+        kwargs: dict[str, Any] = {  # a list cannot be merged with a string that was sent before
+            name: items for name, items in self._deferred.items() if name not in self._sent_kwargs
+        }
         if data := self._audio_data.finish():
             kwargs["audio"] = {"data": data}
         if self._tool_calls.signatures:

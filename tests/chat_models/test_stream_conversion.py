@@ -150,12 +150,16 @@ def test_list_items_with_the_same_index_are_not_merged(name: str) -> None:
     assert message.content == "ab"
 
 
-@pytest.mark.parametrize(("first", "second"), [("a", "b"), (["a"], ["b"])], ids=["str", "list"])
-def test_redacted_reasoning_is_concatenated(first: Any, second: Any) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "merged"),
+    [("a", "b", "ab"), (["a"], ["b"], ["a", "b"]), ("a", ["b"], "a"), (["a"], "b", "b")],
+    ids=["two strs", "two lists", "str then list", "list then str"],
+)
+def test_redacted_reasoning_may_change_its_type(first: Any, second: Any, merged: Any) -> None:
     message = merge_deltas(
         create_delta(redacted_reasoning=first), create_delta(redacted_reasoning=second)
     )
-    assert message.additional_kwargs == {"redacted_reasoning": first + second}
+    assert message.additional_kwargs == {"redacted_reasoning": merged}
 
 
 def test_repeated_audio_fields_are_merged_once() -> None:
