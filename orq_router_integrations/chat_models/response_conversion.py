@@ -157,7 +157,6 @@ class StreamConverter:
         self._tool_calls = ToolCallAccumulator()
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
-        self._has_refusal = False
         self._deferred: dict[str, list[Any]] = {}
         self._sent_kwargs: set[str] = set()
         self._seen_audio_fields: set[str] = set()
@@ -181,7 +180,6 @@ class StreamConverter:
             calls = self._tool_calls.convert_deltas(deltas) if deltas else []
             if kwargs := _extract_kwargs(delta):
                 self._defer_unmergeable(kwargs)
-                self._has_refusal |= "refusal" in kwargs
             if text or calls or kwargs or logprobs:
                 yield _create_chunk(text, calls, kwargs, logprobs)
         if self._decoder.done:
@@ -226,7 +224,7 @@ class StreamConverter:
             kwargs[THOUGHT_SIGNATURES_KWARG] = self._tool_calls.signatures
         finish = create_finish_metadata(
             self._finish_reason,
-            has_refusal=self._has_refusal,
+            has_refusal="refusal" in self._sent_kwargs,
             has_tool_calls=self._tool_calls.has_calls,
         )
         body = self._body
