@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import orjson
-
 from orq_router_integrations.testing.answering.prompt import Prompt, shorten
 from orq_router_integrations.testing.answering.schema_values import create_value, find_quoted
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.routing.error_responses import reject_field
+from orq_router_integrations.testing.serialization import encode_json
 
-MAX_SCHEMA_CANDIDATES = 10
-"""Maximum number of braces at which a JSON schema is searched in a string."""
+MAX_SCHEMA_CANDIDATES = 10  # braces at which a JSON schema is searched in a string
 
 _KEY = re.compile(r"[A-Za-z_]\w*")
 _WORD = re.compile(r"[^\W\d_]{3,}|\d{3,}")
@@ -33,10 +31,10 @@ def create_default_answer(prompt: Prompt, model: str) -> Answer:
     reasoning, tool = _create_reasoning(prompt), _choose_tool(prompt)
     if tool is None:
         return Answer(_create_text(prompt, model), reasoning=reasoning)
-    args: Any = prompt.last_user_text
+    args = prompt.last_user_text
     if tool.get("type") != "custom":
         schema = tool.get("parameters") or {"type": "object"}
-        args = _create_value(schema, prompt, f"tools ({tool['name']})")
+        args = _create_json(schema, prompt, f"tools ({tool['name']})")
     return Answer(tool_calls=[{"name": tool["name"], "args": args}], reasoning=reasoning)
 
 
@@ -50,9 +48,9 @@ def _create_reasoning(prompt: Prompt) -> str | None:
 
 
 def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
-    """Choose the tool whose name and description share most words with the user's text.
+    """Choose the tool whose name shares most words with the user's text.
 
-    Tools that look like structured output (named like a class) come last.
+    Tools that are named like a class, as for structured output, come last.
     """
     words = extract_words(prompt.last_user_text)
     called = {call.name for message in prompt.current_turn for call in message.calls}
@@ -67,9 +65,7 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
         return None
 
     def rank(tool: Mapping[str, Any]) -> tuple[bool, int]:
-        name, description = tool["name"], tool.get("description") or ""
-        overlap = 2 * len(extract_words(name) & words) + len(extract_words(description) & words)
-        return name[:1].isupper() or name.startswith("response_format"), -overlap
+        return tool["name"][:1].isupper(), -len(extract_words(tool["name"]) & words)
 
     return min(tools, key=rank, default=None)
 
@@ -80,23 +76,19 @@ def _create_text(prompt: Prompt, model: str) -> str:
         # Clients without tools ask for a code block, with a schema in the text.
         if schema_in_text is None or "```json" not in prompt.all_text:
             return _describe_request(prompt, model)
-        return f"```json\n{_to_json(_create_value(schema_in_text, prompt, 'messages'))}\n```"
+        return f"```json\n{_create_json(schema_in_text, prompt, 'messages')}\n```"
     param, schema = prompt.json_output
     if schema or schema_in_text:
-        return _to_json(_create_value(schema or schema_in_text or {}, prompt, param))
+        return _create_json(schema or schema_in_text or {}, prompt, param)
     keys = [key for key in find_quoted(prompt.all_text) if _KEY.fullmatch(key)]
-    return _to_json({key: f"offline {key}" for key in keys} or {"answer": model})
+    return encode_json({key: f"offline {key}" for key in keys} or {"answer": model}).decode()
 
 
-def _create_value(schema: Mapping[str, Any], prompt: Prompt, param: str) -> Any:
+def _create_json(schema: Mapping[str, Any], prompt: Prompt, param: str) -> str:
     try:
-        return create_value(schema, prompt.last_user_text)
+        return encode_json(create_value(schema, prompt.last_user_text)).decode()
     except ValueError as error:
         reject_field(param, str(error))
-
-
-def _to_json(value: object) -> str:
-    return orjson.dumps(value).decode()
 
 
 def _describe_request(prompt: Prompt, model: str) -> str:

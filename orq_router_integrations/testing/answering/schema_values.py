@@ -12,11 +12,8 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-MAX_STEPS = 10_000
-"""Maximum number of values, references and choices in one schema; stops infinite recursion."""
-
-MAX_CHARS = 1000
-"""Maximum length of a string that is made up."""
+MAX_STEPS = 10_000  # values, references and choices in one schema; stops infinite recursion
+MAX_CHARS = 1000  # of a string that is made up
 
 _FORMATS = {
     "date": "2026-01-31",

@@ -24,8 +24,7 @@ from orq_router_integrations.testing.routing.endpoint import EndpointHandler, Ro
 from orq_router_integrations.testing.serialization import encode_json
 from orq_router_integrations.wire.json import map_strings
 
-EPOCH = 1_767_225_600
-"""Creation time of the first response: the start of 2026, in seconds since 1970."""
+EPOCH = 1_767_225_600  # time of the first response: the start of 2026, in seconds since 1970
 
 CHAT_NAMES = {
     "input_tokens": "prompt_tokens",

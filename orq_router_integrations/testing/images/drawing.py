@@ -67,10 +67,6 @@ def has_pillow() -> bool:
     return find_spec("PIL") is not None
 
 
-def draw_image(spec: ImageSpec) -> bytes:
-    return _draw(spec) if has_pillow() else create_png(spec.text, spec.size, spec.color)
-
-
 def read_image_text(data: bytes) -> str | None:
     """Return the prompt stored in an image of the offline router, or ``None`` for other images.
 
@@ -105,7 +101,10 @@ def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 19
     )
 
 
-def _draw(spec: ImageSpec) -> bytes:
+def draw_image(spec: ImageSpec) -> bytes:
+    """Draw an image. Without Pillow, it is blank."""
+    if not has_pillow():
+        return create_png(spec.text, spec.size, spec.color)
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
 
     (width, height), count = spec.size, len(spec.sources)

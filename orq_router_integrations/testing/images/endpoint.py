@@ -35,14 +35,9 @@ from orq_router_integrations.wire.endpoints import (
     Endpoint,
 )
 
-IMAGE_HOST = "images.offline.invalid"
-"""Host of image URLs, which exist only within this process."""
-
+IMAGE_HOST = "images.offline.invalid"  # its URLs exist only within this process
 URL_LIFETIME_SECONDS = 3600.0  # documented for variations
-
-SIDE_RANGE = range(16, 4097)
 MAX_FILE_BYTES = 50 * 1024 * 1024
-DEFAULT_SIZE = "1024x1024"
 
 _GPT_IMAGE_FIELDS = {"background", "output_format", "output_compression", "moderation"}
 _UNSUPPORTED_FIELDS = {
@@ -55,7 +50,7 @@ _UNSUPPORTED_FIELDS = {
 
 def _check_size(size: str) -> str:
     match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", size)
-    if size != "auto" and not (match and all(int(side) in SIDE_RANGE for side in match.groups())):
+    if size != "auto" and not (match and all(16 <= int(side) <= 4096 for side in match.groups())):
         raise ValueError("must be 'auto' or a size from 16x16 to 4096x4096, such as '1024x1024'")
     return size
 
@@ -92,7 +87,7 @@ class ImageRequest(EndpointRequest):
 
     @property
     def dimensions(self) -> ImageSize:
-        size = DEFAULT_SIZE if self.size in {None, "auto"} else str(self.size)
+        size = "1024x1024" if self.size in {None, "auto"} else str(self.size)
         width, height = map(int, size.split("x"))
         return width, height
 
@@ -158,16 +153,11 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
     """Draws images. The response is sent in chunks, so that faults can truncate it."""
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        script: AnswerScript,
-        hosted_images: ExpiringDict[bytes],
-        *,
-        lenient: bool,
+        self, endpoint: Endpoint, script: AnswerScript, urls: ExpiringDict[bytes], *, lenient: bool
     ) -> None:
         super().__init__(script)
         self.endpoint, self.schema = endpoint, IMAGE_SCHEMAS[endpoint]
-        self._hosted_images, self._lenient = hosted_images, lenient
+        self._urls, self._lenient = urls, lenient
 
     def respond(self, request: AnyRequest, model: str) -> RouterResponse:
         name = get_provider_model_name(model)
@@ -189,7 +179,7 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         if (request.response_format or default) == "url" and family != "gpt-image":
             suffix = get_suffixes(detect_mime_type(image[:16]) or "image/png")[0]
             path = f"/{hashlib.sha256(image).hexdigest()[:32]}{suffix}"
-            self._hosted_images.put(path, image, seconds=URL_LIFETIME_SECONDS)
+            self._urls.put(path, image, seconds=URL_LIFETIME_SECONDS)
             item = {"url": f"https://{IMAGE_HOST}{path}"}
         else:
             item = {"b64_json": base64.b64encode(image).decode()}

@@ -18,8 +18,7 @@ from functools import lru_cache
 
 from orq_router_integrations.wire.subtitles import Span
 
-SAMPLE_RATE = 16_000
-"""Default sample rate in hertz."""
+SAMPLE_RATE = 16_000  # in hertz, by default
 
 TONE_SECONDS = 0.018
 GAP_SECONDS = 0.006
@@ -27,8 +26,7 @@ WORD_PAUSE_SECONDS = 0.06
 SENTENCE_PAUSE_SECONDS = 0.4
 """Durations of a tone and of the silence after a tone, a word and a sentence, at speed 1."""
 
-MAX_SPEED = 4.0
-MIN_SPEED = 0.25
+MIN_SPEED, MAX_SPEED = 0.25, 4.0
 
 _LOWEST_FREQUENCY = 500.0  # hertz
 _FREQUENCY_RATIO = 1.1
@@ -44,8 +42,7 @@ _TO_LOUDNESS = bytes(
 )
 _TO_SIGN = bytes(_CROSSING[0] if high < 128 else _CROSSING[1] for high in range(256))
 _TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
-
-SENTENCE_ENDS = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
+_SENTENCE_ENDS = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 
 
 def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> bytes:
@@ -66,7 +63,7 @@ def encode_speech(text: str, *, rate: int = SAMPLE_RATE, speed: float = 1.0) -> 
 
 
 def ends_sentence(word: str) -> bool:
-    return word.rstrip("\"')]}\u2019\u201d\u00bb").endswith(SENTENCE_ENDS)
+    return word.rstrip("\"')]}\u2019\u201d\u00bb").endswith(_SENTENCE_ENDS)
 
 
 @lru_cache(maxsize=512)

@@ -26,12 +26,9 @@ from orq_router_integrations.wire.endpoints import EMBEDDINGS, RERANK
 from orq_router_integrations.wire.model_kinds import get_model_kind
 
 MAX_INPUTS = 2048  # OpenAI's limit
-
 MAX_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
-"""Length of a vector by model. Other models have 1,024 dimensions by default."""
-
-_STEM_CHARS = 5
-"""Inflected forms share the start of a word."""
+DEFAULT_DIMENSIONS = 1024  # of other models
+_STEM_CHARS = 5  # inflected forms share the start of a word
 
 Text = Annotated[str, Field(min_length=1)]
 Tokens = Annotated[list[int], Field(min_length=1)]
@@ -53,7 +50,7 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
         if get_model_kind(model) not in {"embedding", None}:
             reject_field("model", f"{model} does not support embeddings")
         maximum = MAX_DIMENSIONS.get(name)
-        dimensions = request.dimensions or maximum or 1024
+        dimensions = request.dimensions or maximum or DEFAULT_DIMENSIONS
         if maximum and dimensions > maximum:
             reject_field("dimensions", f"{model} has at most {maximum}, not {dimensions}")
         items = [request.input] if isinstance(request.input, str) else request.input
