@@ -25,7 +25,7 @@ from support.served_router import serve_router
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.testing.images.drawing import read_image_text
+from orq_router_integrations.testing.images import read_image_text
 
 NOTEBOOKS = list_notebooks()
 README = (COOKBOOKS / "README.md").read_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orq_router_integrations.testing.answering.script import Answer
-    from orq_router_integrations.testing.images.drawing import read_image_text
+    from orq_router_integrations.testing.images import read_image_text
     from orq_router_integrations.testing.router import OfflineRouter
     from orq_router_integrations.testing.routing.faults import Fault
     from orq_router_integrations.testing.routing.request_routing import ProviderCall
@@ -20,7 +20,7 @@ _MODULES = {
     "Fault": "routing.faults",
     "OfflineRouter": "router",
     "ProviderCall": "routing.request_routing",
-    "read_image_text": "images.drawing",
+    "read_image_text": "images",
 }
 
 

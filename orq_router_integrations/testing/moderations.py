@@ -14,15 +14,14 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.wire.endpoints import MODERATIONS
 
 CATEGORIES = {
-    "hate|despise": ("hate", "hate_and_discrimination"),
-    "idiot|stupid": ("harassment", None),
-    "suicide|hurt myself": ("self-harm", "selfharm"),
-    "sexual|porn": ("sexual", "sexual"),
-    "kill|hurt|attack|murder": ("violence", "violence_and_threats"),
-    "bomb|cocaine": ("illicit", "dangerous_and_criminal_content"),
-    r"\S+@\S+": (None, "pii"),
+    "hate": "hate|despise",
+    "harassment": "idiot|stupid",
+    "self-harm": "suicide|hurt myself",
+    "sexual": "sexual|porn",
+    "violence": "kill|hurt|attack|murder",
+    "illicit": "bomb|cocaine",
 }
-"""Names of categories at OpenAI and at Mistral, by the pattern of their words."""
+"""OpenAI's categories, with a pattern of words. Here they are also those of Mistral's models."""
 
 
 class ModerationRequest(EndpointRequest):
@@ -43,30 +42,33 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
     def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
         texts = [request.input] if isinstance(request.input, str) else request.input
         body = request.build_provider_body(model)
-        is_mistral = model.startswith("mistral/")
-        words = {
-            name: pattern for pattern, names in CATEGORIES.items() if (name := names[is_mistral])
-        }
         results = []
         for text in texts:
             scripted = self._script.take_answer(
                 body,
                 model,
                 text,
-                accepts=lambda it: not it.calls and split_names(it.text) <= words.keys(),
+                accepts=lambda it: not it.calls and split_names(it.text) <= CATEGORIES.keys(),
             )
-            found = {name for name in words if re.search(words[name], text, re.IGNORECASE)}
+            found = {
+                name for name, words in CATEGORIES.items() if re.search(words, text, re.IGNORECASE)
+            }
             names = split_names(scripted.text) if scripted else found
-            categories = {name: name in names for name in sorted(words)}
-            scores = {name: 0.9 if name in names else 0.001 for name in categories}
-            result: dict[str, Any] = {"categories": categories, "category_scores": scores}
-            if not is_mistral:
+            result: dict[str, Any] = {
+                "categories": {name: name in names for name in CATEGORIES},
+                "category_scores": {name: 0.9 if name in names else 0.001 for name in CATEGORIES},
+            }
+            if not model.startswith("mistral/"):
                 result["flagged"] = bool(names)
-                result["category_applied_input_types"] = {name: ["text"] for name in words}
+                result["category_applied_input_types"] = {name: ["text"] for name in CATEGORIES}
             results.append(result)
         return RouterResponse(
             {"id": "modr-offline", "model": get_provider_model_name(model), "results": results}
         )
+
+
+def find_categories(text: str) -> set[str]:
+    return {name for name, words in CATEGORIES.items() if re.search(words, text, re.IGNORECASE)}
 
 
 def split_names(text: str) -> set[str]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from support.served_router import serve_router
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing.images.drawing import create_png
+from orq_router_integrations.testing.images import create_png
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from orq_router_integrations.testing.images.drawing import read_image_text
+from orq_router_integrations.testing.images import read_image_text
 
 
 def read_text(data: bytes) -> str:

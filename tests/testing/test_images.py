@@ -15,8 +15,8 @@ from support.picture_reader import get_pixel, open_image, read_text
 
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.testing import Fault, OfflineRouter
-from orq_router_integrations.testing.images import drawing, endpoint
-from orq_router_integrations.testing.images.drawing import (
+from orq_router_integrations.testing import images as images_module
+from orq_router_integrations.testing.images import (
     PNG_SIGNATURE,
     create_png,
     read_image_text,
@@ -71,7 +71,7 @@ def images() -> ImageClient:
 
 @pytest.fixture(params=[True, False], ids=["pillow", "plain"])
 def _with_and_without_pillow(request, monkeypatch):
-    monkeypatch.setattr(drawing, "has_pillow", lambda: request.param)
+    monkeypatch.setattr(images_module, "has_pillow", lambda: request.param)
 
 
 with_and_without_pillow = pytest.mark.usefixtures("_with_and_without_pillow")
@@ -197,7 +197,7 @@ def test_url_of_a_jpeg(images):
 
 
 def test_jpeg_without_pillow_returns_400(images, monkeypatch):
-    monkeypatch.setattr(endpoint, "has_pillow", lambda: False)
+    monkeypatch.setattr(images_module, "has_pillow", lambda: False)
     error = get_error(images.generate(output_format="jpeg"))
     assert "Install it with pip install pillow" in error["message"]
     lenient = ImageClient(lenient=True).generate(output_format="jpeg", size="64x64")

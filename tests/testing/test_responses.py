@@ -298,10 +298,10 @@ class TestDefaultAnswer:
         parts = [text_part, image, file, image_id, file_url]
         text = create_responses().get_text(input=[{"role": "user", "content": parts}])
         assert "to 'See.'" in text
-        assert "image (image/png" in text
-        assert "file report.pdf (application/pdf" in text
-        assert "file-1, not opened" in text
-        assert "https://example.com/a.pdf, not opened" in text
+        assert "image (6612 bytes)" in text
+        assert "file report.pdf (1335 bytes)" in text
+        assert "image at file-1" in text
+        assert "https://example.com/a.pdf" in text
 
     def test_tokens_of_an_image(self, create_responses, image_part):
         image = {

@@ -43,7 +43,7 @@ class TestSchema:
         result = RESULT | {"output": [{"type": "input_text", "text": "seen"}, image]}
         text = create_responses().get_text(input=[USER, CALL, result])
         assert "f: 'seen'" in text
-        assert "image (image/png" in text
+        assert "image (6612 bytes)" in text
 
     @pytest.mark.parametrize(
         "fields",
@@ -172,7 +172,7 @@ class TestState:
         third = client.get_text(input="Again?", previous_response_id=second["id"])
         assert second["previous_response_id"] == first["id"]
         assert "to 'Again?'" in third
-        assert "image (image/png" in third
+        assert "image (6612 bytes)" in third
         assert "system message" not in third  # instructions apply to one request only
         roles = [item["role"] for item in client.router.log[-1].body["input"]]
         assert roles == ["user", "assistant"] * 2 + ["user"]

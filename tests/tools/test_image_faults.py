@@ -29,7 +29,7 @@ from orq_router_integrations.errors import (
     StreamInterruptedError,
 )
 from orq_router_integrations.testing import Fault
-from orq_router_integrations.testing.images.drawing import create_png
+from orq_router_integrations.testing.images import create_png
 from orq_router_integrations.tools.image_result import GeneratedImage
 
 GPT = "openai/gpt-image-1"

@@ -18,7 +18,7 @@ from support.image_tools import DALLE2, DALLE3, GPT, call_tool, create_tool
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing.images.drawing import create_png
+from orq_router_integrations.testing.images import create_png
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.images import MAX_INPUT_BYTES
 

@@ -9,7 +9,7 @@ from support.agent_tools import every_way, invoke_runnable
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.testing.images.drawing import create_png
+from orq_router_integrations.testing.images import create_png
 from orq_router_integrations.tools.image_result import ImageResult
 
 GPT = "openai/gpt-image-1"

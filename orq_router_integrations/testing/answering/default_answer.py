@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from orq_router_integrations.testing.answering.prompt import Prompt, shorten
+from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.answering.schema_values import create_value, find_quoted
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.serialization import encode_json
 
+MAX_EXCERPT_CHARS = 160  # of a text that an answer quotes
 MAX_SCHEMA_CANDIDATES = 10  # braces at which a JSON schema is searched in a string
 
 _KEY = re.compile(r"[A-Za-z_]\w*")
@@ -92,10 +93,10 @@ def _create_json(schema: Mapping[str, Any], prompt: Prompt, param: str) -> str:
 
 
 def _describe_request(prompt: Prompt, model: str) -> str:
-    sentences = [f"Offline answer from {model} to '{shorten(prompt.last_user_text)}'."]
+    sentences = [f"Offline answer from {model} to '{_shorten(prompt.last_user_text)}'."]
     names = {call.id: call.name for message in prompt.messages for call in message.calls}
     if results := [message for message in prompt.current_turn if message.role == "tool"]:
-        texts = (f"{names.get(it.call_id, 'a tool')}: '{shorten(it.text)}'" for it in results)
+        texts = (f"{names.get(it.call_id, 'a tool')}: '{_shorten(it.text)}'" for it in results)
         sentences.append(f"The tools returned {'; '.join(texts)}.")
     count = sum(message.role == "system" for message in prompt.messages)
     inputs = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
@@ -103,6 +104,11 @@ def _describe_request(prompt: Prompt, model: str) -> str:
     if inputs:
         sentences.append(f"I was sent: {'; '.join(inputs)}.")
     return " ".join(sentences)
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_EXCERPT_CHARS else line[:MAX_EXCERPT_CHARS].rstrip() + " ..."
 
 
 def find_json_schema(text: str) -> dict[str, Any] | None:

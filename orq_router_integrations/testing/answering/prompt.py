@@ -17,7 +17,6 @@ CHARS_PER_TOKEN = 4  # estimated
 MESSAGE_TOKENS = 3  # for the structure of a message
 FILE_TOKENS = 85  # of an image or a file
 AUDIO_TOKENS = 10  # per second
-MAX_EXCERPT_CHARS = 160  # of a text that an answer quotes
 
 _ITEM_ROLES = {
     "reasoning": "assistant",
@@ -41,12 +40,6 @@ def decode_base64_field(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError:
         raise ValueError("is not valid base64") from None
-
-
-def shorten(text: str) -> str:
-    """Return text in one line, with at most ``MAX_EXCERPT_CHARS`` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_EXCERPT_CHARS else line[:MAX_EXCERPT_CHARS].rstrip() + " ..."
 
 
 class FunctionCall(NamedTuple):
@@ -77,12 +70,7 @@ class Attachment:
 
     def describe(self) -> str:
         name = f"{self.kind} {self.filename}" if self.filename else self.kind
-        if not (data := self.data):
-            return f"{name} ({shorten(self.source)}, not opened)"
-        details = [self.source[len("data:") :].partition(";")[0], f"{len(data)} bytes"]
-        if self.kind == "audio":
-            details.append(f"{self.audio_seconds:.1f} seconds")
-        return f"{name} ({', '.join(details)})"
+        return f"{name} ({len(self.data)} bytes)" if self.data else f"{name} at {self.source}"
 
 
 def _read_attachment(part: Mapping[str, Any]) -> Attachment | None:

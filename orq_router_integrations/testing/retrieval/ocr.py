@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
 from orq_router_integrations.testing.answering.prompt import decode_base64_field
-from orq_router_integrations.testing.images.drawing import read_image_text
+from orq_router_integrations.testing.images import read_image_text
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,

@@ -1,1 +1,0 @@
-"""The image endpoints, which draw images that show their prompt."""
