@@ -118,11 +118,8 @@ def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
     value = block.get(name)
     if isinstance(value, str | None):
         return value
-    hint = ""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        hint = " Use content_block(data) for bytes."
-    elif isinstance(value, os.PathLike):
-        hint = " Use content_block(path) for a local file."
+    is_file = isinstance(value, (bytes, bytearray, memoryview, os.PathLike))
+    hint = " Use content_block(...) for bytes and paths." if is_file else ""
     raise ValueError(f"Expected a str in {name!r}, got {type(value).__name__}.{hint}")
 
 
@@ -159,6 +156,12 @@ def _convert_source(block: Mapping[str, Any], kind: str, is_third_party: bool) -
             raise ValueError(f"A text block needs 'text' as a str, got {type(text).__name__}.")
         return {"type": "text", "text": text}
     source = MediaSource.from_block(block)
+    has_link = source.url is not None or source.file_id is not None
+    if kind in ("audio", "text-plain") and has_link and source.text is None:
+        raise ValueError(
+            f"A block of type {block['type']!r} cannot be sent by URL or file_id. "
+            "Set 'base64', or create the block with content_block(path)."
+        )
     if is_third_party and source.data is not None:
         detected = mime.detect_mime_type(mime.validate_base64(source.data)[2])
         if detected:
@@ -202,8 +205,6 @@ def _convert_approval(block: Mapping[str, Any]) -> Part:
 def _convert_text(source: MediaSource) -> Part:
     if source.text is not None:
         return {"type": "text", "text": source.text}
-    if source.data is None:
-        raise ValueError("The text is not fetched. Download it, and send it as a text block.")
     data = mime.validate_base64(source.data)[0]
     try:
         return {"type": "text", "text": base64.b64decode(data).decode("utf-8")}
@@ -227,11 +228,6 @@ def _convert_image(source: MediaSource) -> Part:
 
 
 def _convert_audio(source: MediaSource) -> Part:
-    if source.url is not None or source.file_id is not None:
-        raise ValueError(
-            "Audio cannot be sent by URL or file_id. Set 'base64', or create the block with "
-            "content_block(path)."
-        )
     mime_type, data = mime.validate_media("audio", source.data or "", source.mime_type)
     audio = {"data": data, "format": mime.AUDIO_FORMATS[mime_type]}
     return {"type": "input_audio", "input_audio": audio}

@@ -207,13 +207,12 @@ class ToolCallAccumulator:
         be sent back. The chunks append a mark that prevents both. ``strip_truncation_mark``
         removes it.
         """
-        chunks = []
-        for call in self._calls:
-            mark = "" if call.is_complete() else _choose_truncation_mark(call.arguments)
-            if mark:
-                chunk = tool_call_chunk(name=None, args=mark, id=None, index=call.index)
-                chunks.append(chunk)
-        return chunks
+        incomplete = [call for call in self._calls if not call.is_complete()]
+        return [
+            tool_call_chunk(name=None, args=mark, id=None, index=call.index)
+            for call in incomplete
+            if (mark := _choose_truncation_mark(call.arguments))
+        ]
 
 
 def may_contain_object(chunk: ToolCallChunk) -> bool:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
@@ -18,14 +19,9 @@ from orq_router_integrations.chat_models.json_schemas import (
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
 
-if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
-else:
-    # LangChain evaluates annotations at run time, so the name must exist. Importing the real
-    # class here would slow down programs that use no tools.
-    from langchain_core.runnables import Runnable as BaseTool
+ToolLike = dict[str, Any] | type | Callable[..., Any] | Runnable[Any, Any]
+"""A tool. ``BaseTool`` is a ``Runnable``; importing it would slow down programs without tools."""
 
-ToolLike = dict[str, Any] | type | Callable[..., Any] | BaseTool
 ToolChoice = str | bool | dict[str, Any] | None
 OutputSchema = dict[str, Any] | type
 StructuredOutputMethod = Literal["json_schema", "function_calling", "json_mode"]

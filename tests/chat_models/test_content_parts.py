@@ -234,7 +234,10 @@ INVALID_BLOCKS = {
         "Pass its URL or its data",
     ),
     "video": ({"type": "video", "url": "https://example.com/a.mp4"}, "frames as images"),
-    "text-plain URL": ({"type": "text-plain", "url": "https://example.com/a"}, "not fetched"),
+    "text-plain URL": (
+        {"type": "text-plain", "url": "https://example.com/a"},
+        "cannot be sent by URL or file_id",
+    ),
     "Anthropic tool_result": (
         {"type": "tool_result", "tool_use_id": "1", "content": "x"},
         "Unknown content block type 'tool_result'",
@@ -268,28 +271,28 @@ def test_invalid_block_raises_with_its_position(
 
 RAW_BYTES = b"\x89PNG\r\n\x1a\n"
 LOCAL_FILES: dict[str, tuple[dict[str, Any], str]] = {
-    "image bytes": ({"type": "image", "base64": RAW_BYTES}, "content_block(data)"),
+    "image bytes": ({"type": "image", "base64": RAW_BYTES}, "content_block(...)"),
     "image bytes with a type": (
         {"type": "image", "base64": RAW_BYTES, "mime_type": "image/png"},
-        "content_block(data)",
+        "content_block(...)",
     ),
     "source_type bytes": (
         {"type": "image", "source_type": "base64", "data": RAW_BYTES},
-        "content_block(data)",
+        "content_block(...)",
     ),
-    "file bytes": ({"type": "file", "base64": b"%PDF-"}, "content_block(data)"),
+    "file bytes": ({"type": "file", "base64": b"%PDF-"}, "content_block(...)"),
     "audio bytes": (
         {"type": "input_audio", "input_audio": {"data": b"RIFF", "format": "wav"}},
-        "content_block(data)",
+        "content_block(...)",
     ),
     "image_url bytes": (
         {"type": "image_url", "image_url": {"url": RAW_BYTES}},
-        "content_block(data)",
+        "content_block(...)",
     ),
-    "image path": ({"type": "image", "base64": Path("cat.png")}, "content_block(path)"),
-    "image url path": ({"type": "image", "url": Path("cat.png")}, "content_block(path)"),
-    "image_url path": ({"type": "image_url", "image_url": Path("cat.png")}, "content_block(path)"),
-    "unknown path key": ({"type": "image", "path": "cat.png"}, "content_block(path)"),
+    "image path": ({"type": "image", "base64": Path("cat.png")}, "content_block("),
+    "image url path": ({"type": "image", "url": Path("cat.png")}, "content_block("),
+    "image_url path": ({"type": "image_url", "image_url": Path("cat.png")}, "content_block("),
+    "unknown path key": ({"type": "image", "path": "cat.png"}, "content_block("),
 }
 
 

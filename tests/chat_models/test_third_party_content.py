@@ -153,7 +153,7 @@ def test_media_with_unrelated_fields_is_sent(
 UNSENDABLE: dict[str, tuple[dict[str, Any], str]] = {
     "BMP": ({"type": "image", "base64": encode_base64(b"BM" + bytes(24))}, "image/bmp"),
     "not base64": ({"type": "image", "base64": "not base64!"}, "base64"),
-    "bytes": ({"type": "image", "base64": b"\x89PNG"}, "content_block(data)"),
+    "bytes": ({"type": "image", "base64": b"\x89PNG"}, "content_block(...)"),
     "video": ({"type": "video", "base64": "AAAA"}, "does not accept video"),
 }
 
