@@ -94,8 +94,8 @@ def detect_format(data: bytes, requested: str, response: Response) -> DetectedFo
 def check_same_format(found: object, previous: object) -> None:
     if found != previous:
         raise MalformedResponseError(
-            f"the audio has the format {found}, previous chunks {previous}; another model may have "
-            "answered (fallbacks, load balancer)"
+            f"the audio format changed from {previous} to {found}; another model may have answered "
+            "(fallbacks, load balancer)"
         )
 
 

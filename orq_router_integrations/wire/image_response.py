@@ -128,9 +128,7 @@ class ImageResponseDecoder(Generic[T]):
             body = parse_json_object(bytes(self._json), self._error_body)
         except MalformedResponseError:
             if self._parse_prefix() is not None:
-                raise TruncatedStreamError(
-                    f"the JSON is truncated after {len(self.images)} complete images"
-                ) from None
+                raise TruncatedStreamError("the JSON of the images is truncated") from None
             raise
         items = body.get("data")
         if not isinstance(items, list) or not items or len(items) != len(as_dicts(items)):

@@ -109,7 +109,8 @@ class ImageRequest(ImageParams):
         return prompt and check_encodable(prompt)
 
     def to_wire(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True, by_alias=True)
+        fields = self.model_dump(exclude_none=True, by_alias=True)
+        return {name: fields.pop(name) for name in ("model", "prompt") if name in fields} | fields
 
 
 OperationName = Literal["generate", "edit", "vary"]

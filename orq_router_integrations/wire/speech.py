@@ -66,7 +66,7 @@ class SpeechRequest(SpeechParams):
         return check_encodable(text)
 
     def to_wire(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True, by_alias=True)
+        return {"model": self.model, **self.model_dump(exclude_none=True, by_alias=True)}
 
 
 class SpeechDecoder:

@@ -83,7 +83,7 @@ class TestUnusualWav:
     )
     def test_different_format_raises(self, pcm_format):
         other = build_wav_header(pcm_format, len(TWO)) + TWO
-        with pytest.raises(MalformedResponseError, match="previous chunks 16000 Hz, 1 channel"):
+        with pytest.raises(MalformedResponseError, match="changed from 16000 Hz, 1 channel"):
             join(create_wav(ONE), other)
 
     @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ class TestMp3:
 
     @pytest.mark.parametrize("other", [{"rate": 24000}, {"mono": True}], ids=["rate", "channels"])
     def test_different_format_raises(self, other):
-        with pytest.raises(MalformedResponseError, match="previous chunks 44100 Hz, 2"):
+        with pytest.raises(MalformedResponseError, match="changed from 44100 Hz, 2"):
             join(create_mp3(2), create_mp3(2, **other))
 
     def test_chunk_without_frames_raises(self):

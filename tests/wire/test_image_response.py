@@ -192,7 +192,7 @@ def test_truncated_response_yields_complete_images():
     decoder = Decoder(MemorySink)
     assert list(decoder.feed(data[:-20])) == [IMAGE]
     assert decoder.items == [{"b64_json": "0"}, {}]
-    with pytest.raises(TruncatedStreamError, match="after 1 complete images"):
+    with pytest.raises(TruncatedStreamError, match="the JSON of the images is truncated"):
         list(decoder.finish())
 
 
