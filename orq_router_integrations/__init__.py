@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from orq_router_integrations.document_loaders.audio import (
         OrqTranslationLoader as OrqTranslationLoader,
     )
+    from orq_router_integrations.document_loaders.documents import to_srt as to_srt
+    from orq_router_integrations.document_loaders.documents import to_vtt as to_vtt
     from orq_router_integrations.document_loaders.ocr import OrqOCRLoader as OrqOCRLoader
     from orq_router_integrations.document_loaders.ocr import OrqOCRParser as OrqOCRParser
-    from orq_router_integrations.document_loaders.subtitles import to_srt as to_srt
-    from orq_router_integrations.document_loaders.subtitles import to_vtt as to_vtt
     from orq_router_integrations.embeddings import OrqEmbeddings as OrqEmbeddings
     from orq_router_integrations.errors import RouterError as RouterError
     from orq_router_integrations.media.content_block import content_block as content_block
@@ -71,8 +71,8 @@ _MODULES = {
     "Speech": "tools.speech_result",
     "content_block": "media.content_block",
     "init_orq_chat_model": "chat_models.chat_orq",
-    "to_srt": "document_loaders.subtitles",
-    "to_vtt": "document_loaders.subtitles",
+    "to_srt": "document_loaders.documents",
+    "to_vtt": "document_loaders.documents",
     "track_usage": "chat_models.usage_callback",
 }
 

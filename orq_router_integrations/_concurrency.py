@@ -275,15 +275,11 @@ def _defer_errors(items: Iterator[ItemT]) -> Iterator[Callable[[], ItemT]]:
     def raise_error(error: Exception) -> Any:
         raise error
 
-    while True:
-        try:
-            item = next(items)
-        except StopIteration:
-            return
-        except Exception as error:  # noqa: BLE001 - raised by the function
-            yield partial(raise_error, error)
-            return
-        yield lambda item=item: item  # type: ignore[misc]
+    try:
+        for item in items:
+            yield lambda item=item: item  # type: ignore[misc]
+    except Exception as error:  # noqa: BLE001 - raised by the function
+        yield partial(raise_error, error)
 
 
 def partition(items: Sequence[ItemT], count: int) -> list[Sequence[ItemT]]:

@@ -131,14 +131,12 @@ class WavReader:
         block_frames = max(1, int(BLOCK_SECONDS * self.header.sample_rate))
         levels = self._measure_loudness(start, end, block_frames)
         threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
-        best_frame, best_length, index = end, 0, 0
-        for is_quiet, group in groupby(levels, lambda level: level <= threshold):
-            length = len(list(group))
-            if is_quiet and length >= best_length:
-                best_frame = start + (2 * index + length) * block_frames // 2
-                best_length = length
-            index += length
-        return min(best_frame, end)
+        groups = groupby(range(len(levels)), lambda index: levels[index] <= threshold)
+        pauses = [list(indexes) for is_quiet, indexes in groups if is_quiet]
+        if not pauses:
+            return end
+        pause = max(reversed(pauses), key=len)
+        return min(start + (pause[0] + pause[-1] + 1) * block_frames // 2, end)
 
     def _measure_loudness(self, start: int, end: int, block_frames: int) -> list[int]:
         """Return the peak level of each block, from the most significant byte of each sample."""

@@ -259,8 +259,7 @@ def match_by_text(
 
     def rank(count: int) -> tuple[bool, int]:
         next_words = left[start + count :][:1] + right[run.before + count :][:1]
-        is_boundary = all(word.starts_segment for word in next_words)
-        return not is_boundary, abs(count - half)
+        return not all(word.starts_segment for word in next_words), abs(count - half)
 
     kept = min(range(run.length + 1), key=rank)
     return Overlap(run.after + run.length - kept, run.before + kept)

@@ -60,6 +60,17 @@ def test_segments_are_trimmed_in_text_and_time() -> None:
     assert (second.text, second.start, second.end) == ("four five six", 3.1, 6)
 
 
+def test_segments_that_start_in_both_chunks_are_kept_whole() -> None:
+    left = Transcript("a b. c d.", segments=(Span("a b.", 0, 2), Span("c d.", 2, 4)))
+    right = Transcript("b. c d. e f.", segments=(Span("b.", 1, 2), Span("c d.", 2, 4)))
+    right = replace(right, segments=(*right.segments, Span("e f.", 4, 6)))
+    assert [segment.text for segment in stitch(left, right, 3, 3).segments] == [
+        "a b.",
+        "c d.",
+        "e f.",
+    ]
+
+
 def test_texts_without_times_are_stitched_by_their_words() -> None:
     left = create_transcript("We meet at noon in the old hou", words=False)
     right = create_transcript("eet at Noon, in the old house. Bring bread.", words=False)
