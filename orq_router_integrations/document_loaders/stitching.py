@@ -118,7 +118,6 @@ def concatenate(left: Transcript, right: Transcript) -> Transcript:
         segments=left.segments + right.segments,
         language=left.language or right.language,
         model=left.model or right.model,
-        raw={},
     )
 
 

@@ -7,7 +7,7 @@ documented, so they are read from the fields that providers use.
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -52,7 +52,6 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _MAX_JITTER_SECONDS = 0.5
 """A word may start this much earlier than the previous one without being out of order."""
 
-_SUBTITLE_FORMATS = {"srt", "vtt"}
 _MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
 
@@ -131,7 +130,6 @@ class Transcript:
     duration: float | None = None  # in seconds
     model: str | None = None
     offline: bool = False  # whether the offline router produced it
-    raw: Mapping[str, Any] = field(default_factory=dict)  # fields without an attribute here
 
     @property
     def errors(self) -> list[str]:
@@ -157,10 +155,9 @@ def parse_transcript(
 ) -> Transcript:
     """Parse a response in any format; ``response_format`` is the one that was requested."""
     offline = response.is_offline
-    is_empty_text = not response.content and response.content_type == "text/plain"
-    if response_format == "srt" and is_empty_text:
+    if response_format == "srt" and not response.content and response.content_type == "text/plain":
         return Transcript("", offline=offline)  # a SubRip file without cues is empty
-    expects_subtitles = response_format in _SUBTITLE_FORMATS
+    expects_subtitles = response_format in {"srt", "vtt"}
     body = _parse_body(response, allow_text=expects_subtitles or response_format == "text")
     if isinstance(body, dict):
         raise_for_error(body, response.content)
@@ -218,7 +215,6 @@ def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
     text = body.get("text")
     if not isinstance(text, str):
         raise MalformedResponseError("the transcript has no text")
-    parsed_fields = {"text", "words", "segments", "language", "duration", "model"}
     return Transcript(
         text=text.strip(),
         words=_sort(_parse_spans(body.get("words"), ("word", "text")), _MAX_JITTER_SECONDS),
@@ -227,7 +223,6 @@ def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
         duration=as_float(body.get("duration")),
         model=as_str(body.get("model")) or None,
         offline=offline,
-        raw={name: value for name, value in body.items() if name not in parsed_fields},
     )
 
 

@@ -22,7 +22,7 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.subtitles import Span
 from orq_router_integrations.wire.transcriptions import Transcript
 
-TRANSCRIPT = Transcript("Hi.", (Span("Hi.", 0, 1),), language="en", raw={"task": "transcribe"})
+TRANSCRIPT = Transcript("Hi.", (Span("Hi.", 0, 1),), language="en")
 
 
 @pytest.fixture
