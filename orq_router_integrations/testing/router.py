@@ -290,8 +290,7 @@ class OfflineRouter:
         balancer = controls.load_balancer  # its models replace the requested one
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
-        if controls.guardrails and (text := request.guarded_text) is not None:
-            platform.check_guardrails(controls.guardrails, text)
+        platform.check_guardrails(controls.guardrails or (), request.guarded_text)
         cache = controls.cache if request.is_cacheable else None
         key = json.dumps([path, describe_files(body)], sort_keys=True) if cache else ""
         if cached := self._cache.get(key):

@@ -159,18 +159,14 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             "id": f"cmp_offline_{number:06}",
             "encrypted_content": base64.b64encode(summary.encode()).decode(),
         }
-        tokens = estimate_text_tokens(json.dumps(items)), estimate_text_tokens(summary)
+        tokens = estimate_text_tokens(json.dumps(items))
+        usage = {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
         return {
             "id": f"resp_compaction_{number:06}",
             "object": "response.compaction",
             "created_at": EPOCH + number,
             "output": [compaction, *items[start:]],
-            "usage": {
-                "input_tokens": tokens[0],
-                "output_tokens": tokens[1],
-                "total_tokens": sum(tokens),
-                "total_cost": tokens[0] * USD_PER_INPUT_TOKEN,
-            },
+            "usage": {**usage, "total_cost": tokens * USD_PER_INPUT_TOKEN},
         }
 
     def _load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:

@@ -26,11 +26,8 @@ USD_PER_OUTPUT_TOKEN = 4e-6
 """Fictitious prices, in USD."""
 
 _UNFINISHED: dict[str, Any] = {
-    "completed_at": None,
-    "error": None,
-    "incomplete_details": None,
+    **dict.fromkeys(("completed_at", "error", "incomplete_details", "usage")),
     "output": [],
-    "usage": None,
 }
 """Fields of a response that is not finished."""
 

@@ -50,9 +50,9 @@ class EndpointRequest(RequestModel):
         return not self.is_streamed
 
     @property
-    def guarded_text(self) -> str | None:
-        """Text that input guardrails check; ``None`` if the endpoint has no guardrails."""
-        return None
+    def guarded_text(self) -> str:
+        """Text that input guardrails check."""
+        return ""
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         """Return the body as the provider of ``model`` receives it."""
