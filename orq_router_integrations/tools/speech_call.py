@@ -6,6 +6,7 @@ keeps the few milliseconds of silence that encoders add at both ends of each chu
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,26 +35,10 @@ from orq_router_integrations.wire.call import MalformedResponseError, Response, 
 from orq_router_integrations.wire.model_candidates import ModelCandidates
 from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
-JOINABLE_FORMATS = ("wav", "pcm", "mp3")
 DEFAULT_FORMAT = "mp3"  # what the router returns if no format is requested
 _PCM_MIME_TYPES = {"audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"}
 _SAMPLE_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
 _MP3_LENGTH_TABLES = (b"Xing", b"Info", b"VBRI")
-
-
-def build_speech_requests(
-    text: str, params: Mapping[str, Any], max_chars: int
-) -> list[SpeechRequest]:
-    chunks = [text]
-    if len(text) > max_chars:
-        chunks = split_text(text, max_chars) or [text]
-    audio_format = params.get("audio_format") or DEFAULT_FORMAT
-    if len(chunks) > 1 and audio_format not in JOINABLE_FORMATS:
-        raise ValueError(
-            f"text: The text has {len(text)} characters, but a request takes at most {max_chars}, "
-            f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
-        )
-    return [SpeechRequest(text=chunk, **params) for chunk in chunks]
 
 
 class DetectedFormat(NamedTuple):
@@ -99,23 +84,27 @@ def check_same_format(found: object, previous: object) -> None:
         )
 
 
-class PcmExtractor:
-    """Extracts the samples of a chunk of PCM.
+class AudioExtractor(ABC):
+    """Extracts what belongs in the joined file from one chunk."""
 
-    An incomplete sample at the end is dropped: it would turn all following ones into noise.
-    """
+    stream_format = ""  # properties that all chunks must share, once they are known
+    is_empty = True  # whether the chunk contains no audio so far
 
-    stream_format = ""
-    """Properties that all chunks must share; empty until they are known."""
+    def __init__(self, *, is_first: bool) -> None:
+        self._is_first = is_first
 
-    is_empty = True
-    """Whether the chunk contains no audio so far."""
+    @abstractmethod
+    def extract(self, data: bytes) -> bytes:
+        """Take the next bytes of the chunk, and return those that belong in the joined file."""
+
+
+class PcmExtractor(AudioExtractor):
+    """Extracts samples, without half a sample at the end: it would turn the next ones into noise."""
 
     _block_size = 2
     _incomplete = b""
 
     def extract(self, data: bytes) -> bytes:
-        """Take the next bytes of the chunk, and return those that belong in the joined file."""
         data = self._incomplete + data
         end = len(data) - len(data) % self._block_size
         self._incomplete = data[end:]
@@ -126,10 +115,8 @@ class PcmExtractor:
 class WavExtractor(PcmExtractor):
     """Extracts the samples of a WAV file, and its header if it is the first chunk."""
 
-    def __init__(self, *, is_first: bool) -> None:
-        self._is_first = is_first
-        self._header_data: bytes | None = b""  # until it is complete
-        self._remaining_bytes: int | None = None  # of the samples, if the header states their size
+    _header_data: bytes | None = b""  # until it is complete
+    _remaining_bytes: int | None = None  # of the samples, if the header states their size
 
     def extract(self, data: bytes) -> bytes:
         output = b""
@@ -152,11 +139,9 @@ class WavExtractor(PcmExtractor):
         return output + super().extract(data)
 
 
-class Mp3Extractor:
+class Mp3Extractor(AudioExtractor):
     """Extracts an MP3 file without the tags and the length table at its start."""
 
-    stream_format = ""
-    is_empty = True
     _start = b""
 
     def extract(self, data: bytes) -> bytes:
@@ -181,19 +166,12 @@ class Mp3Extractor:
         return data[offset:]
 
 
-AudioExtractor = PcmExtractor | WavExtractor | Mp3Extractor
-
-
-def create_extractor(audio_format: str | None, *, is_first: bool) -> AudioExtractor | None:
-    """Create the extractor for a chunk; ``None`` if chunks of this format cannot be joined."""
-    match audio_format:
-        case "pcm":
-            return PcmExtractor()
-        case "wav":
-            return WavExtractor(is_first=is_first)
-        case "mp3":
-            return Mp3Extractor()
-    return None
+EXTRACTORS: dict[str | None, type[AudioExtractor]] = {
+    "wav": WavExtractor,
+    "pcm": PcmExtractor,
+    "mp3": Mp3Extractor,
+}
+"""Classes by audio format. Chunks of other formats cannot be joined."""
 
 
 def write_wav_sizes(file: BinaryIO) -> None:
@@ -209,6 +187,21 @@ def write_wav_sizes(file: BinaryIO) -> None:
         for offset, value in ((4, size - 8), (data_offset - 4, size - data_offset)):
             file.seek(offset)
             file.write(value.to_bytes(4, "little"))
+
+
+def build_speech_requests(
+    text: str, params: Mapping[str, Any], max_chars: int
+) -> list[SpeechRequest]:
+    chunks = [text]
+    if len(text) > max_chars:
+        chunks = split_text(text, max_chars) or [text]
+    audio_format = params.get("audio_format") or DEFAULT_FORMAT
+    if len(chunks) > 1 and audio_format not in EXTRACTORS:
+        raise ValueError(
+            f"text: The text has {len(text)} characters, but a request takes at most {max_chars}, "
+            f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
+        )
+    return [SpeechRequest(text=chunk, **params) for chunk in chunks]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -260,8 +253,8 @@ class SpeechCall:
             detected = detect_format(data, self.requested_format, self._responses[-1])
             self._format = detected if is_first else self._format
             check_same_format(detected, self._format)
-            if self._is_joining:
-                self._extractor = create_extractor(detected.format, is_first=is_first)
+            if self._is_joining and detected.format in EXTRACTORS:
+                self._extractor = EXTRACTORS[detected.format](is_first=is_first)
         if self._extractor:
             data = self._extractor.extract(data)
             if stream_format := self._extractor.stream_format:
