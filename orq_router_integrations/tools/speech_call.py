@@ -99,7 +99,7 @@ class AudioExtractor(ABC):
 
 
 class PcmExtractor(AudioExtractor):
-    """Extracts samples, without half a sample at the end: it would turn the next ones into noise."""
+    """Extracts whole samples: half a sample would turn all following ones into noise."""
 
     _block_size = 2
     _incomplete = b""
