@@ -25,16 +25,13 @@ from orq_router_integrations.testing.answering.script import Answer, AnswerScrip
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     TextEndpoint,
-    count_usage,
     substitute_variables,
 )
 from orq_router_integrations.testing.responses.response import (
     USD_PER_INPUT_TOKEN,
-    add_costs,
-    build_output,
-    build_response_object,
+    build_answer_fields,
     build_unfinished_response,
-    iter_events,
+    create_response,
 )
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse, validate_body
@@ -46,8 +43,6 @@ from orq_router_integrations.wire.controls import (
     RouterRetry,
 )
 from orq_router_integrations.wire.endpoints import RESPONSES
-
-_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 Item = dict[str, Any]
 
@@ -87,23 +82,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     def build_response(
         self, request: ResponsesRequest, model: str, answer: Answer
     ) -> RouterResponse:
-        prompt = request.prompt
-        answer = replace(answer, audio=None)  # this endpoint returns the transcript only
         number = next(self._numbers)
-        output = build_output(answer, request, number=number, turn=len(prompt.messages))
-        reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
-        if reason:
-            output[-1]["status"] = "incomplete"
-        return self._create_response(
-            request,
-            model,
-            number,
-            status="incomplete" if reason else "completed",
-            completed_at=None if reason else EPOCH + number,
-            incomplete_details={"reason": reason} if reason else None,
-            output=output,
-            usage=add_costs(count_usage(prompt, answer), answer),
-        )
+        fields = build_answer_fields(answer, request, number)
+        return create_response(request, model, number, self._create_trace_id(), **fields)
 
     def create_error_chunk(self, number: int, error: Any) -> dict[str, Any]:
         """Create the error event of a broken stream from an error body.
@@ -123,8 +104,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         if response.status != 200 and request.background:
             event = self.create_error_chunk(0, response.body)
             error = {name: str(event.get(name) or "server_error") for name in ("code", "message")}
-            response = self._create_response(
-                request, request.model, next(self._numbers), status="failed", error=error
+            number, trace_id = next(self._numbers), self._create_trace_id()
+            response = create_response(
+                request, request.model, number, trace_id, status="failed", error=error
             )
         if response.status != 200 or not response.is_complete:
             return response
@@ -185,10 +167,3 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             param = f"input[{orphan - len(earlier)}].call_id"
             reject_field(param, "does not match any call in an earlier item")
         return [*earlier, *items]
-
-    def _create_response(
-        self, request: ResponsesRequest, model: str, number: int, **fields: Any
-    ) -> RouterResponse:
-        body = build_response_object(request, model, number, self._create_trace_id(), **fields)
-        chunks = tuple(iter_events(body)) if request.is_streamed else None
-        return RouterResponse(body, chunks=chunks)

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.prompt import list_items
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
+    count_usage,
     create_call_id,
     split_after_words,
     split_fragments,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
-from orq_router_integrations.testing.routing.endpoint import get_provider_model_name
+from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
 
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
 """Value of ``include`` that requests logprobs."""
@@ -38,13 +40,15 @@ _NOT_ECHOED = {
 }
 """Fields of a request that its response does not repeat."""
 
+_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
 Event = dict[str, Any]
 
 
-def build_response_object(
+def create_response(
     request: ResponsesRequest, model: str, number: int, trace_id: str, **fields: Any
-) -> dict[str, Any]:
-    """Return a response with the settings of the request and these fields."""
+) -> RouterResponse:
+    """Create a response with the settings of the request and these fields."""
     # The headers of tools may contain keys
     sent = request.model_dump(exclude_unset=True, exclude={"tools": {"__all__": {"headers"}}})
     settings = {
@@ -52,9 +56,8 @@ def build_response_object(
         for name, field in ResponsesRequest.model_fields.items()
         if name not in _NOT_ECHOED
     }
-    text = {"format": {"type": "text"}, **(settings["text"] or {})}
     undocumented = {"prompt_cache_retention": None, "truncation": "disabled", "user": None}
-    return {
+    body = {
         "id": f"resp_offline_{number:06d}",
         "object": "response",
         "created_at": EPOCH + number,
@@ -64,15 +67,34 @@ def build_response_object(
         **_UNFINISHED,
         **undocumented,
         **settings,
-        "text": text,
+        "text": {"format": {"type": "text"}, **(settings["text"] or {})},
         **fields,
+    }
+    return RouterResponse(body, chunks=tuple(iter_events(body)) if request.is_streamed else None)
+
+
+def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str, Any]:
+    """Return the response as it was before it finished, with this status."""
+    return {**body, **_UNFINISHED, "status": status}
+
+
+def build_answer_fields(answer: Answer, request: ResponsesRequest, number: int) -> dict[str, Any]:
+    """Return the fields of a response that depend on the answer."""
+    answer = replace(answer, audio=None)  # this endpoint returns the transcript only
+    output = _build_output(answer, request, number)
+    reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
+    if reason:
+        output[-1]["status"] = "incomplete"
+    return {
+        "status": "incomplete" if reason else "completed",
+        "completed_at": None if reason else EPOCH + number,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": output,
+        "usage": _add_costs(count_usage(request.prompt, answer), answer),
     }
 
 
-def build_output(
-    answer: Answer, request: ResponsesRequest, *, number: int, turn: int
-) -> list[dict[str, Any]]:
-    """Return the output items of a complete answer."""
+def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     if answer.reasoning is not None or answer.reasoning_signature is not None:
         summary = [{"type": "summary_text", "text": answer.reasoning}] if answer.reasoning else []
@@ -90,7 +112,7 @@ def build_output(
     for index, call in enumerate(call for call in answer.calls if call not in searches):
         is_custom = call.name in custom
         item = {"type": "custom_tool_call" if is_custom else "function_call", "name": call.name}
-        item["call_id"] = create_call_id(call, turn=turn, index=index)
+        item["call_id"] = create_call_id(call, turn=len(request.prompt.messages), index=index)
         items.append({**item, "input" if is_custom else "arguments": call.arguments})
     return [
         {
@@ -129,12 +151,7 @@ def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, 
     return content
 
 
-def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str, Any]:
-    """Return the response as it was before it finished, with this status."""
-    return {**body, **_UNFINISHED, "status": status}
-
-
-def add_costs(usage: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def _add_costs(usage: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """Add costs and further fields to the usage of a response, except those it already has."""
     input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
     output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
