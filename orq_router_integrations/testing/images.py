@@ -18,12 +18,12 @@ import zlib
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from orq_router_integrations.media.metadata import ImageSize, read_image_size
+from orq_router_integrations.media.metadata import ImageSize
 from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.routing.endpoint import (
@@ -64,7 +64,6 @@ INK, PAPER = (32, 34, 44), (251, 250, 245)
 MAX_CAPTION_CHARS = 120
 
 _EXIF_DESCRIPTION = 0x010E
-_CAPTION = re.compile(r" (?:Edit \d+: .*|Variation \d+)\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +92,12 @@ class ImageSpec:
 
     @property
     def text(self) -> str:
-        """The texts of the source images without their last captions, followed by the caption."""
+        """The texts of the source images, followed by the caption."""
         texts = [
             read_image_text(data) or f"image {sha256(data).hexdigest()[:8]}"
             for data in self.sources
         ]
-        return " ".join([*(_CAPTION.sub("", text) for text in texts), self.caption])
+        return " ".join([*texts, self.caption])
 
 
 def has_pillow() -> bool:
@@ -263,14 +262,6 @@ class Edit(ImageRequest, strict=False):
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
 
-    @model_validator(mode="after")
-    def _check_mask_size(self) -> Self:
-        mask = self.mask and read_image_size(self.mask.data)
-        image = read_image_size(self.image[0].data)
-        if mask and image and mask != image:
-            reject_field("mask", f"must have the size of the image: {image}, not {mask}")
-        return self
-
     def create_spec(self) -> ImageSpec:
         sources = tuple(file.data for file in self.image)
         mask = self.mask.data if self.mask else None
@@ -339,11 +330,7 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
         reject_field(name, f"{model} does not support it")
     if family == "dall-e-3" and (request.n or 1) > 1:
         reject_field("n", f"{model} creates one image only")
-    if not isinstance(request, Generation) or request.output_format in {None, "png"}:
-        return
-    if request.output_format == "jpeg" and request.background == "transparent":
-        reject_field("output_format", "JPEG has no transparency. Use png or webp.")
-    if not has_pillow():
+    if getattr(request, "output_format", None) in {"jpeg", "webp"} and not has_pillow():
         reject_field(
             "output_format",
             "JPEG and WebP require Pillow. Install it with pip install pillow, or use lenient=True "

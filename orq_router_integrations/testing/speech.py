@@ -54,18 +54,12 @@ OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
 SPEAKER_ID = "speaker_0"
 
 
-def _check_text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must contain text that is not blank")
-    return text
-
-
 class SpeechRequest(EndpointRequest):
     """Parameters of a request. The range of ``speed`` is OpenAI's; the router documents none."""
 
     is_streamed: ClassVar[bool] = True
 
-    input: Annotated[str, Field(max_length=4096), AfterValidator(_check_text)]
+    input: str = Field(max_length=4096, pattern=r"\S")
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4, allow_inf_nan=False)

@@ -114,11 +114,11 @@ def test_large_image(images):
 
 
 @with_and_without_pillow
-def test_caption_of_next_edit_replaces_previous_one(images):
+def test_captions_of_edits_are_kept(images):
     response = images.generate(prompt="a lighthouse", size="256x256")
-    for prompt in ("in a storm of many words", "calm"):
+    for prompt in ("in a storm", "calm"):
         response = images.edit({"image": ("a.png", get_images(response)[0])}, prompt=prompt)
-        assert read_text(get_images(response)[0]) == f"a lighthouse Edit 1: {prompt}"
+    assert read_text(get_images(response)[0]) == "a lighthouse Edit 1: in a storm Edit 1: calm"
 
 
 @with_and_without_pillow
@@ -272,7 +272,6 @@ def test_gpt_image_returns_usage(images):
         ({"response_format": "url"}, "response_format"),
         ({"model": DALLE3, "n": 2}, "n"),
         ({"model": DALLE2, "background": "opaque"}, "background"),
-        ({"output_format": "jpeg", "background": "transparent"}, "output_format"),
         ({"thread": {"id": "t"}}, "thread"),
     ],
 )
@@ -291,7 +290,6 @@ IMAGE = ("image", ("a.png", BOAT))
         ("edits", [("image[]", ("a.png", BOAT))] * 17, {}, "image"),
         ("edits", [("image", ("a.txt", b"text"))], {}, "image"),
         ("edits", [IMAGE, ("mask", ("m.jpg", JPEG))], {}, "mask"),
-        ("edits", [IMAGE, ("mask", ("m.png", create_mask(32, 32)))], {}, "mask"),
         ("edits", [IMAGE], {"quality": "hd"}, "quality"),
         ("edits", [IMAGE], {"n": "0"}, "n"),
         ("edits", [IMAGE], {"background": "opaque"}, "background"),
