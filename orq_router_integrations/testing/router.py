@@ -26,9 +26,8 @@ import httpx
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
-from orq_router_integrations.testing.decisions import DecisionEndpoint
+from orq_router_integrations.testing.classification import DecisionEndpoint, ModerationEndpoint
 from orq_router_integrations.testing.images import IMAGE_HOST, IMAGE_SCHEMAS, ImageEndpoint
-from orq_router_integrations.testing.moderations import ModerationEndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval.catalog import list_catalog
 from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint, RerankEndpoint

@@ -1,7 +1,7 @@
-"""The endpoint POST /decisions, whose default answers depend only on the state and the question."""
+"""The endpoints POST /moderations, which recognizes a few words, and POST /decisions."""
 
 import json
-from hashlib import blake2b
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,14 +10,82 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
+    get_provider_model_name,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.json_shapes import OneOf, Shape
 from orq_router_integrations.wire.controls import RouterRetry
-from orq_router_integrations.wire.endpoints import DECISIONS
+from orq_router_integrations.wire.endpoints import DECISIONS, MODERATIONS
+
+CATEGORIES = {
+    "hate": "hate|despise",
+    "harassment": "idiot|stupid",
+    "self-harm": "suicide|hurt myself",
+    "sexual": "sexual|porn",
+    "violence": "kill|hurt|attack|murder",
+    "illicit": "bomb|cocaine",
+}
+"""OpenAI's categories, with a pattern of words. Here they are also those of Mistral's models."""
+
+
+class ModerationRequest(EndpointRequest):
+    model: str = "openai/omni-moderation-latest"
+    input: str | Annotated[list[str], Field(min_length=1)]
+
+
+class ModerationEndpoint(EndpointHandler[ModerationRequest]):
+    """Flags scripted texts, and texts with certain words.
+
+    A scripted answer names categories, separated by commas; an empty one flags nothing. Answers
+    with other texts are meant for a chat model.
+    """
+
+    endpoint = MODERATIONS
+    schema = ModerationRequest
+
+    def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
+        texts = [request.input] if isinstance(request.input, str) else request.input
+        body = request.build_provider_body(model)
+        results = []
+        for text in texts:
+            scripted = self._script.take_answer(
+                body,
+                model,
+                text,
+                accepts=lambda it: not it.calls and split_names(it.text) <= CATEGORIES.keys(),
+            )
+            found = {
+                name for name, words in CATEGORIES.items() if re.search(words, text, re.IGNORECASE)
+            }
+            names = split_names(scripted.text) if scripted else found
+            result: dict[str, Any] = {
+                "categories": {name: name in names for name in CATEGORIES},
+                "category_scores": {name: 0.9 if name in names else 0.001 for name in CATEGORIES},
+            }
+            if not model.startswith("mistral/"):
+                result["flagged"] = bool(names)
+                result["category_applied_input_types"] = {name: ["text"] for name in CATEGORIES}
+            results.append(result)
+        return RouterResponse(
+            {"id": "modr-offline", "model": get_provider_model_name(model), "results": results}
+        )
+
+
+def find_categories(text: str) -> set[str]:
+    return {name for name, words in CATEGORIES.items() if re.search(words, text, re.IGNORECASE)}
+
+
+def split_names(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",")} - {""}
+
 
 TYPESAFE = "typesafe/"
 MAX_IMAGES = 128
+DEFAULT_VALUES = {
+    "noul": 0.5,
+    "score": 0,
+    "box": {"top": 0.25, "bottom": 0.75, "left": 0.25, "right": 0.75},
+}
 
 Content = str | dict[str, Any] | list[Any]
 Outcomes = dict[Literal["true", "false"], Any]
@@ -46,7 +114,7 @@ class DecisionRequest(EndpointRequest):
 
 
 class DecisionEndpoint(EndpointHandler[DecisionRequest]):
-    """Answers questions with scripted values, or with values derived from their text.
+    """Answers questions with scripted or fixed values.
 
     A scripted answer is a dict from question ids to values: a probability, a label, a level, a box,
     or ``"refusal"``.
@@ -63,7 +131,7 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
         scripted = self._script.take_answer(body, model, text)
         values = parse_values(scripted.text) if scripted else {}
         answers = {
-            name: build_answer(question, values.get(name, pick_value(question, f"{name}{text}")))
+            name: build_answer(question, values.get(name))
             for name, question in request.questions.items()
         }
         tokens = len(json.dumps(body["questions"])) // 4 + len(text) // 4
@@ -100,27 +168,16 @@ def parse_values(text: str) -> dict[str, Any]:
         raise HTTPError(500, message) from None
 
 
-def pick_value(question: dict[str, Any], text: str) -> Any:
-    """Pick a value for a question. The same text always leads to the same value."""
-    share = int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) / 2**32
-    match question["type"]:
-        case "noul":
-            return round(share, 2)
-        case "choice":
-            criteria = question["criteria"]
-            labels = [label for label in criteria if label.lower() in text.lower()]
-            labels = labels or list(criteria)
-            return labels[int(share * len(labels))]
-        case "score":
-            return int(share * len(question["criteria"]))
-    return {"top": 0.25, "bottom": 0.75, "left": 0.25, "right": 0.75}
-
-
 def build_answer(question: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Build an answer. Its value gets most of the probability, the others equal shares."""
+    """Build an answer. Its value gets most of the probability, the others equal shares.
+
+    Without a scripted value, the first label or the lowest level is selected.
+    """
     type_ = question["type"]
     if value == "refusal":
         return {"type": "refusal"}
+    if value is None:
+        value = DEFAULT_VALUES[type_] if type_ != "choice" else next(iter(question["criteria"]))
     answer = {"type": type_, type_: value}
     if type_ not in {"choice", "score"}:
         return answer
