@@ -7,14 +7,13 @@ LangChain's ``OutputParserException``.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core
 from pydantic import ValidationError
 
-from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.error_body import (
     MAX_TEXT_CHARS,
     get_error_fields,
@@ -355,37 +354,25 @@ def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[
     return ServerError if status >= 500 else class_by_code or ServerError
 
 
-def to_input_error(
-    error: ValueError, *, endpoint: str = "", candidates: Iterable[str] = ()
-) -> RouterInputError:
-    """Convert a ``ValueError``, including those of pydantic, to a ``RouterInputError``.
-
-    For an unknown name, the error suggests one of the ``candidates``.
-    """
+def to_input_error(error: ValueError, *, endpoint: str = "") -> RouterInputError:
+    """Convert a ``ValueError``, including those of pydantic, to a ``RouterInputError``."""
     if isinstance(error, RouterInputError):
         return error
-    message = str(error)
-    if isinstance(error, ValidationError):
-        message = format_validation_error(error, candidates)
+    message = format_validation_error(error) if isinstance(error, ValidationError) else str(error)
     return RouterInputError(redact(message), endpoint=endpoint)
 
 
 @contextmanager
-def raise_input_errors(endpoint: str = "", candidates: Iterable[str] = ()) -> Iterator[None]:
+def raise_input_errors(endpoint: str = "") -> Iterator[None]:
     """Raise a ``ValueError`` in the block as a ``RouterInputError``."""
     try:
         yield
     except ValueError as error:
-        raise to_input_error(error, endpoint=endpoint, candidates=candidates) from None
+        raise to_input_error(error, endpoint=endpoint) from None
 
 
-def format_validation_error(
-    error: ValidationError, candidates: Iterable[str] = (), *, prefix: str = ""
-) -> str:
-    """Format the errors of a ``ValidationError`` in one line, each with its field and the problem.
-
-    For an unknown name, one of the ``candidates`` is suggested.
-    """
+def format_validation_error(error: ValidationError, *, prefix: str = "") -> str:
+    """Format the errors of a ``ValidationError`` in one line, each with its field and problem."""
     items = error.errors(include_url=False, include_context=False)
     parents = {item["loc"][:depth] for item in items for depth in range(1, len(item["loc"]))}
     lines = []
@@ -396,7 +383,7 @@ def format_validation_error(
         message = item["msg"].removeprefix("Value error, ")
         is_own = item["type"] in {"value_error", "extra_forbidden"}  # raised by this package
         if item["type"] == "extra_forbidden" and not message.startswith("Unknown"):
-            message = f"Unknown field.{suggest_name(str(item['loc'][-1]), candidates)}"
+            message = "Unknown field."
         elif item["loc"] and not is_own and item["type"] != "missing":
             message += f", not {item['input']!r:.80}"
         lines.append(f"{path}: {message}" if path else message)

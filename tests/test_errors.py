@@ -412,13 +412,13 @@ def create_validation_error(**fields: object) -> ValidationError:
         ({"name": "salt", "grams": "few"}, ["grams:", "not 'few'"]),
         ({}, ["name: Field required"]),
         ({"name": 7, "grams": -1}, ["name:", "; grams:"]),
-        ({"name": "salt", "gram": 1}, ["gram: Unknown field. Did you mean 'grams'?"]),
+        ({"name": "salt", "gram": 1}, ["gram: Unknown field."]),
         ({"name": "salt", "zzz": 1}, ["zzz: Unknown"]),
     ],
 )
 def test_validation_error_names_each_field(fields, expected):
     error = create_validation_error(**fields)
-    message = to_input_error(error, candidates=("name", "grams")).message
+    message = to_input_error(error).message
     assert all(part in message for part in expected)
     assert "\n" not in message
     assert "pydantic" not in message

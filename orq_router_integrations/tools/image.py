@@ -293,7 +293,7 @@ class OrqImageTool(OrqTool, ImageParams):
         image: Any = (),
         mask: Any = None,
     ) -> ImageCall:
-        with raise_input_errors(operation.endpoint.path, OVERRIDES):
+        with raise_input_errors(operation.endpoint.path):
             if operation is not VARIATION and not isinstance(prompt, str):
                 raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
             reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)

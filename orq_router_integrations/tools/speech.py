@@ -247,7 +247,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         overrides = {**args, **kwargs}
         return self._prepare(overrides.pop("text"), overrides, is_streamed=True)
 
-    @raise_input_errors(SPEECH.path, OVERRIDES)
+    @raise_input_errors(SPEECH.path)
     def _prepare(
         self,
         text: str,
