@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -118,11 +118,9 @@ def validate_api_key(key: object) -> str:
 
 
 def _validate_secret(key: ApiKey | None) -> ApiKey | None:
-    if not isinstance(key, SecretStr):
-        return key
-    value = key.get_secret_value()
-    stripped = validate_api_key(value)
-    return key if stripped == value else SecretStr(stripped)
+    if isinstance(key, SecretStr):
+        return SecretStr(validate_api_key(key.get_secret_value()))
+    return key
 
 
 @lru_cache(maxsize=64)
@@ -131,23 +129,19 @@ def _normalize_url(url: str) -> str:
     if not url.isprintable() or " " in url or not url:
         raise ValueError("base_url is empty, or contains whitespace or control characters.")
     parts = urlsplit(url if "://" in url else f"https://{url}")
-    _check_url_parts(parts)
-    path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
-    full_url = f"{parts.scheme}://{parts.netloc}{path}"
-    Dialect.from_base_url(full_url)  # raises an error for an unknown path
-    return full_url
-
-
-def _check_url_parts(parts: SplitResult) -> None:
     if parts.scheme not in {"https", "http"}:
         raise ValueError(f"base_url: The scheme must be https or http, not {parts.scheme!r}.")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         raise ValueError("base_url contains a user or password. Pass the key as api_key=.")
     if parts.query or parts.fragment:
         raise ValueError("base_url contains a query or fragment. Pass default_query= instead.")
     _ = parts.port  # raises ValueError if it is out of range
     if not (parts.hostname or "").strip("."):
         raise ValueError("base_url: The host name is missing. Add it.")
+    path = parts.path.rstrip("/") or "/" + Dialect.V3_ROUTER.value
+    full_url = f"{parts.scheme}://{parts.netloc}{path}"
+    Dialect.from_base_url(full_url)  # raises an error for an unknown path
+    return full_url
 
 
 def _validate_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -169,19 +163,6 @@ def is_loopback(host: str) -> bool:
 def read_api_key_from_env() -> SecretStr | None:
     value = os.environ.get(API_KEY_ENV)
     return SecretStr(value) if value else None
-
-
-def mask_input(error: ValidationError) -> ValidationError:
-    """Return a copy of an error that does not contain the input."""
-    details = [
-        InitErrorDetails(
-            type=PydanticCustomError(item["type"], "{message}", {"message": item["msg"]}),
-            loc=item["loc"],
-            input=MASK,
-        )
-        for item in error.errors(include_url=False, include_context=False)
-    ]
-    return ValidationError.from_exception_data(error.title, details, hide_input=True)
 
 
 class RouterSettings(DeferredModel):
@@ -260,10 +241,21 @@ class RouterSettings(DeferredModel):
     @model_validator(mode="wrap")
     @classmethod
     def _mask_input_in_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Raise errors without the input, which may contain the key."""
         try:
             return handler(data)
         except ValidationError as error:
-            raise mask_input(error) from None
+            details = [
+                InitErrorDetails(
+                    type=PydanticCustomError(item["type"], "{message}", {"message": item["msg"]}),
+                    loc=item["loc"],
+                    input=MASK,
+                )
+                for item in error.errors(include_url=False, include_context=False)
+            ]
+            title = error.title
+        # Not raised in the block, because its context would be the error with the input.
+        raise ValidationError.from_exception_data(title, details, hide_input=True)
 
     @model_validator(mode="before")
     @classmethod
