@@ -10,11 +10,6 @@ from orq_router_integrations.client import RouterClient
 if TYPE_CHECKING:
     from orq_router_integrations.testing.router import OfflineRouter
 
-BASE_URL = "https://offline.invalid/v3/router"
-"""Base URL of the clients created here. No request is ever sent to it."""
-
-_HTTP_CLIENTS = {"http_client", "http_async_client"}
-
 
 class OfflineClient(RouterClient):
     """A ``RouterClient`` that can be pickled together with its offline router."""
@@ -22,13 +17,13 @@ class OfflineClient(RouterClient):
     _router: "OfflineRouter" = PrivateAttr()
 
     def __reduce__(self) -> Any:
-        names = self.model_fields_set - _HTTP_CLIENTS
+        names = self.model_fields_set - {"http_client", "http_async_client"}
         return create_client, (self._router, {name: getattr(self, name) for name in names})
 
 
 def create_client(router: "OfflineRouter", settings: dict[str, Any]) -> RouterClient:
     defaults: dict[str, Any] = {
-        "base_url": BASE_URL,
+        "base_url": "https://offline.invalid/v3/router",  # no request is ever sent to it
         "http_client": httpx.Client(transport=router.transport),
         "http_async_client": httpx.AsyncClient(transport=router.transport),
     }

@@ -44,15 +44,15 @@ class ModelRegistry:
     """The enabled models; ``enabled=None`` enables every model of the known providers."""
 
     def __init__(self, enabled: Collection[str] | None) -> None:
-        self._enabled = enabled
+        self._enables_all = enabled is None
         self.listed = LISTED_MODELS if enabled is None else tuple(dict.fromkeys(enabled))
         for model in self.listed:
             check_model_id(model, "models")
 
     def is_enabled(self, model: str) -> bool:
-        if self._enabled is None:
+        if self._enables_all:
             return model.partition("/")[0] in PROVIDERS
-        return model in self._enabled
+        return model in self.listed
 
     def check_enabled(self, model: str) -> None:
         """Raise a 404 if a model is not enabled, or a 400 if its id does not contain a provider."""
