@@ -17,7 +17,7 @@ from orq_router_integrations._http.auth import get_account_id
 from orq_router_integrations._http.environment_proxies import EnvironmentProxies
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations._http.pace import Pace, PacerReference
-from orq_router_integrations._http.retry import RetryBudget, is_throttled
+from orq_router_integrations._http.retry import RetryBudget, get_throttle_seconds
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.settings import RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls
@@ -354,8 +354,8 @@ class RouterClient(RouterSettings):
         """Let other calls wait if the router asks for that, and raise the mapped error."""
         from orq_router_integrations._http.error_mapping import raise_router_error  # noqa: PLC0415
 
-        if is_throttled(error):
-            self._pacer_reference.get_pacer(self.pace).gate.reject(error.retry_after)
+        if seconds := get_throttle_seconds(error):
+            self._pacer_reference.get_pacer(self.pace).gate.reject(seconds)
         raise_router_error(error, exchange)
 
     def _get_sender(self) -> "Callable[[Exchange[T]], AbstractContextManager[Iterator[bytes]]]":

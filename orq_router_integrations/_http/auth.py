@@ -40,9 +40,8 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
         DeadlineExceededError: The function does not return before the deadline.
     """
     if callable(source) and not iscoroutinefunction(source):
-        key: object = await _wait_until(
-            deadline, asyncio.wrap_future(run_in_thread(_read_source, source))
-        )
+        reading = asyncio.wrap_future(run_in_thread(_read_source, source))
+        key: object = await _wait_until(deadline, reading)
     else:
         key = _read_source(source)
     return _validate(await _wait_until(deadline, key) if isawaitable(key) else key)

@@ -7,7 +7,7 @@ client therefore only retries failures on the way to the router. Tenacity runs t
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import (
@@ -17,12 +17,6 @@ from orq_router_integrations.errors import (
     RouterTimeoutError,
 )
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES
-
-if TYPE_CHECKING:
-
-    class _ThrottledError(RouterStatusError):
-        retry_after: float
-
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -141,12 +135,14 @@ class RetryPolicy:
         """Set the time to wait and charge the budget; returns false if nothing is left of them."""
         if not isinstance(error, RouterError) or not self._is_retryable(error):
             return False
-        self._wait_seconds = self._get_wait_seconds(error)
-        remaining = self.deadline.remaining
-        if is_throttled(error) and self.max_retries:
-            self._short_waits += error.retry_after < SHORT_WAIT_SECONDS
+        throttle, remaining = get_throttle_seconds(error), self.deadline.remaining
+        if throttle and self.max_retries:  # the pacer waits, but others may be faster
+            is_short = throttle < SHORT_WAIT_SECONDS
+            self._wait_seconds = is_short * random.uniform(1, 2) * SHORT_WAIT_SECONDS  # noqa: S311
+            self._short_waits += is_short
             is_storm = self._short_waits > MAX_SHORT_WAITS
-            return not is_storm and max(error.retry_after, self._wait_seconds) < remaining
+            return not is_storm and max(throttle, self._wait_seconds) < remaining
+        self._wait_seconds = self._get_wait_seconds(error)
         cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
         is_over = self._retries >= self.max_retries or self._wait_seconds >= remaining
         if is_over or not self.budget.acquire(cost):
@@ -157,9 +153,6 @@ class RetryPolicy:
 
     def _get_wait_seconds(self, error: RouterError) -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""
-        if is_throttled(error):  # the pacer waits, but others may be faster after a short wait
-            is_short = error.retry_after < SHORT_WAIT_SECONDS
-            return random.uniform(1, 2) * SHORT_WAIT_SECONDS if is_short else 0.0  # noqa: S311
         if isinstance(error, RouterStatusError) and error.retry_after is not None:
             return error.retry_after
         longest = min(INITIAL_BACKOFF_SECONDS * 2.0**self._retries, MAX_BACKOFF_SECONDS)
@@ -182,12 +175,10 @@ class RetryPolicy:
         return status in DEFAULT_RETRY_STATUSES and error.is_retryable
 
 
-def is_throttled(error: BaseException) -> TypeGuard["_ThrottledError"]:
-    """Check whether an error says when the router accepts requests again."""
-    return (
-        isinstance(error, RouterStatusError)
-        and error.status_code in {429, 503}
-        and error.is_retryable
-        and error.should_retry is not False
-        and 0 < (error.retry_after or 0) <= MAX_RETRY_AFTER_SECONDS
-    )
+def get_throttle_seconds(error: BaseException) -> float:
+    """Return the seconds until the router accepts requests again, or 0 if it did not say so."""
+    if not isinstance(error, RouterStatusError) or error.status_code not in {429, 503}:
+        return 0.0
+    seconds = error.retry_after or 0.0
+    is_final = not error.is_retryable or error.should_retry is False
+    return 0.0 if is_final or seconds > MAX_RETRY_AFTER_SECONDS else seconds
