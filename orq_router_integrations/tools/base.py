@@ -1,7 +1,7 @@
 """Base class of the tools: configuration, model arguments and input errors."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -28,10 +28,8 @@ from orq_router_integrations.errors import (
 )
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.arguments import suggest_name
-from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import bind_positional_args, optional
-from orq_router_integrations.wire.endpoints import Endpoint
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField
@@ -162,16 +160,6 @@ class OrqTool(BaseTool, RouterIntegration):
         if not tool_call_id or (is_set and self.handle_tool_error is not True):
             raise error
         return ToolMessage(error.message, name=self.name, tool_call_id=tool_call_id, status="error")
-
-    def _build_stream_call(
-        self, endpoint: Endpoint, body: Mapping[str, Any], **options: Any
-    ) -> StreamCall[Any]:
-        return StreamCall(
-            endpoint=endpoint,
-            body={**body, **self.extra_body},
-            retry_ambiguous=self.retry_ambiguous,
-            **options,
-        )
 
     def __getstate__(self) -> dict[Any, Any]:
         """Omit the argument schema, because classes created at run time cannot be pickled."""

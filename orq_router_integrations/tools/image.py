@@ -21,6 +21,7 @@ from orq_router_integrations.tools.image_call import (
 )
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.images import (
@@ -303,12 +304,13 @@ class OrqImageTool(OrqTool, ImageParams):
             body = self._build_body(operation, overrides, prompt, candidates)
             directory = validate_directory(self.directory)
         call = ImageCall(operation.name, prompt, candidates, directory)
-        call.request = self._build_stream_call(
-            operation.endpoint,
-            body,
+        call.request = StreamCall(
+            endpoint=operation.endpoint,
+            body={**body, **self.extra_body},
             files=files,
             controls=controls,
             create_decoder=call.create_decoder,
+            retry_ambiguous=self.retry_ambiguous,
             is_collected=True,
         )
         return call

@@ -12,8 +12,12 @@ from pathlib import Path
 from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.media.mime import IMAGE_TYPES, detect_mime_type
-from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
+from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.tools.image_result import (
+    IMAGE_SUFFIXES,
+    GeneratedImage,
+    ImageResult,
+)
 from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
 from orq_router_integrations.wire.image_response import ImageResponseDecoder
 from orq_router_integrations.wire.images import OperationName
@@ -37,7 +41,7 @@ class ImageSink(OutputFile):
             self.file.seek(0)
             header = self.file.read(HEADER_BYTES)
             mime_type = detect_mime_type(header[:16])
-            if mime_type not in IMAGE_TYPES:
+            if mime_type not in IMAGE_SUFFIXES:
                 raise MalformedResponseError("the data of an image has an unknown format")
             width, height = read_image_size(header) or (None, None)
             digest = self.compute_digest()
@@ -50,7 +54,7 @@ class ImageSink(OutputFile):
                 size=size,
                 sha256=digest,
             )
-            path = self.commit(image.filename)
+            path = self.commit(f"{image.id}{IMAGE_SUFFIXES[mime_type][0]}")
         return image.model_copy(update={"path": str(path)}) if path else image
 
     def finish_download(self, linked: GeneratedImage) -> GeneratedImage:

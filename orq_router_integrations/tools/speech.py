@@ -29,6 +29,7 @@ from orq_router_integrations.tools.speech_call import (
 )
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech, infer_format
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
+from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
@@ -272,11 +273,12 @@ class OrqSpeechTool(OrqTool, SpeechParams):
             target=target,
         )
         call.requests += [
-            self._build_stream_call(
-                SPEECH,
-                request.to_wire(),
+            StreamCall(
+                endpoint=SPEECH,
+                body={**request.to_wire(), **self.extra_body},
                 controls=controls,
                 create_decoder=call.create_decoder,
+                retry_ambiguous=self.retry_ambiguous,
                 is_collected=not is_streamed,  # the deadline covers all of the audio
             )
             for request in requests
