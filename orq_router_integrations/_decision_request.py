@@ -17,7 +17,7 @@ from orq_router_integrations.media.mime import (
     validate_media,
 )
 from orq_router_integrations.wire.json import as_dict, dumps
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES
 
 MAX_IMAGES = 128

@@ -18,7 +18,7 @@ from orq_router_integrations.wire.arguments import describe_unknown_argument
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Call, StreamCall

@@ -30,8 +30,11 @@ from orq_router_integrations.wire.embeddings import (
 )
 from orq_router_integrations.wire.endpoints import EMBEDDINGS
 from orq_router_integrations.wire.html_table import format_table
-from orq_router_integrations.wire.model_candidates import ModelCandidates
-from orq_router_integrations.wire.model_kinds import check_model_kind, get_base_name
+from orq_router_integrations.wire.model_names import (
+    ModelCandidates,
+    check_model_kind,
+    get_base_name,
+)
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.controls import RouterControlsDict

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import exceptions as core
 from pydantic import ValidationError
 
-from orq_router_integrations.wire.error_body import (
+from orq_router_integrations.wire.error_response import (
     MAX_TEXT_CHARS,
     get_error_fields,
     parse_error_body,
+    parse_retry_after,
     redact,
     to_text,
 )
-from orq_router_integrations.wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

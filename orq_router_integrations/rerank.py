@@ -22,7 +22,7 @@ from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import RERANK
-from orq_router_integrations.wire.model_kinds import check_model_kind
+from orq_router_integrations.wire.model_names import check_model_kind
 from orq_router_integrations.wire.rerank import (
     RerankScore,
     parse_scores,

@@ -77,7 +77,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "P13 event streams by the standard": (
         MATRIX,
-        "wire/test_sse.py::test_any_stream_cut_anywhere_matches_the_standard",
+        "wire/test_event_stream.py::test_any_stream_cut_anywhere_matches_the_standard",
     ),
     "P14 tool calls from odd deltas": (
         "chat_models/test_tool_calls.py::test_fragments_are_merged_to_one_call",

@@ -29,7 +29,7 @@ from orq_router_integrations.wire.call import (
     UploadReadError,
     WireError,
 )
-from orq_router_integrations.wire.error_body import redact
+from orq_router_integrations.wire.error_response import redact
 
 MAX_EXAMINED_BYTES = 64 * 1024
 """Bytes of an unreadable response to examine for its error message."""

@@ -34,9 +34,8 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Dialect
-from orq_router_integrations.wire.error_body import redact
+from orq_router_integrations.wire.error_response import parse_retry_after, redact
 from orq_router_integrations.wire.request_encoding import EncodedRequest, encode_request
-from orq_router_integrations.wire.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from orq_router_integrations._http.telemetry import CallSpan

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 
-from orq_router_integrations.wire.error_body import redact
+from orq_router_integrations.wire.error_response import redact
 
 MAX_KEYS = 64
 """Most recently used keys to redact; a key function may return a new key for each call."""

@@ -22,7 +22,7 @@ from orq_router_integrations.chat_models.content_parts import (
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
-from orq_router_integrations.wire.model_candidates import get_provider
+from orq_router_integrations.wire.model_names import get_provider
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
     REASONING_BLOCK_TYPES,

@@ -17,7 +17,7 @@ from orq_router_integrations.wire.call import Call, Response
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSE_COMPACTION
 from orq_router_integrations.wire.json import as_dicts
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.request_encoding import PROTECTIVE_CONTROLS
 from orq_router_integrations.wire.responses_output import build_completion, parse_compaction
 

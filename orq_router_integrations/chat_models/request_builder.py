@@ -35,7 +35,7 @@ from orq_router_integrations.wire.chat_params import WIRE_NAMES, ChatParams, Res
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse
 from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder

@@ -30,7 +30,7 @@ from orq_router_integrations.wire.chat_completions import (
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.json import as_int, strip_data_prefix
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
     REASONING_FIELDS,

@@ -11,7 +11,7 @@ from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.json import as_dict, as_float, as_str
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 _BODY_FIELDS = ("api", "id", "created", "system_fingerprint", "service_tier")
 

@@ -18,7 +18,7 @@ from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.model_kinds import check_model_kind
+from orq_router_integrations.wire.model_names import check_model_kind
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.deferred_model import CoercedField

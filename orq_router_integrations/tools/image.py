@@ -34,7 +34,7 @@ from orq_router_integrations.wire.images import (
     check_model_params,
     check_operation_params,
 )
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 
 class ImageArgs(ImageParams):

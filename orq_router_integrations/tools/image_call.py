@@ -22,7 +22,7 @@ from orq_router_integrations.wire.call import MalformedResponseError, Response, 
 from orq_router_integrations.wire.image_response import ImageResponseDecoder
 from orq_router_integrations.wire.images import OperationName
 from orq_router_integrations.wire.json import as_dict, as_str
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 HEADER_BYTES = 64 * 1024  # of an image, which contain its dimensions in every format
 

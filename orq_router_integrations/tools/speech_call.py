@@ -32,7 +32,7 @@ from orq_router_integrations.media.wav import (
 from orq_router_integrations.tools.speech_result import FORMATS, Speech
 from orq_router_integrations.tools.text_splitting import split_text
 from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
 
 DEFAULT_FORMAT = "mp3"  # what the router returns if no format is requested

@@ -20,7 +20,7 @@ from orq_router_integrations.wire.json import (
     decode_base64,
     strip_data_prefix,
 )
-from orq_router_integrations.wire.model_kinds import get_base_name
+from orq_router_integrations.wire.model_names import get_base_name
 
 EncodingFormat = Literal["base64", "float"]
 Vector = list[float]

@@ -7,7 +7,7 @@ from typing import Any
 from orq_router_integrations.wire.call import MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.json import as_dict, as_float, as_int
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 MAX_DOCUMENTS = 1000  # in one request
 

@@ -14,7 +14,7 @@ from orq_router_integrations.chat_models.response_metadata import (
 )
 from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
     REASONING_BLOCK_TYPES,

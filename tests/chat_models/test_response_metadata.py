@@ -16,7 +16,7 @@ from orq_router_integrations.chat_models.response_metadata import (
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer
 from orq_router_integrations.wire.call import Response
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 AZURE = "azure/gpt-4o"
 MINI = "openai/gpt-4o-mini"

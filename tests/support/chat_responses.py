@@ -14,7 +14,7 @@ from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 GPT = "openai/gpt-4o"
 EVENT_STREAM = "text/event-stream"

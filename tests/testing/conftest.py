@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.wire.sse import SSEDecoder
+from orq_router_integrations.wire.event_stream import SSEDecoder
 
 ASSETS = Path(__file__).parents[2] / "orq_router_integrations" / "assets"
 

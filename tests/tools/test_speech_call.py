@@ -19,7 +19,7 @@ from orq_router_integrations.wire.call import (
     WireError,
 )
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.model_candidates import ModelCandidates
+from orq_router_integrations.wire.model_names import ModelCandidates
 
 ONE, TWO, THREE = (
     create_samples(1000, seed=1),

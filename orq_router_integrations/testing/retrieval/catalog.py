@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.wire.model_kinds import ModelKind, get_model_kind
+from orq_router_integrations.wire.model_names import ModelKind, get_model_kind
 
 _UNCOUNTABLE = {"chat", "ocr", "rerank", "speech"}
 """Kinds of models that are also the name of an endpoint, without an "s"."""

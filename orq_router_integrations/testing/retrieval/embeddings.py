@@ -23,7 +23,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.wire.endpoints import EMBEDDINGS, RERANK
-from orq_router_integrations.wire.model_kinds import get_model_kind
+from orq_router_integrations.wire.model_names import get_model_kind
 
 MAX_INPUTS = 2048  # OpenAI's limit
 MAX_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}

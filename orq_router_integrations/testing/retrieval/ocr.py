@@ -21,7 +21,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
 from orq_router_integrations.wire.endpoints import Dialect, Endpoint
-from orq_router_integrations.wire.model_kinds import get_model_kind
+from orq_router_integrations.wire.model_names import get_model_kind
 
 MAX_STREAM_BYTES = 1024 * 1024
 

@@ -35,7 +35,7 @@ from orq_router_integrations.wire.controls import (
     RouterControls,
 )
 from orq_router_integrations.wire.html_table import format_table
-from orq_router_integrations.wire.model_candidates import ANSWERED_MODEL_HEADER
+from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
 
 RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Simulated delay before each attempt. Nothing sleeps."""

@@ -5,8 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from orq_router_integrations.wire import retry_after
-from orq_router_integrations.wire.retry_after import parse_retry_after
+from orq_router_integrations.wire import error_response
+from orq_router_integrations.wire.error_response import parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LATER = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
@@ -20,7 +20,7 @@ class Clock(datetime):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    monkeypatch.setattr(retry_after, "datetime", Clock)
+    monkeypatch.setattr(error_response, "datetime", Clock)
 
 
 @pytest.mark.parametrize(
