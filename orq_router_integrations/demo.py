@@ -61,12 +61,12 @@ def run_demo(
         del paths["audio"]
     chat_model = ChatOrq(model, controls=controls, client=client)
     if offline:
-        _print(
+        print(
             "This is the offline router: no key, no network. Its answers are made up, but it\n"
             f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n"
         )
     else:
-        _print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
+        print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
     try:
         _chat(_build_prompt(paths.values()) | chat_model, paths.values(), offline)
         if output_directory or offline:
@@ -86,56 +86,52 @@ def _build_prompt(paths: Iterable[Path]) -> ChatPromptTemplate:
 
 
 def _chat(pipeline: Pipeline, paths: Iterable[Path], offline: OfflineRouter | None) -> None:
-    _print(f"1. Text and files in one message\n   sent     {QUESTION!r}")
+    print(f"1. Text and files in one message\n   sent     {QUESTION!r}")
     for path in paths:
-        _print(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
+        print(f"            {path.name} ({path.stat().st_size / 1000:.1f} kB)")
     message = pipeline.invoke({"question": QUESTION})
     _print_routing(message, offline)
-    _print(f"   answer   {message.text}\n\n2. The same message, streamed")
+    print(f"   answer   {message.text}\n\n2. The same message, streamed")
     chunks = list(pipeline.stream({"question": QUESTION}))
     streamed = reduce(add, chunks)
     _print_routing(streamed, offline)
-    _print(f"   answer   ({len(chunks)} chunks) {streamed.text[:60]}...")
+    print(f"   answer   ({len(chunks)} chunks) {streamed.text[:60]}...")
     if offline:
         result = "the same" if streamed.text == message.text else "different"
-        _print(f"The streamed answer is {result}.\n")
+        print(f"The streamed answer is {result}.\n")
 
 
 def _print_routing(message: AIMessage, offline: OfflineRouter | None) -> None:
     if offline:
         for call in offline.log:
             result = "answered" if call.status == 200 else f"failed with {call.status}"
-            _print(f"   router   asked {call.model}: {result}")
+            print(f"   router   asked {call.model}: {result}")
         offline.log.clear()
     metadata = message.response_metadata
-    _print(f"   model    {metadata['model_name']} answered for {metadata['requested_model']}")
+    print(f"   model    {metadata['model_name']} answered for {metadata['requested_model']}")
     if usage := message.usage_metadata:
-        _print(f"   tokens   {usage['input_tokens']} in, {usage['output_tokens']} out")
+        print(f"   tokens   {usage['input_tokens']} in, {usage['output_tokens']} out")
 
 
 def _create_images(client: RouterClient, output_directory: Path | None) -> None:
-    _print("3. An image, and an edit of it")
+    print("3. An image, and an edit of it")
     tool = OrqImageTool(model="openai/gpt-image-1", size="1024x1024", client=client)
     boat = tool.generate("a red boat")
     for name, result in (("boat", boat), ("bird", tool.edit("add a bird", boat))):
-        _print(f"   {result.summary}")
+        print(f"   {result.summary}")
         if output_directory:
-            _print(f"            saved as {result.image.save(output_directory / f'{name}.png')}")
+            print(f"            saved as {result.image.save(output_directory / f'{name}.png')}")
 
 
 def _create_speech(client: RouterClient, output_directory: Path | None) -> None:
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
     speech = tool.synthesize(SENTENCE)
-    _print(f"4. Speech, and a transcript of it\n   speech   {speech!r}")
+    print(f"4. Speech, and a transcript of it\n   speech   {speech!r}")
     if output_directory:
-        _print(f"            saved as {speech.save(output_directory / 'speech.wav')}")
+        print(f"            saved as {speech.save(output_directory / 'speech.wav')}")
     loader = OrqTranscriptionLoader(
         speech.read(), model="openai/whisper-1", granularity="segment", client=client
     )
     for document in loader.lazy_load():
         start, end = document.metadata["start"], document.metadata["end"]
-        _print(f"   heard    {start:.2f} to {end:.2f} s: {document.page_content}")
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
+        print(f"   heard    {start:.2f} to {end:.2f} s: {document.page_content}")

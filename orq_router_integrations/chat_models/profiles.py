@@ -13,7 +13,6 @@ from langchain_core.language_models import ModelProfile
 
 from orq_router_integrations.wire import json
 
-_TABLE = Path(__file__).with_suffix(".json")
 _BEDROCK_VERSION = re.compile(r"-v\d+(:\d+)?$")
 _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|[-@]\d{8}|[-@]latest|@default)$")
 
@@ -39,5 +38,5 @@ def get_profile(model: str) -> ModelProfile | None:
 
 @cache
 def _load_table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(_TABLE.read_bytes())
+    table: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
     return table

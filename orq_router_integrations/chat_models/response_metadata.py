@@ -176,7 +176,6 @@ _INPUT_DETAILS = {
     "audio_tokens": "audio",
 }
 _OUTPUT_DETAILS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
-_SEPARATELY_PRICED_TIERS = ("flex", "priority")
 
 
 def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
@@ -205,7 +204,7 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
             for key, name in names.items()
             if values.get(key) is not None
         }
-        if service_tier in _SEPARATELY_PRICED_TIERS:
+        if service_tier in ("flex", "priority"):
             remaining = count - details.get(excluded, 0)
             details = {k if k == "audio" else f"{service_tier}_{k}": details[k] for k in details}
             details[service_tier] = remaining
