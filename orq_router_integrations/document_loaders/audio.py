@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from langchain_core.documents.base import Blob
 from pydantic import Field, model_validator
 
 from orq_router_integrations._concurrency import Steps, partition
@@ -36,16 +37,16 @@ from orq_router_integrations.document_loaders.file_loader import (
 from orq_router_integrations.document_loaders.sources import (
     AUDIO_FILES,
     FileKind,
-    Recording,
     SourceItem,
-    create_recording,
+    create_audio_upload,
+    get_label,
     map_os_errors,
     require_pyav,
 )
 from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.media.mime import CONVERTIBLE_TYPES
-from orq_router_integrations.wire.call import Call, Response
+from orq_router_integrations.wire.call import Call, Response, Upload
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Endpoint
@@ -120,9 +121,7 @@ class AudioIntegration(FileIntegration, TranslationParams):
     fixed_task: ClassVar[Task] = "transcribe"
     argument_hints: ClassVar[Mapping[str, str]] = {
         **FileIntegration.argument_hints,
-        **dict.fromkeys(
-            _TRANSCRIPTION_ONLY_PARAMS, "Translations are always into English and do not accept it."
-        ),
+        **dict.fromkeys(_TRANSCRIPTION_ONLY_PARAMS, "Translations do not accept it."),
         "chunk_seconds": "max_seconds",
         "chunk_duration": "max_seconds",
     }
@@ -142,21 +141,16 @@ class AudioIntegration(FileIntegration, TranslationParams):
 
     def _check_granularity(self) -> None:
         granularity = self.granularity
-        formats = RESPONSE_FORMATS[granularity]
-        if self.response_format and self.response_format not in formats:
+        timestamps = getattr(self, "timestamp_granularities", None) or [granularity]
+        conflicts = {
+            "response_format": self.response_format not in {None, *RESPONSE_FORMATS[granularity]},
+            "timestamp_granularities": granularity in {"word", "segment"} - {*timestamps},
+            "diarize": granularity == "speaker" and self.diarize is False,
+        }
+        for name in filter(conflicts.get, conflicts):
             raise ValueError(
-                f"response_format: {self.response_format!r} does not support granularity="
-                f"{granularity!r}. Use {' or '.join(map(repr, formats))}."
-            )
-        timestamps = getattr(self, "timestamp_granularities", None)
-        if timestamps and granularity in {"word", "segment"} and granularity not in timestamps:
-            raise ValueError(
-                f"timestamp_granularities: {timestamps} does not support granularity="
-                f"{granularity!r}. Add {granularity!r}, or omit timestamp_granularities."
-            )
-        if granularity == "speaker" and self.diarize is False:
-            raise ValueError(
-                "diarize: Must be True because granularity='speaker'. Set it, or omit diarize."
+                f"{name}: {getattr(self, name)!r} does not support granularity={granularity!r}. "
+                f"Change it, or omit {name}."
             )
 
     @property
@@ -294,44 +288,41 @@ class Transcriber(FileProcessor):
         """Check an item, and that it can be decoded if it must be converted or split."""
         if self.on_error != "raise":
             return
-        recording = create_recording(item)
-        with map_os_errors(recording.label):
-            if WavReader.from_recording(recording) is not None:
+        upload = create_audio_upload(item)
+        with map_os_errors(upload.filename):
+            if WavReader.from_upload(upload) is not None:
                 return
-        if recording.upload.mime_type in CONVERTIBLE_TYPES:
-            read_duration(recording)
-        elif self._exceeds_limits(recording, None):
-            require_pyav(recording.label, recording.upload.mime_type)
+        if upload.mime_type in CONVERTIBLE_TYPES:
+            read_duration(upload)
+        elif self._exceeds_limits(upload, None):
+            require_pyav(upload.filename, upload.mime_type)
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
-        recording = create_recording(item)
-        with self._open_chunks(recording) as chunks:
-            groups = [
-                self._transcribe(recording.label, group, len(chunks))
-                for group in partition(chunks, self.max_concurrency)
-            ]
-            transcripts = chain.from_iterable((yield groups))
-            return self._create_file(recording.label, recording.metadata, chunks, list(transcripts))
+        label, metadata = get_label(item), item.metadata if isinstance(item, Blob) else {}
+        with self._open_chunks(create_audio_upload(item)) as chunks:
+            groups = partition(chunks, self.max_concurrency)
+            results = yield [self._transcribe(label, group, len(chunks)) for group in groups]
+            return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
     @contextmanager
-    def _open_chunks(self, recording: Recording) -> Iterator[Sequence[AudioChunk]]:
+    def _open_chunks(self, upload: Upload) -> Iterator[Sequence[AudioChunk]]:
         """Split a recording if it exceeds the limits. The chunks exist until the block ends."""
-        reader = WavReader.from_recording(recording)
+        reader = WavReader.from_upload(upload)
         duration = reader.duration_seconds if reader else None
-        needs_conversion = recording.upload.mime_type in CONVERTIBLE_TYPES
+        needs_conversion = upload.mime_type in CONVERTIBLE_TYPES
         if reader is None and self.limits.max_seconds is not None:
-            duration = read_duration(recording)
+            duration = read_duration(upload)
         is_sendable = not (reader.needs_new_header if reader else needs_conversion)
-        if is_sendable and not self._exceeds_limits(recording, duration):
-            yield [AudioChunk(0, recording.upload, end_seconds=duration)]
+        if is_sendable and not self._exceeds_limits(upload, duration):
+            yield [AudioChunk(0, upload, end_seconds=duration)]
             return
-        with nullcontext(reader) if reader else open_decoded(recording) as wav:
-            yield split_wav(wav, self.limits, recording.upload.filename)
+        with nullcontext(reader) if reader else open_decoded(upload) as wav:
+            yield split_wav(wav, self.limits, upload.filename)
 
-    def _exceeds_limits(self, recording: Recording, duration_seconds: float | None) -> bool:
+    def _exceeds_limits(self, upload: Upload, duration_seconds: float | None) -> bool:
         """Return whether to split a recording; true if a limit applies to an unknown duration."""
         max_bytes, max_seconds = self.limits.max_bytes, self.limits.max_seconds
-        return recording.upload.size > max_bytes or (
+        return upload.size > max_bytes or (
             max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
         )
 

@@ -14,11 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Self
 
-from orq_router_integrations.document_loaders.sources import (
-    Recording,
-    create_recording,
-    require_pyav,
-)
+from orq_router_integrations.document_loaders.sources import create_audio_upload, require_pyav
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import map_write_errors
 from orq_router_integrations.media.wav import (
@@ -85,14 +81,14 @@ class WavReader:
     frame_count: int
 
     @classmethod
-    def from_recording(cls, recording: Recording) -> Self | None:
-        """Create a reader, or return ``None`` if the recording must be decoded to be sliced.
+    def from_upload(cls, upload: Upload) -> Self | None:
+        """Create a reader, or return ``None`` if the file must be decoded to be sliced.
 
         This applies to compressed WAV files and all other formats.
         """
-        if recording.upload.mime_type != "audio/wav":
+        if upload.mime_type != "audio/wav":
             return None
-        with recording.upload.open() as stream:
+        with upload.open() as stream:
             data = stream.read(MAX_HEADER_BYTES)
         try:
             header = parse_wav_header(data)
@@ -100,8 +96,8 @@ class WavReader:
             return None
         if header is None or not header.is_sliceable:
             return None
-        data_size = header.compute_data_size(recording.upload.size)
-        return cls(recording.upload.open, header, data_size // header.block_size)
+        data_size = header.compute_data_size(upload.size)
+        return cls(upload.open, header, data_size // header.block_size)
 
     @property
     def needs_new_header(self) -> bool:
@@ -221,36 +217,36 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
 
 
 @contextmanager
-def open_decoded(recording: Recording) -> Iterator[WavReader]:
+def open_decoded(upload: Upload) -> Iterator[WavReader]:
     """Decode a recording to a temporary WAV file (mono, 16 kHz), packet by packet."""
     with map_write_errors("a temporary directory"):
         directory = TemporaryDirectory(prefix="orq-audio-")
     with directory:
         path = Path(directory.name, "decoded.wav")
-        with _open_container(recording) as (av, container), wave.open(str(path), "wb") as file:
+        with _open_container(upload) as (av, container), wave.open(str(path), "wb") as file:
             file.setparams((1, 2, DECODED_RATE, 0, "NONE", "not compressed"))
             resampler = av.AudioResampler(format="s16", layout="mono", rate=DECODED_RATE)
             for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
                 for mono in resampler.resample(frame):
                     file.writeframesraw(bytes(mono.planes[0])[: 2 * mono.samples])
-        reader = WavReader.from_recording(create_recording(path))
+        reader = WavReader.from_upload(create_audio_upload(path))
         assert reader is not None  # noqa: S101 - uncompressed PCM can always be sliced
         yield reader
 
 
-def read_duration(recording: Recording) -> float | None:
+def read_duration(upload: Upload) -> float | None:
     """Read the duration in seconds from the file header, or ``None`` if the header omits it."""
-    with _open_container(recording) as (av, container):
+    with _open_container(upload) as (av, container):
         return container.duration / av.time_base if container.duration else None
 
 
 @contextmanager
-def _open_container(recording: Recording) -> Iterator[tuple[Any, Any]]:
-    require_pyav(recording.label, recording.upload.mime_type)
+def _open_container(upload: Upload) -> Iterator[tuple[Any, Any]]:
+    require_pyav(upload.filename, upload.mime_type)
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
     try:
-        with recording.upload.open() as stream, av.open(stream) as container:
+        with upload.open() as stream, av.open(stream) as container:
             yield av, container
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise RouterInputError(f"source: Cannot decode {recording.label}: {error}") from None
+        raise RouterInputError(f"source: Cannot decode {upload.filename}: {error}") from None

@@ -28,16 +28,6 @@ RESPONSE_FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 """Response formats that contain what each granularity needs."""
 
-_MISSING_SPANS = {
-    "segment": "segments (use response_format='verbose_json', 'srt' or 'vtt')",
-    "word": "word timestamps (set timestamp_granularities=['word'] and use a model that supports "
-    "them)",
-    "speaker": "speakers (set diarize=True and use a model that supports them, such as "
-    "elevenlabs/scribe_v1)",
-    "window": "timestamps (use response_format='verbose_json', 'srt' or 'vtt')",
-}
-"""What a response lacks, and how to request it."""
-
 _MAX_INTEGER = 2**63 - 1
 """Largest integer that databases can store."""
 
@@ -52,8 +42,11 @@ class DocumentSplitter:
     def require_spans(self, transcript: Transcript) -> Transcript:
         """Return the transcript if it has the timestamps or speakers that are needed."""
         if not self.has_spans(transcript):
-            missing = _MISSING_SPANS[self.granularity]
-            raise MalformedResponseError(f"the response does not contain {missing}")
+            missing = "speakers" if self.granularity == "speaker" else "timestamps"
+            raise MalformedResponseError(
+                f"the response does not contain {missing}, which granularity={self.granularity!r} "
+                "requires. Use a model that supports them"
+            )
         return transcript
 
     def has_spans(self, transcript: Transcript) -> bool:

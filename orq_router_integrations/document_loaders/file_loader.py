@@ -55,8 +55,6 @@ from orq_router_integrations.wire.transcriptions import Transcript
 
 _LOG = logging.getLogger(__name__)
 
-PROGRESS_INSTALL_COMMAND = "pip install tqdm"
-
 OnError = Literal["raise", "skip", "mark"]
 
 FATAL_ERRORS = (
@@ -232,9 +230,7 @@ class FileIntegration(RouterIntegration, ABC):
 
 def require_tqdm(enabled: bool) -> bool:
     if enabled and find_spec("tqdm") is None:
-        raise ValueError(
-            f"show_progress: Requires tqdm. Install it with {PROGRESS_INSTALL_COMMAND}."
-        )
+        raise ValueError("show_progress: Requires tqdm. Install it with 'pip install tqdm'.")
     return enabled
 
 

@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -36,35 +35,24 @@ _MAX_SKIPPED_NAMES = 5
 """Number of skipped files that are named in a log message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """An audio file, its name in errors and Documents, and the metadata of its ``Blob``."""
-
-    label: str
-    upload: Upload
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-def create_recording(item: SourceItem) -> Recording:
-    """Create a recording, and detect its type from its first bytes.
+def create_audio_upload(item: SourceItem) -> Upload:
+    """Create the upload of a recording, and detect its type from its first bytes.
 
     Raises ``RouterInputError`` if it cannot be read, or is not audio in a supported format.
     """
-    label, blob = get_label(item), item if isinstance(item, Blob) else None
     try:
         file = resolve_source(item)
         size, mime_type = file.size, file.detect_mime_type() or ""
         if not size:
-            raise ValueError(f"Expected audio data, got 0 bytes ({label}).")
-        name = (_get_blob_filename(blob) if blob else file.name) or "audio"
+            raise ValueError(f"Expected audio data, got 0 bytes ({get_label(item)}).")
+        name = (_get_blob_filename(item) if isinstance(item, Blob) else file.name) or "audio"
         if mime_type not in CONVERTIBLE_TYPES:
             name = build_recording_name(name, mime_type)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
     if mime_type in CONVERTIBLE_TYPES:
         require_pyav(name, mime_type)
-    upload = Upload(name, mime_type, size, file.open)
-    return Recording(label, upload, blob.metadata if blob else {})
+    return Upload(name, mime_type, size, file.open)
 
 
 def require_pyav(name: str, mime_type: str) -> None:
@@ -128,7 +116,7 @@ class FileKind(NamedTuple):
     check: Callable[[SourceItem], object]  # raises RouterInputError for other files
 
 
-AUDIO_FILES = FileKind("audio", RECORDING_SUFFIXES, create_recording)
+AUDIO_FILES = FileKind("audio", RECORDING_SUFFIXES, create_audio_upload)
 
 
 def iter_items(
@@ -169,8 +157,7 @@ def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
                 continue
         is_empty = False
         yield file
-    names = ", ".join(skipped[:_MAX_SKIPPED_NAMES])
-    names += ", ..." if len(skipped) > _MAX_SKIPPED_NAMES else ""
+    names = ", ".join(skipped[:_MAX_SKIPPED_NAMES] + ["..."] * (len(skipped) > _MAX_SKIPPED_NAMES))
     description = f" Skipped {len(skipped)} other file(s): {names}." if skipped else ""
     if is_empty:
         raise RouterInputError(
@@ -215,14 +202,12 @@ def _expand_pattern(pattern: Path) -> Iterator[str]:
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if _WILDCARDS.intersection(part))
     base, wildcard_parts = Path(*parts[:first]), parts[first:]
-    if any("**" in part and part != "**" for part in wildcard_parts):
-        # Python versions disagree on the meaning of such a pattern.
-        raise RouterInputError(
-            f"source: Invalid pattern {str(pattern)!r}. Use ** only as an entire path component, "
-            "such as 'calls/**/*.mp3'."
-        )
     include_hidden = any(part.startswith(".") for part in wildcard_parts)
-    for file in sorted(base.glob(str(Path(*wildcard_parts)))):
+    try:
+        files = sorted(base.glob(str(Path(*wildcard_parts))))
+    except ValueError as error:
+        raise RouterInputError(f"source: Invalid pattern {str(pattern)!r}: {error}") from None
+    for file in files:
         is_hidden = any(part.startswith(".") for part in file.relative_to(base).parts)
         if (include_hidden or not is_hidden) and not os.path.isdir(file):
             yield str(file)

@@ -126,7 +126,7 @@ INVALID_ARGUMENTS = {
     "format": ({"response_format": "doc"}, "response_format"),
     "format without segments": (
         {"response_format": "text", "granularity": "segment"},
-        "Use 'verbose_json' or 'srt' or 'vtt'",
+        "granularity='segment'. Change it, or omit response_format",
     ),
     "concurrency": ({"max_concurrency": 0}, "max_concurrency"),
     "cache control": ({"controls": {"cache": {"ttl": 60}}}, "cache"),
@@ -177,8 +177,8 @@ def test_translation_requests_word_times_with_its_own_parameter() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"language": "en"}, "always into English"),
-        ({"timestamp_granularities": ["word"]}, "always into English"),
+        ({"language": "en"}, "Translations do not accept it"),
+        ({"timestamp_granularities": ["word"]}, "Translations do not accept it"),
         ({"model": "openai/gpt-4o-transcribe"}, "does not support translation"),
     ],
     ids=["language", "timestamp_granularities", "model"],

@@ -105,7 +105,7 @@ def test_speakers_of_a_split_recording_have_the_chunk_number() -> None:
 
 def test_response_without_speakers_raises() -> None:
     parser = create_speaker_parser({"text": "Hi", "words": [{"text": "Hi", "start": 0, "end": 1}]})
-    with pytest.raises(InvalidResponseError, match="diarize=True"):
+    with pytest.raises(InvalidResponseError, match="does not contain speakers"):
         parser.parse(Blob.from_data(create_recording()))
 
 
@@ -140,9 +140,18 @@ def test_translate_task_rejects_what_it_does_not_support(options: dict[str, Any]
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"granularity": "speaker", "diarize": False}, "diarize: Must be True"),
-        ({"granularity": "word", "timestamp_granularities": ["segment"]}, "Add 'word'"),
-        ({"granularity": "segment", "timestamp_granularities": ["word"]}, "Add 'segment'"),
+        (
+            {"granularity": "speaker", "diarize": False},
+            "diarize: False does not support granularity='speaker'",
+        ),
+        (
+            {"granularity": "word", "timestamp_granularities": ["segment"]},
+            "granularity='word'",
+        ),
+        (
+            {"granularity": "segment", "timestamp_granularities": ["word"]},
+            "granularity='segment'",
+        ),
     ],
     ids=["speaker", "word", "segment"],
 )

@@ -12,7 +12,7 @@ from langchain_core.documents.base import Blob
 from support.recordings import create_wav
 
 from orq_router_integrations.document_loaders.chunking import ChunkLimits, WavReader, split_wav
-from orq_router_integrations.document_loaders.sources import create_recording
+from orq_router_integrations.document_loaders.sources import create_audio_upload
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_wav_header
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
@@ -22,7 +22,7 @@ RATE = 8000
 
 
 def create_reader(data: bytes) -> WavReader:
-    reader = WavReader.from_recording(create_recording(Blob.from_data(data)))
+    reader = WavReader.from_upload(create_audio_upload(Blob.from_data(data)))
     assert reader is not None
     return reader
 
@@ -113,7 +113,7 @@ def test_overlap_that_exceeds_the_chunks_raises() -> None:
     ids=["truncated header", "no format"],
 )
 def test_invalid_header_returns_none(data: bytes) -> None:
-    assert WavReader.from_recording(create_recording(Blob.from_data(data))) is None
+    assert WavReader.from_upload(create_audio_upload(Blob.from_data(data))) is None
 
 
 def test_duration_is_that_of_the_data_in_the_file() -> None:

@@ -17,7 +17,7 @@ from support.recordings import save_recording
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.document_loaders import sources
 from orq_router_integrations.document_loaders.chunking import WavReader
-from orq_router_integrations.document_loaders.sources import create_recording
+from orq_router_integrations.document_loaders.sources import create_audio_upload
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.wav import build_pcm_format, parse_wav_header
 
@@ -253,7 +253,7 @@ def test_wrapped_size_is_corrected_by_the_file_size(
         head = struct.pack("<4sI8sI", b"RIFF", (36 + stated) % 2**32, b"WAVEfmt ", 16)
         file.write(head + build_pcm_format(48_000, 2) + struct.pack("<4sI", b"data", stated))
         file.truncate(44 + actual)
-    reader = WavReader.from_recording(create_recording(path))
+    reader = WavReader.from_upload(create_audio_upload(path))
     assert reader is not None
     assert reader.frame_count == expected // 4
     assert reader.needs_new_header is (expected > stated > 0 and reader.header.data_size == stated)
