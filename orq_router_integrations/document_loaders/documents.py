@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -56,10 +57,8 @@ class DocumentSplitter:
         """
         if self.granularity == "file" or not transcript.text:
             return True
-        words, segments = transcript.words, transcript.segments
-        if self.granularity == "speaker":
-            return any(span.speaker for span in words + segments)
-        return bool({"word": words, "segment": segments}.get(self.granularity, words or segments))
+        is_speaker_needed = self.granularity == "speaker"
+        return any(span.speaker or not is_speaker_needed for span in self._get_spans(transcript))
 
     def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
         if self.granularity == "file":
@@ -117,18 +116,14 @@ def flatten_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _to_scalar(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, str):
-        return to_printable(value)
-    if isinstance(value, int) and abs(value) > _MAX_INTEGER:
-        return str(value)
-    if value is None or isinstance(value, (int, float)):
-        return value if value is None or math.isfinite(value) else None
-    if not isinstance(value, (Mapping, list, tuple)):
-        return value.isoformat() if isinstance(value, date) else str(value)
-    try:
-        return orjson.dumps(value, default=str).decode()
-    except TypeError:
-        return str(value)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= _MAX_INTEGER):
+        return value
+    if isinstance(value, (Mapping, list, tuple)):
+        with suppress(TypeError):
+            return orjson.dumps(value, default=str).decode()
+    return to_printable(value.isoformat() if isinstance(value, date) else str(value))
 
 
 def to_srt(documents: Iterable[Document]) -> str:

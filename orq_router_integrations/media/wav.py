@@ -15,18 +15,7 @@ _NAMES = (b"RIFF", b"RF64", b"BW64")
 
 
 class WavHeader:
-    """The header of a WAV or RF64 file. Offsets and sizes are in bytes.
-
-    Attributes:
-        format_chunk: Content of the ``fmt`` chunk.
-        format_tag: Encoding of the samples: 1 is PCM, 3 is float, 6 and 7 are A-law and mu-law.
-        block_size: Size of one sample of all channels, at least 1.
-        data_offset: Offset of the samples in the file.
-        data_size: Size of the samples, or ``None`` if the header does not state it.
-        is_64_bit: Whether it is an RF64 file, whose sizes have 64 bits.
-        is_sliceable: Whether the file can be cut at any block, because blocks are not compressed
-            together.
-    """
+    """The header of a WAV or RF64 file. Offsets and sizes are in bytes."""
 
     def __init__(
         self, format_chunk: bytes, data_offset: int, data_size: int | None, *, is_64_bit: bool
@@ -36,18 +25,19 @@ class WavHeader:
         )
         if format_tag == _EXTENSIBLE and len(format_chunk) >= 26:
             format_tag = int.from_bytes(format_chunk[24:26], "little")
-        self.format_chunk = format_chunk
-        self.format_tag: int = format_tag
+        self.format_chunk = format_chunk  # content of the ``fmt`` chunk
+        self.format_tag: int = format_tag  # 1 is PCM, 3 is float, 6 and 7 are A-law and mu-law
         self.channels: int = channels
         self.sample_rate: int = sample_rate
         self.bytes_per_second: int = bytes_per_second
-        self.block_size: int = block_size or 1
+        self.block_size: int = block_size or 1  # of one sample of all channels
         self.data_offset = data_offset
-        self.data_size = data_size
+        self.data_size = data_size  # ``None`` if the header does not state it
         self.is_64_bit = is_64_bit
         self.description = f"{sample_rate} Hz, {channels} channel(s), {bits} bit"
         sample_bytes = channels * ((bits + 7) // 8)
         is_uncompressed = format_tag in {1, 3, 6, 7} and sample_rate > 0
+        # Whether the file can be cut at any block, because blocks are not compressed together
         self.is_sliceable = is_uncompressed and 0 < sample_bytes == block_size
 
     def compute_data_size(self, file_size: int) -> int:

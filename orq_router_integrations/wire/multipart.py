@@ -4,10 +4,10 @@ Generic HTTP clients flatten nested values into bracketed keys such as ``retry[c
 router does not document. Here a nested value is a single part that contains JSON.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload, UploadReadError
@@ -39,15 +39,11 @@ def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[
         )
 
 
-class StreamedContent(Protocol):
+class StreamedContent(NamedTuple):
     """A part of a body that is read while the body is sent."""
 
-    @property
-    def size(self) -> int:
-        """Size in bytes."""
-
-    def iter_chunks(self) -> Iterator[bytes]:
-        """Read the content in chunks."""
+    size: int  # in bytes
+    iter_chunks: Callable[[], Iterator[bytes]]
 
 
 class StreamedBody:
@@ -78,21 +74,6 @@ class StreamedBody:
                 yield from item.iter_chunks()
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file in a form field."""
-
-    name: str
-    upload: Upload
-
-    @property
-    def size(self) -> int:
-        return self.upload.size
-
-    def iter_chunks(self) -> Iterator[bytes]:
-        return iter_upload(self.upload, self.name, CHUNK_BYTES)
-
-
 def build_multipart_body(
     fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
 ) -> StreamedBody:
@@ -101,13 +82,17 @@ def build_multipart_body(
     segments: list[bytes | StreamedContent] = []
     for name, content, mime_type in iter_parts(fields, files):
         headers = f'Content-Disposition: form-data; name="{name.translate(_ESCAPES)}"'
-        if isinstance(content, Upload):
+        segment: bytes | StreamedContent
+        if isinstance(content, bytes):
+            segment = content
+        else:
             headers += f'; filename="{content.filename.translate(_ESCAPES)}"'
+            chunks = partial(iter_upload, content, name, CHUNK_BYTES)
+            segment = StreamedContent(content.size, chunks)
         if mime_type:
             headers += f"\r\nContent-Type: {mime_type.translate(_ESCAPES)}"
-        segments.append(f"--{boundary}\r\n{headers}\r\n\r\n".encode("utf-8", "replace"))
-        segments.append(content if isinstance(content, bytes) else FilePart(name, content))
-        segments.append(b"\r\n")
+        head = f"--{boundary}\r\n{headers}\r\n\r\n".encode("utf-8", "replace")
+        segments += [head, segment, b"\r\n"]
     segments.append(f"--{boundary}--\r\n".encode())
     return StreamedBody(f"multipart/form-data; boundary={boundary}", segments, boundary)
 

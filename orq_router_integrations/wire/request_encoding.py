@@ -27,6 +27,7 @@ from orq_router_integrations.wire.endpoints import (
 from orq_router_integrations.wire.multipart import (
     CHUNK_BYTES,
     StreamedBody,
+    StreamedContent,
     build_multipart_body,
     iter_upload,
 )
@@ -264,8 +265,8 @@ def build_json_body(value: Any) -> bytes | StreamedBody:
 
     # Serialize again with a unique marker for each deferred string, then split at the markers.
     tail = json.dumps(json.map_strings(value, replace_by_marker))
-    parts: list[bytes | DeferredBase64] = []
+    parts: list[bytes | StreamedContent] = []
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)
-        parts += [before, item]
+        parts += [before, StreamedContent(item.size, item.iter_chunks)]
     return StreamedBody("application/json", [*parts, tail])

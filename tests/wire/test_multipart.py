@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.multipart import (
     CHUNK_BYTES,
-    FilePart,
     StreamedBody,
     build_multipart_body,
     iter_parts,
+    iter_upload,
 )
 
 
@@ -134,7 +134,7 @@ def test_size(fields, files):
 
 
 def test_file_is_sent_in_chunks():
-    chunks = list(FilePart("f", create_upload(bytes(2 * CHUNK_BYTES + 1))).iter_chunks())
+    chunks = list(iter_upload(create_upload(bytes(2 * CHUNK_BYTES + 1)), "f", CHUNK_BYTES))
     assert [len(chunk) for chunk in chunks] == [CHUNK_BYTES, CHUNK_BYTES, 1]
 
 
@@ -184,9 +184,9 @@ def test_mime_type_cannot_inject_headers():
     ids=lambda value: value if isinstance(value, int) else len(value),
 )
 def test_changed_file_size_raises(size, content):
-    part, chunks = FilePart("file", create_upload(content, size=size)), []
+    upload, chunks = create_upload(content, size=size), []
     with pytest.raises(ValueError, match=r"file: a\.bin changed during the upload"):
-        chunks.extend(part.iter_chunks())
+        chunks.extend(iter_upload(upload, "file", CHUNK_BYTES))
     assert len(b"".join(chunks)) <= size
 
 
