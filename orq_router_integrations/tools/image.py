@@ -14,11 +14,7 @@ from orq_router_integrations.errors import raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
-from orq_router_integrations.tools.image_call import (
-    ImageCall,
-    ImageSink,
-    handle_download_errors,
-)
+from orq_router_integrations.tools.image_call import ImageCall, open_download
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.call import StreamCall
@@ -206,29 +202,25 @@ class OrqImageTool(OrqTool, ImageParams):
         """
         images, directory = list(result.images), validate_directory(self.directory)
         http_client = self.resolved_client.http_client
-        with handle_download_errors(images):
-            for index, image in enumerate(images):
-                if url := image.pending_url:
-                    chunks = download(url, http_client=http_client)
-                    with ImageSink(directory) as sink, closing(chunks):
-                        for chunk in chunks:
-                            sink.write(chunk)
-                        images[index] = sink.finish_download(image)
+        for index, image in enumerate(images):
+            if url := image.pending_url:
+                chunks = download(url, http_client=http_client)
+                with open_download(images, index, directory) as sink, closing(chunks):
+                    for chunk in chunks:
+                        sink.write(chunk)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs; see ``download``."""
         images, directory = list(result.images), validate_directory(self.directory)
         http_client = self.resolved_client.http_async_client
-        with handle_download_errors(images):
-            for index, image in enumerate(images):
-                if url := image.pending_url:
-                    chunks = adownload(url, http_client=http_client)
-                    with ImageSink(directory) as sink:
-                        async with aclosing(chunks):
-                            async for chunk in chunks:
-                                sink.write(chunk)
-                        images[index] = sink.finish_download(image)
+        for index, image in enumerate(images):
+            if url := image.pending_url:
+                chunks = adownload(url, http_client=http_client)
+                with open_download(images, index, directory) as sink:
+                    async with aclosing(chunks):
+                        async for chunk in chunks:
+                            sink.write(chunk)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     def register_images(self, result: ImageResult) -> None:

@@ -4,7 +4,7 @@ The sync and async methods of ``OrqImageTool`` share these classes and do the ne
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,11 +56,6 @@ class ImageSink(OutputFile):
             )
             path = self.commit(f"{image.id}{IMAGE_SUFFIXES[mime_type][0]}")
         return image.model_copy(update={"path": str(path)}) if path else image
-
-    def finish_download(self, linked: GeneratedImage) -> GeneratedImage:
-        """Build the image that was downloaded from the URL of another one."""
-        fields = {"url": linked.url, "revised_prompt": linked.revised_prompt}
-        return self.finish().model_copy(update=fields)
 
 
 @dataclass(slots=True)
@@ -128,10 +123,18 @@ class ImageCall:
 
 
 @contextmanager
-def handle_download_errors(images: Sequence[GeneratedImage]) -> Iterator[None]:
-    """Attach the images of a download, whether they have been fetched or not, to errors."""
+def open_download(
+    images: list[GeneratedImage], index: int, directory: Path | None
+) -> Iterator[ImageSink]:
+    """Open a sink for an image that is at a URL. In the list, the new image replaces the old one.
+
+    Errors contain all images of the list, whether they have been downloaded or not.
+    """
+    fields = images[index].model_dump(include={"url", "revised_prompt"})
     try:
-        yield
+        with ImageSink(directory) as sink:
+            yield sink
+            images[index] = sink.finish().model_copy(update=fields)
     except MalformedResponseError as error:
         raise InvalidResponseError(str(error), partial_items=tuple(images)) from None
     except RouterError as error:
