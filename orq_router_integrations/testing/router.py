@@ -53,9 +53,10 @@ if TYPE_CHECKING:
 
 
 Route = tuple[str, str, Callable[..., Any]]
-"""Method, pattern of the path, and a function that takes the request and the groups of the path.
+"""Method, pattern of the path, and a function that creates the response.
 
-The function returns the JSON of the response, or a ``RouterResponse``.
+The function takes the body of a POST request, or the query of a GET request, and the groups of the
+pattern, and returns JSON or a ``RouterResponse``.
 """
 
 
@@ -136,7 +137,7 @@ class OfflineRouter:
         self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
         self._cache = platform.ExpiringDict[RouterResponse](self.clock)
         self._images = platform.ExpiringDict[bytes](self.clock)
-        self._responses = ResponsesEndpoint(self._answers, trace_id=self._create_trace_id)
+        self._responses = ResponsesEndpoint(self._answers, self._models, self._create_trace_id)
         self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
             ChatEndpoint(self._answers),
@@ -237,23 +238,15 @@ class OfflineRouter:
         return f"{len(self.requests):032x}"
 
     def _create_routes(self) -> list[Route]:
-        models, knowledge = self._models, KnowledgeBaseIndex(self.knowledge_bases, self._models)
-        parse, lenient = http_adapter.parse_request_body, self.lenient
+        models, responses = self._models, self._responses
+        search = KnowledgeBaseIndex(self.knowledge_bases, models).search
         return [
-            ("GET", "/v2/model-catalog", lambda it: list_catalog(models.listed, it.url.params)),
-            (
-                "POST",
-                "/v2/knowledge/([^/]+)/search",
-                lambda it, id_: knowledge.search(id_, parse(it), lenient=lenient),
-            ),
-            (
-                "POST",
-                "/v1/responses/compact",
-                lambda it: self._responses.compact(parse(it), models, lenient=lenient),
-            ),
+            ("GET", "/v2/model-catalog", partial(list_catalog, models.listed)),
+            ("POST", "/v2/knowledge/([^/]+)/search", partial(search, lenient=self.lenient)),
+            ("POST", "/v1/responses/compact", partial(responses.compact, lenient=self.lenient)),
             ("GET", "/v[23]/router/models", lambda _: models.list_models()),
             ("GET", "/v[23]/router/models/(.+)", lambda _, id_: models.describe_model(id_)),
-            ("GET", "/v3/router/responses/(.+)", lambda _, id_: self._responses.get_stored(id_)),
+            ("GET", "/v3/router/responses/(.+)", lambda _, id_: responses.get_stored(id_)),
             *map(self._create_route, self._handlers),
         ]
 
@@ -272,7 +265,9 @@ class OfflineRouter:
             if match and request.method == method:
                 platform.check_api_key(request, self.api_keys)
                 self._limit.acquire()
-                result = respond(request, *map(unquote, match.groups()))
+                is_get = method == "GET"
+                values = request.url.params if is_get else http_adapter.parse_request_body(request)
+                result = respond(values, *map(unquote, match.groups()))
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
         posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
         gets = "GET /models, GET /models/{id}, GET /responses/{id}"
@@ -280,10 +275,9 @@ class OfflineRouter:
         raise HTTPError(404, message)
 
     def _handle_post(
-        self, handler: EndpointHandler[Any], http_request: httpx.Request, dialect: str
+        self, handler: EndpointHandler[Any], body: dict[str, Any], dialect: str
     ) -> RouterResponse:
-        endpoint, path = handler.endpoint, http_request.url.path
-        body = http_adapter.parse_request_body(http_request)
+        endpoint = handler.endpoint
         controls, fields = split_controls(body, endpoint, Dialect(dialect), lenient=self.lenient)
         request = handler.parse(fields, controls, lenient=self.lenient)
         balancer = controls.load_balancer  # its models replace the requested one
@@ -291,7 +285,9 @@ class OfflineRouter:
             self._models.check_enabled(model)
         platform.check_guardrails(controls.guardrails or (), request.guarded_text)
         cache = controls.cache if request.is_cacheable else None
-        key = json.dumps([path, describe_files(body)], sort_keys=True) if cache else ""
+        key = ""
+        if cache:
+            key = json.dumps([dialect, endpoint.path, describe_files(body)], sort_keys=True)
         if cached := self._cache.get(key):
             headers = {**cached.headers, "x-orq-offline-cache": "hit"}
             return handler.finalize(request, replace(cached, headers=headers))

@@ -55,9 +55,11 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         count=2, on_codes=tuple(code for code in DEFAULT_RETRY_STATUSES if code != 408)
     )
 
-    def __init__(self, script: AnswerScript, *, trace_id: Callable[[], str]) -> None:
+    def __init__(
+        self, script: AnswerScript, models: ModelRegistry, trace_id: Callable[[], str]
+    ) -> None:
         super().__init__(script)
-        self._create_trace_id = trace_id
+        self._models, self._create_trace_id = models, trace_id
         # The states of each response that a GET has not revealed yet; the last one is the final one
         self._states: dict[str, list[dict[str, Any]]] = {}
 
@@ -126,12 +128,10 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
         return states.pop(0) if len(states) > 1 else states[0]
 
-    def compact(
-        self, body: Mapping[str, Any], models: ModelRegistry, *, lenient: bool
-    ) -> dict[str, Any]:
+    def compact(self, body: Mapping[str, Any], *, lenient: bool) -> dict[str, Any]:
         """Replace everything before the last message of the user by a compaction item."""
         request = validate_body(CompactionRequest, body, lenient=lenient)
-        models.check_enabled(request.model)
+        self._models.check_enabled(request.model)
         items = self._load_conversation(request.model_dump(exclude_unset=True))
         users = [index for index, item in enumerate(items) if item.get("role") == "user"]
         start, number = users[-1] if users else len(items), next(self._numbers)

@@ -54,7 +54,7 @@ class KnowledgeBaseIndex:
             for id_, chunks in (bases or {}).items()
         }
 
-    def search(self, id_: str, body: Mapping[str, Any], *, lenient: bool) -> dict[str, Any]:
+    def search(self, body: Mapping[str, Any], id_: str, *, lenient: bool) -> dict[str, Any]:
         """Return the body of a response, or raise an error."""
         if id_ not in self._bases:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
