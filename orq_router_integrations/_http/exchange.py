@@ -19,7 +19,7 @@ from orq_router_integrations._http.retry import (
     RetryPolicy,
 )
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import create_error, raise_input_errors
+from orq_router_integrations.errors import create_error, to_input_error
 from orq_router_integrations.settings import ApiKey, RouterSettings
 from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.call import (
@@ -264,8 +264,10 @@ def create_exchange(
     Raises:
         RouterInputError: The call cannot be encoded.
     """
-    with raise_input_errors(call.endpoint.path):
+    try:
         encoded = encode_request(call, Dialect.from_base_url(settings.base_url), controls)
+    except ValueError as error:
+        raise to_input_error(error, endpoint=call.endpoint.path) from None
     _warn_about_fallback_loops(call.body.get("model"), encoded.controls)
     covers_stream = isinstance(call, StreamCall) and call.is_collected
     timeout, deadline = create_limits(settings, encoded.controls, covers_stream=covers_stream)

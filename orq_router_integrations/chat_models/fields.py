@@ -28,9 +28,8 @@ from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 
-REQUEST_PARAMS = frozenset((*ChatParams.model_fields, *ResponsesParams.model_fields)) | {
-    *("tool_choice", "parallel_tool_calls", "response_format")
-}
+_TOOL_PARAMS = {"tool_choice", "parallel_tool_calls", "response_format"}
+REQUEST_PARAMS = _TOOL_PARAMS.union(ChatParams.model_fields, ResponsesParams.model_fields)
 """Parameters that a call can set and that ``disabled_params`` can disable."""
 
 
