@@ -30,7 +30,7 @@ CATEGORIES = {
 
 class ModerationRequest(EndpointRequest):
     model: str = "openai/omni-moderation-latest"
-    input: str | Annotated[list[str], Field(min_length=1)]
+    input: str | list[str]
 
 
 class ModerationEndpoint(EndpointHandler[ModerationRequest]):
@@ -44,6 +44,8 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
     schema = ModerationRequest
 
     def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
+        if request.input == []:
+            reject_field("input", "at least one text is required")
         texts = [request.input] if isinstance(request.input, str) else request.input
         body = request.build_provider_body(model)
         results = []

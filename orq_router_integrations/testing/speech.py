@@ -45,6 +45,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
+from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import SPEECH, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
@@ -59,7 +60,9 @@ class SpeechRequest(EndpointRequest):
 
     is_streamed: ClassVar[bool] = True
 
-    input: str = Field(max_length=4096, pattern=r"\S")
+    input: Annotated[
+        str, Field(max_length=4096), create_pattern_validator(r"\S", "text that is not blank")
+    ]
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4, allow_inf_nan=False)

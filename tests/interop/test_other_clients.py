@@ -181,7 +181,7 @@ def test_forms_of_the_javascript_client(http: httpx.Client) -> None:
     files = [("image[]", (name, io.BytesIO(image), "image/png")) for name in ("a.png", "b.png")]
     edited = http.post("/images/edits", data=fields, files=files)
     assert edited.status_code == 200, edited.text
-    assert edited.json()["size"] == "1024x1024"
+    assert edited.json()["data"]
     speech = {"model": "openai/tts-1", "voice": "alloy", "input": "Good day."}
     audio = http.post("/audio/speech", json=speech).content
     fields = {"model": "openai/whisper-1", "timestamp_granularities[]": "word"}

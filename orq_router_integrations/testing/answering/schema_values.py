@@ -109,9 +109,10 @@ class _ValueBuilder:
             parts = [min((self._resolve(option, refs) for option in options), key=rank)]
         else:
             return resolved, refs
+        merged: Schema = {}
         for part, part_refs in parts:
-            resolved, refs = _merge(part, resolved), max(refs, part_refs, key=len)
-        return self._resolve(resolved, refs)
+            merged, refs = _merge(merged, part), max(refs, part_refs, key=len)
+        return self._resolve(_merge(merged, resolved), refs)
 
     def _build_object(self, schema: Schema, refs: tuple[str, ...]) -> dict[str, Any]:
         properties, required = schema.get("properties", {}), schema.get("required", [])

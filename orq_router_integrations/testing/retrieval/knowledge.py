@@ -41,7 +41,7 @@ class SearchRequest(RequestModel):
     search_type: SearchType = "hybrid_search"
     filter_by: Filter = Field(default_factory=dict)
     search_options: Annotated[Any, Shape(OPTIONS)] = Field(default_factory=dict)
-    rerank_config: Rerank = None
+    rerank_config: Rerank | None = None
     agentic_rag_config: dict[str, str] | None = None
     retrieval_config: Annotated[Any, Shape(SETTINGS)] = Field(default_factory=dict)
 
