@@ -5,7 +5,8 @@ both are always accepted. Either may be a ``data:`` URL.
 """
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
@@ -76,12 +77,9 @@ class ImageResponseDecoder(Generic[T]):
         if self._received_bytes > MAX_RESPONSE_BYTES or len(self._json) > MAX_JSON_BYTES:
             limit = f"{MAX_RESPONSE_BYTES >> 20} MB, or {MAX_JSON_BYTES >> 20} MB besides images"
             raise MalformedResponseError(f"the response is larger than {limit}", self._error_body)
-        try:
+        with self._map_errors():
             for offset in range(0, len(data), MAX_CHUNK_BYTES):
                 yield from self._feed_chunk(data[offset : offset + MAX_CHUNK_BYTES])
-        except ValueError as error:
-            message = f"image {len(self.images)} cannot be read: {error}"
-            raise MalformedResponseError(message, self._error_body) from None
 
     def _feed_chunk(self, data: bytes) -> Generator[T]:
         while data:
@@ -133,19 +131,32 @@ class ImageResponseDecoder(Generic[T]):
         items = body.get("data")
         if not isinstance(items, list) or not items or len(items) != len(as_dicts(items)):
             raise MalformedResponseError("the response contains no images", self._error_body)
-        for position, item in enumerate(items):
-            raise_for_error(item, dumps(item))
-            url = as_str(item.get("url"))
-            if (base64 := strip_data_prefix(url)) != url:
-                item["url"] = None
-                if not item.get("b64_json"):
-                    self._write(decode_base64(base64.encode()))
-                    item["b64_json"], image = self._finish_image()
-                    yield image
-            elif not url and as_str(item.get("b64_json")) not in self.images:
-                message = f"image {position} has neither b64_json nor a url"
-                raise MalformedResponseError(message, self._error_body)
+        with self._map_errors():
+            for item in items:
+                yield from self._finish_item(item)
         self.body = body
+
+    def _finish_item(self, item: dict[str, Any]) -> Generator[T]:
+        raise_for_error(item, dumps(item))
+        url = as_str(item.get("url"))
+        if (base64 := strip_data_prefix(url)) != url:
+            item["url"] = None
+            if not item.get("b64_json"):
+                self._write(decode_base64(base64.encode()))
+                item["b64_json"], image = self._finish_image()
+                yield image
+        elif not url and as_str(item.get("b64_json")) not in self.images:
+            raise MalformedResponseError(
+                "an image of the response has neither b64_json nor a url", self._error_body
+            )
+
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            message = f"image {len(self.images)} cannot be read: {error}"
+            raise MalformedResponseError(message, self._error_body) from None
 
     @property
     def items(self) -> list[dict[str, Any]]:

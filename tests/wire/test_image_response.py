@@ -96,6 +96,18 @@ def test_data_url_is_decoded(fields):
     assert decoder.items == [{"url": None, "b64_json": "0"}]
 
 
+@pytest.mark.parametrize("text", ["%%%", "AAA", "\u00e9"])
+def test_invalid_data_url_raises(text):
+    with pytest.raises(MalformedResponseError, match="image 0 cannot be read"):
+        decode(build_body({"url": f"data:image/png;base64,{text}"}))
+
+
+def test_deeply_nested_image_raises():
+    nested = b'{"data": [{"url": "https://x", "a": ' + b"[" * 300 + b"]" * 300 + b"}]}"
+    with pytest.raises(MalformedResponseError):
+        decode(nested)
+
+
 def test_lone_surrogate_in_a_prompt_is_replaced():
     images, decoder = decode(build_body({"b64_json": BASE64, "revised_prompt": "a\ud800"}))
     assert images == [IMAGE]
@@ -136,7 +148,7 @@ EMPTY = {
 
 @pytest.mark.parametrize("image", EMPTY.values(), ids=EMPTY)
 def test_image_without_data_or_url_raises(image):
-    with pytest.raises(MalformedResponseError, match="image 0 has neither b64_json nor a url"):
+    with pytest.raises(MalformedResponseError, match="an image of the response has neither"):
         decode(build_body(image))
 
 
