@@ -73,10 +73,7 @@ class SpeechDecoder:
     """Checks that a response is audio, and passes its bytes on as they arrive.
 
     A body that is text, such as JSON or a web page, is an error even if its status is 200.
-
-    Args:
-        process: Called with the bytes of the audio. What it returns is passed on.
-        end: Called at the end of a complete response.
+    ``process`` converts the bytes before they are passed on; ``end`` is called at the end of audio.
     """
 
     done = False  # the response ends with its body, not with a marker
