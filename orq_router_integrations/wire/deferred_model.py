@@ -12,7 +12,6 @@ Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
 
 _FIRST_SECTION = re.compile(r"^(?=(?:Attributes|Examples?|Raises|Returns):$|>>> )", re.MULTILINE)
-_MAX_DEFAULT_CHARS = 40
 
 
 def optional(description: str, **options: Any) -> Any:
@@ -96,11 +95,11 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
 
 
 class _LazySignature:
-    """Builds the signature of a model when it is read, with short defaults and no annotations."""
+    """Builds the signature of a model when it is read, with defaults and no annotations."""
 
     def __get__(self, _: object, owner: type[DeferredModel]) -> Signature:
         parameters = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=_shorten_default(field))
+            Parameter(name, Parameter.KEYWORD_ONLY, default=_get_shown_default(field))
             for name, field in order_fields(owner)
         ]
         if owner.positional_field:
@@ -108,15 +107,14 @@ class _LazySignature:
         return Signature(parameters)
 
 
-def _shorten_default(field: FieldInfo) -> Any:
+def _get_shown_default(field: FieldInfo) -> Any:
     if field.is_required():
         return Parameter.empty
-    is_long = field.default_factory or len(repr(field.default)) > _MAX_DEFAULT_CHARS
-    return _Ellipsis() if is_long else field.default
+    return _Ellipsis() if field.default_factory else field.default
 
 
 class _Ellipsis:
-    """Shown instead of a default that is computed or long."""
+    """Shown instead of a default that is computed."""
 
     def __repr__(self) -> str:
         return "..."
