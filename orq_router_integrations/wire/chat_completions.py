@@ -48,8 +48,7 @@ def parse_completion(response: Response) -> dict[str, Any]:
     if not isinstance(choices, list) or not choices:
         raise MalformedResponseError("the completion has no choices")
     for index, choice in enumerate(choices):
-        raise_for_error(choice, response.content)
-        _raise_for_failure(choice)
+        _raise_for_failure(choice, response.content)
         if not isinstance(choice, dict) or not isinstance(message := choice.get("message"), dict):
             raise MalformedResponseError(f"choice {index} of the completion has no message")
         _copy_parts(message)
@@ -60,8 +59,9 @@ def parse_completion(response: Response) -> dict[str, Any]:
     return body
 
 
-def _raise_for_failure(choice: Any) -> None:
-    """Raise ``EmbeddedError`` if the finish reason says that the provider failed."""
+def _raise_for_failure(choice: Any, data: bytes) -> None:
+    """Raise ``EmbeddedError`` if a choice has an error, or says that the provider failed."""
+    raise_for_error(choice, data)
     reason = as_str(as_dict(choice).get("finish_reason"))
     if reason.lower() in _FAILURES:
         message = f"The provider failed to complete the answer (finish reason {reason!r})."
@@ -120,25 +120,24 @@ class ChatStreamDecoder(EventStreamDecoder):
     The stream is complete after ``[DONE]``, or if it ends after a finish reason.
     """
 
-    _has_messages = _has_deltas = False  # which of the two the choices have had so far
+    _has_deltas = False  # whether any part of the answer was a delta
 
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and record its text and finish reason."""
         choice = get_first_choice(event)
-        raise_for_error(choice, data)
-        _raise_for_failure(choice)
-        if choice.get("delta") is None and "message" in choice:
+        _raise_for_failure(choice, data)
+        is_message = choice.get("delta") is None and "message" in choice
+        if is_message:
             # Some providers send complete messages instead of deltas. After deltas, such a
             # message repeats the whole answer and is dropped.
-            self._has_messages = not self._has_deltas
-            choice["delta"] = choice["message"] if self._has_messages else None
+            choice["delta"] = None if self._has_deltas else choice["message"]
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
         _copy_parts(delta)
-        self.has_answer = self.has_answer or _has_answer(delta)
-        if not (self._has_deltas or self._has_messages):
-            self._has_deltas = _has_answer(delta)
+        if _has_answer(delta):
+            self.has_answer = True
+            self._has_deltas = self._has_deltas or not is_message
         if choice.get("finish_reason"):
             self.finish_seen = True
         if (content := delta.get("content")) is not None:
