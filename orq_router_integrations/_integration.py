@@ -1,6 +1,6 @@
 """The base class of everything that calls the router."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from operator import attrgetter
 from pickle import PicklingError
@@ -13,8 +13,7 @@ from typing_extensions import AsyncGenerator, Generator
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
-from orq_router_integrations.settings import CONNECTION_HINTS, CONTROL_HINTS, RouterSettings
-from orq_router_integrations.wire.arguments import describe_unknown_argument
+from orq_router_integrations.settings import CONNECTION_HINTS, RouterSettings
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import optional
@@ -41,15 +40,6 @@ INTEGRATION_CONFIG = ConfigDict(
 """Set by every integration, because the base classes of LangChain override it."""
 
 _get_settings = attrgetter(*RouterSettings.model_fields)
-
-
-def reject_unknown_kwargs(
-    kwargs: Mapping[str, Any], allowed: Collection[str], hints: Mapping[str, str] = CONTROL_HINTS
-) -> None:
-    """Raise ``ValueError`` for unknown keyword arguments of a single call."""
-    for name in kwargs:
-        if name not in allowed:
-            raise ValueError(describe_unknown_argument(name, allowed, hints))
 
 
 class ClaimScope:

@@ -12,9 +12,13 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from orq_router_integrations.errors import FlaggedContentError, RouterInputError
+from orq_router_integrations.errors import (
+    FlaggedContentError,
+    RouterInputError,
+    raise_input_errors,
+)
 from orq_router_integrations.moderation import OrqModeration
-from orq_router_integrations.wire.arguments import describe_unknown_argument
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.json import dumps
 from orq_router_integrations.wire.moderation import ModerationResult
 
@@ -79,9 +83,8 @@ class OrqModerationMiddleware(AgentMiddleware[AgentState[Any], Any]):
         **unknown: Never,
     ) -> None:
         super().__init__()
-        if unknown:
-            message = describe_unknown_argument(min(unknown), signature(type(self)).parameters)
-            raise RouterInputError(message)
+        with raise_input_errors():
+            reject_unknown_arguments(unknown, signature(type(self)).parameters)
         if moderation is not None and not isinstance(moderation, OrqModeration):
             raise RouterInputError(
                 f"moderation: Expected an OrqModeration, got {type(moderation).__name__}."

@@ -16,10 +16,9 @@ from orq_router_integrations._integration import (
     ARGUMENT_HINTS,
     INTEGRATION_CONFIG,
     RouterIntegration,
-    reject_unknown_kwargs,
 )
 from orq_router_integrations.errors import raise_input_errors, to_input_error
-from orq_router_integrations.wire.arguments import check_text
+from orq_router_integrations.wire.arguments import check_text, reject_unknown_arguments
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.deferred_model import optional
@@ -141,7 +140,7 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
     def _build_call(self, query: Any, overrides: Mapping[str, Any]) -> Call[list[KnowledgeMatch]]:
         with raise_input_errors(KNOWLEDGE_SEARCH.path):
             check_text(query, "query")
-            reject_unknown_kwargs(overrides, _OVERRIDES, self.argument_hints)
+            reject_unknown_arguments(overrides, _OVERRIDES, self.argument_hints)
             options = {name: getattr(self, name) for name in _OVERRIDES}
             options |= {name: _validate(name, value) for name, value in overrides.items()}
             controls = self.merge_controls()

@@ -16,7 +16,6 @@ from orq_router_integrations import (
     OrqTranscriptionLoader,
     RouterClient,
 )
-from orq_router_integrations._integration import reject_unknown_kwargs
 
 GPT = "openai/gpt-4o"
 
@@ -89,8 +88,6 @@ def test_unknown_argument_of_the_client_raises():
 def test_unknown_argument_of_a_call_raises():
     with pytest.raises(ValueError, match=r"Unknown argument 'max_completion_tokens'. Use 'max_to"):
         ChatOrq(GPT).invoke("Hi", max_completion_tokens=5)
-    with pytest.raises(ValueError, match=r"Unknown argument 'sise'. Did you mean 'size'"):
-        reject_unknown_kwargs({"sise": 1}, ["size"])
 
 
 def test_repr_shows_only_given_arguments_and_starts_with_the_model():

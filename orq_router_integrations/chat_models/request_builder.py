@@ -11,7 +11,6 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
-from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
 from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFields
 from orq_router_integrations.chat_models.message_conversion import convert_messages
@@ -30,6 +29,7 @@ from orq_router_integrations.errors import (
     to_input_error,
 )
 from orq_router_integrations.wire import chat_completions, json, responses_output
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import Call, Response, StreamCall
 from orq_router_integrations.wire.chat_params import WIRE_NAMES, ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
@@ -147,7 +147,7 @@ def build_request(
     try:
         if not CALL_KWARGS.issuperset(overrides):
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
-            reject_unknown_kwargs(overrides, CALL_KWARGS, hints)
+            reject_unknown_arguments(overrides, CALL_KWARGS, hints)
         controls = model.merge_controls(overrides.get("controls"))
         params = _merge_params(model, overrides)
         candidates = model.collect_candidates(params.model, controls)

@@ -9,7 +9,6 @@ from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
-from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.errors import raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS
@@ -17,6 +16,7 @@ from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall, open_download
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
 from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
@@ -289,7 +289,7 @@ class OrqImageTool(OrqTool, ImageParams):
         with raise_input_errors(operation.endpoint.path):
             if operation is not VARIATION and not isinstance(prompt, str):
                 raise ValueError(f"prompt: Expected a str, got {type(prompt).__name__}.")
-            reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
+            reject_unknown_arguments(overrides, OVERRIDES, _HINTS)
             controls = self.merge_controls(overrides.get("controls"))
             candidates = self.collect_candidates(overrides.get("model") or self.model, controls)
             files = self._loader.load_files(operation, image, mask) if operation.max_images else {}

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
-from orq_router_integrations._integration import reject_unknown_kwargs
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.media.atomic_write import (
     awrite_chunks,
@@ -29,6 +28,7 @@ from orq_router_integrations.tools.speech_call import (
 )
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech, infer_format
 from orq_router_integrations.tools.tracing import atrace_run, trace_run
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
@@ -257,7 +257,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         *,
         is_streamed: bool = False,
     ) -> SpeechCall:
-        reject_unknown_kwargs(overrides, OVERRIDES, _HINTS)
+        reject_unknown_arguments(overrides, OVERRIDES, _HINTS)
         if not isinstance(text, str):
             raise ValueError(f"text: Expected a str, got {type(text).__name__}.")
         params = {name: getattr(self, name) for name in ("model", "voice", "audio_format", "speed")}

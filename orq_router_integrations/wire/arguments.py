@@ -4,7 +4,7 @@ import difflib
 import inspect
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -66,35 +66,28 @@ def suggest_name(name: str, candidates: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def describe_unknown_argument(
-    name: str, candidates: Iterable[str], hints: Mapping[str, str] | None = None
-) -> str:
-    """Return an error message for an unknown argument, with a hint or the closest candidate.
+def reject_unknown_arguments(
+    names: Iterable[Any], allowed: Collection[str], hints: Mapping[str, str] | None = None
+) -> None:
+    """Raise ``ValueError`` for a name that is not allowed, with a hint or the closest other name.
 
     Hints are what to write instead, by unknown name: another name, an expression, or a sentence.
     """
-    hint = (hints or {}).get(name)
-    if not hint:
-        return f"Unknown argument {name!r}.{suggest_name(name, candidates)}"
-    if not hint.endswith("."):
-        hint = f"Use {hint!r}." if hint.isidentifier() else f"Use {hint}."
-    return f"Unknown argument {name!r}. {hint}"
-
-
-def reject_unknown_fields(
-    cls: type[BaseModel], data: Any, hints: Mapping[str, str] | None = None
-) -> Any:
-    """Reject unknown fields in the ``mode="before"`` validator of a model."""
-    for name in data if isinstance(data, Mapping) else ():
-        if name not in _get_field_names(cls):
-            raise ValueError(describe_unknown_argument(str(name), _get_field_names(cls), hints))
-    return data
+    for name in names:
+        if name in allowed:
+            continue
+        hint = (hints or {}).get(name, "")
+        if hint and not hint.endswith("."):
+            hint = f"Use {hint!r}." if hint.isidentifier() else f"Use {hint}."
+        fix = f" {hint}" if hint else suggest_name(str(name), allowed)
+        raise ValueError(f"Unknown argument {str(name)!r}.{fix}")
 
 
 @lru_cache(maxsize=256)  # 15 microseconds for each client that is created
-def _get_field_names(cls: type[BaseModel]) -> set[str]:
+def get_field_names(cls: type[BaseModel]) -> frozenset[str]:
+    """Return the names and aliases of the fields of a model."""
     aliases = (field.alias for field in cls.model_fields.values())
-    return {*cls.model_fields, *filter(None, aliases)}
+    return frozenset([*cls.model_fields, *filter(None, aliases)])
 
 
 def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orq_router_integrations.wire.arguments import describe_unknown_argument, validate_list
+from orq_router_integrations.wire.arguments import reject_unknown_arguments, validate_list
 from orq_router_integrations.wire.call import Call, MalformedResponseError, Response, get_array
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_int, as_str
@@ -153,10 +153,9 @@ def parse_models(response: Response) -> list[EnabledModel]:
 
 def build_catalog_call(filters: Mapping[str, Any]) -> Call[list[CatalogModel]]:
     """Create the call that lists the catalog. A list of values matches any of them."""
+    reject_unknown_arguments(filters, CATALOG_FILTERS)
     query: dict[str, str | tuple[str, ...]] = {}
     for name, value in filters.items():
-        if name not in CATALOG_FILTERS:
-            raise ValueError(describe_unknown_argument(name, CATALOG_FILTERS))
         query[name] = value if isinstance(value, str) else tuple(validate_list(value, str, name))
     return Call(endpoint=MODEL_CATALOG, body={}, query=query, parse=parse_catalog)
 

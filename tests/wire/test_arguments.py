@@ -5,7 +5,8 @@ from pydantic import BaseModel, Field
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.wire.arguments import (
-    reject_unknown_fields,
+    get_field_names,
+    reject_unknown_arguments,
     suggest_name,
     validate_list,
     validate_texts,
@@ -60,9 +61,9 @@ def test_no_suggestion_without_candidates():
     assert suggest_name("temperature", []) == ""
 
 
-@pytest.mark.parametrize("data", [{"name": "salt"}, {"from": "here"}, {"from_": "x"}, {}, None, 7])
+@pytest.mark.parametrize("data", [{"name": "salt"}, {"from": "here"}, {"from_": "x"}, {}])
 def test_known_fields_are_accepted(data):
-    assert reject_unknown_fields(Spice, data) is data
+    reject_unknown_arguments(data, get_field_names(Spice))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_known_fields_are_accepted(data):
 def test_unknown_field_raises(data, message):
     hints = {"spice": "name", "pinch": "Spice(name=...)", "salt": "It is a spice."}
     with pytest.raises(ValueError, match="Unknown argument") as raised:
-        reject_unknown_fields(Spice, data, hints)
+        reject_unknown_arguments(data, get_field_names(Spice), hints)
     assert str(raised.value) == message
 
 
