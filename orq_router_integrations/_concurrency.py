@@ -145,8 +145,6 @@ def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) 
 async def arun_steps(
     client: RouterClient, steps: Steps[ResultT], semaphore: asyncio.Semaphore
 ) -> ResultT:
-    """Async version of ``run_steps``."""
-
     async def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
         if isinstance(step, list):
             return await agather([arun_steps(client, part, semaphore) for part in step])
@@ -171,7 +169,6 @@ def send_all(
 async def asend_all(
     client: RouterClient, calls: Sequence[Call[ResultT]], max_concurrency: int
 ) -> list[ResultT]:
-    """Async version of ``send_all``."""
     semaphore = asyncio.Semaphore(max_concurrency)
 
     async def send(call: Call[ResultT]) -> ResultT:
@@ -206,7 +203,6 @@ def gather(
 
 
 async def agather(tasks: Sequence[Awaitable[ResultT]]) -> list[ResultT]:
-    """Async version of ``gather``."""
     futures = [asyncio.ensure_future(task) for task in tasks]
     try:
         return list(await asyncio.gather(*futures))

@@ -62,8 +62,6 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkLimits:
-    """Limits of a single request."""
-
     max_bytes: int
     max_seconds: float | None = None
     overlap_seconds: float = 2.0

@@ -35,13 +35,10 @@ _MAX_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class DocumentSplitter:
-    """Splits transcripts into Documents."""
-
     granularity: Granularity = "file"
     window_seconds: float = 60.0
 
     def require_spans(self, transcript: Transcript) -> Transcript:
-        """Return the transcript if it has the timestamps or speakers that are needed."""
         if not self.has_spans(transcript):
             missing = "speakers" if self.granularity == "speaker" else "timestamps"
             raise MalformedResponseError(

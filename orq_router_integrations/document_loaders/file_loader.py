@@ -69,8 +69,6 @@ FATAL_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """Result for one file."""
-
     documents: list[Document]
     duration_seconds: float | None = None
     error_count: int = 0
@@ -99,7 +97,6 @@ class FileProcessor(ABC):
         """Apply the error policy to an item that could not be loaded."""
 
     def load(self, item: SourceItem) -> Steps[LoadedFile]:
-        """Load an item, or apply the error policy."""
         label = get_label(item)
         try:
             with map_os_errors(label):
@@ -196,7 +193,6 @@ class FileIntegration(RouterIntegration, ABC):
     def _iter_documents(
         self, processor: FileProcessor, items: Iterator[SourceItem]
     ) -> Iterator[Document]:
-        """Load files and yield their Documents in order."""
         semaphore, cancel_token = threading.Semaphore(self.max_concurrency), CancelToken()
 
         def load(item: SourceItem) -> LoadedFile:
@@ -210,7 +206,6 @@ class FileIntegration(RouterIntegration, ABC):
     async def _aiter_documents(
         self, processor: FileProcessor, items: Iterator[SourceItem]
     ) -> AsyncIterator[Document]:
-        """Async version of ``_iter_documents``."""
         semaphore = asyncio.Semaphore(self.max_concurrency)
 
         def load(item: SourceItem) -> Awaitable[LoadedFile]:

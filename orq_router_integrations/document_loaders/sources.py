@@ -109,8 +109,6 @@ def validate_source(source: Any, *, is_item: bool = False) -> Any:
 
 
 class FileKind(NamedTuple):
-    """The files that a loader accepts."""
-
     name: str
     suffixes: Sequence[str]
     check: Callable[[SourceItem], object]  # raises RouterInputError for other files

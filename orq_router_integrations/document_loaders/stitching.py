@@ -110,7 +110,6 @@ def _shift_times(transcript: Transcript, chunk: AudioChunk) -> Transcript:
 
 
 def concatenate(left: Transcript, right: Transcript) -> Transcript:
-    """Join two transcripts that do not overlap."""
     return replace(
         left,
         text=join_words((left.text, right.text)),

@@ -259,7 +259,6 @@ def get_suffixes(mime_type: str) -> tuple[str, ...]:
 
 
 def guess_mime_type(name: str) -> str | None:
-    """Return the MIME type that the suffix of a file name indicates."""
     suffix = name.rpartition(".")[2].lower()
     return next((mime_type for mime_type, names in SUFFIXES.items() if suffix in names), None)
 

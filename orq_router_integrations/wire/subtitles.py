@@ -32,7 +32,6 @@ class Span:
         return (self.start + self.end) / 2
 
     def shift(self, seconds: float) -> "Span":
-        """Return a copy that starts and ends later by a number of seconds."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
 
 

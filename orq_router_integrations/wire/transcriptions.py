@@ -84,7 +84,6 @@ class TranslationParams(BaseModel):
     )
 
     def build_audio_params(self) -> dict[str, Any]:
-        """Return the parameters that are set, as fields of the request body."""
         return self.model_dump(include=set(TranscriptionParams.model_fields), exclude_none=True)
 
 
@@ -113,7 +112,6 @@ class TranscriptionParams(TranslationParams):
 
 
 def check_translation_model(model: str) -> None:
-    """Reject models that are known not to support translation."""
     name = model.partition("/")[2]
     if name.startswith(_MODELS_WITHOUT_TRANSLATION):
         raise ValueError(f"model: {name} does not support translation. Use openai/whisper-1.")
@@ -136,7 +134,6 @@ class Transcript:
         return [span.error for span in self.segments if span.error]
 
     def to_json(self) -> bytes:
-        """Serialize the transcript; ``from_json`` reads it again."""
         return dumps(asdict(self))
 
     @staticmethod
@@ -186,14 +183,15 @@ def _parse_body(response: Response, *, allow_text: bool) -> Any:
     prefix = content[:64].lstrip().lower()
     # Transcripts may start like JSON, such as '"Stop," she said.', and some servers label plain
     # text as JSON. Only an object (or null) with a JSON content type has to be JSON.
-    is_labeled_json = response.content_type == "application/json"
-    must_be_json = is_labeled_json and (prefix[:1] == b"{" or prefix == b"null")
-    if prefix.startswith((b"{", b'"')) or must_be_json or not allow_text:
+    is_json_type = response.content_type == "application/json"
+    if not allow_text or (is_json_type and (prefix[:1] == b"{" or prefix == b"null")):
         try:
             return loads(content)
         except ValueError as error:
-            if must_be_json or not allow_text:
-                raise MalformedResponseError(f"the body is not JSON ({error})") from None
+            raise MalformedResponseError(f"the body is not JSON ({error})") from None
+    if prefix.startswith((b"{", b'"')):
+        with suppress(ValueError):
+            return loads(content)
     if prefix.startswith((b"<!doctype", b"<html")) or response.content_type == "text/html":
         raise MalformedResponseError("expected a transcript, got a web page")
     try:
