@@ -300,8 +300,12 @@ class Transcriber(FileProcessor):
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         label, metadata = get_label(item), item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item)) as chunks:
-            groups = partition(chunks, self.max_concurrency)
-            results = yield [self._transcribe(label, group, len(chunks)) for group in groups]
+            groups = [
+                self._transcribe(label, group, len(chunks))
+                for group in partition(chunks, self.max_concurrency)
+            ]
+            # A single group needs no further threads.
+            results = (yield groups) if len(groups) > 1 else [(yield from groups[0])]
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
     @contextmanager
