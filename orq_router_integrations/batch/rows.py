@@ -33,9 +33,9 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 METADATA_COLUMNS = (
-    *("answering_model", "input_tokens", "output_tokens", "cost", "attempts", "trace_id"),
-    *("from_store", "error_type", "error", "status", "retryable"),
-)
+    "answering_model", "input_tokens", "output_tokens", "cost", "attempts", "trace_id",
+    "from_store", "error_type", "error", "status", "retryable",
+)  # fmt: skip
 """Columns that are added in addition to the output. They are ``None`` if they do not apply."""
 
 

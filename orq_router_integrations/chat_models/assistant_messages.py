@@ -34,13 +34,13 @@ from orq_router_integrations.wire.responses_output import REPLAYED_ITEMS
 
 _IGNORED_TYPES = REPLAYED_ITEMS | {
     # These repeat the ``tool_calls`` of the message.
-    *("tool_call_chunk", "input_json_delta", "function_call", "function_call_signature"),
+    "tool_call_chunk", "input_json_delta", "function_call", "function_call_signature",
     "custom_tool_call",
     # Only the provider's own API accepts these, such as calls of server-side tools.
-    *("server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use"),
-    *("mcp_tool_use", "file_search_call", "code_interpreter_call", "executable_code"),
-    *("code_execution_result", "container_upload", "guard_content", "reference"),
-}
+    "server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use",
+    "mcp_tool_use", "file_search_call", "code_interpreter_call", "executable_code",
+    "code_execution_result", "container_upload", "guard_content", "reference",
+}  # fmt: skip
 _SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
 _CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``
 _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
@@ -49,9 +49,9 @@ _IMAGE_GENERATION = "image_generation_call"
 _MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 _SPECIAL_TYPES = {"tool_use", "tool_call", "invalid_tool_call", "refusal", "non_standard"}
 _UNWRAPPED_TYPES = {
-    *(*REASONING_BLOCK_TYPES, *_SPECIAL_TYPES, *_MEDIA_TYPES),
-    *(_IMAGE_GENERATION, "text", "output_text"),
-}
+    *REASONING_BLOCK_TYPES, *_SPECIAL_TYPES, *_MEDIA_TYPES,
+    _IMAGE_GENERATION, "text", "output_text",
+}  # fmt: skip
 """Types of blocks that are sent even if they are the value of a ``non_standard`` block."""
 
 
@@ -99,7 +99,9 @@ class _AssistantContent:
     """The content of an assistant message, sorted by how it is sent."""
 
     def __init__(self, message: AIMessage, provider: str | None, api: str) -> None:
-        self._message, self._provider, self._api = message, provider, api
+        self._message = message
+        self._provider = provider
+        self._api = api
         # Media that a model has generated cannot be sent back.
         self._is_generated = bool(message.response_metadata.get("model_provider"))
         dropped = set() if self._accepts_signature("") else set(SIGNATURE_KWARGS)
@@ -115,7 +117,7 @@ class _AssistantContent:
         self._invalid_tool_calls: list[Mapping[str, Any]] = []
 
     def get_blocks(self) -> list[Any]:
-        """Return the content blocks, including the transcript of audio that is not sent."""
+        """Return the content blocks, and replace audio that is not sent by its transcript."""
         content, text = self._message.content, self._message.text
         blocks: list[Any] = [content] if isinstance(content, str) and content else list(content)
         audio = self.kwargs.get("audio")

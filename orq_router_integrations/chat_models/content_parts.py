@@ -26,6 +26,8 @@ _TYPES = {
     "file": ("file", "input_file", "document"),
     "video": ("video",),
 }
+"""The types of blocks, by the kind of their content."""
+
 _KINDS = {block_type: kind for kind, types in _TYPES.items() for block_type in types}
 _APPROVAL = "mcp_approval_response"
 
@@ -68,12 +70,13 @@ class MediaSource:
         mime_type = _get_str(source, "mime_type", "media_type", "mimeType")
         if block.get("type") == "input_audio" and (audio_format := source.get("format")):
             mime_type = mime_type or f"audio/{audio_format}"
-        url, data = (None, url) if mime.is_data_url(url) else (url, data)
+        if mime.is_data_url(url):
+            url, data = None, url
         if mime.is_data_url(data):
             declared, data = mime.parse_data_url(data)
             mime_type = mime_type or declared
-        is_by_id = source.get("source_type") == "id"
-        file_id = _get_str(source, "file_id", *(["id"] if is_by_id else [])) or None
+        id_names = ("file_id", "id") if source.get("source_type") == "id" else ("file_id",)
+        file_id = _get_str(source, *id_names) or None
         sources = {"url": url, "base64": data or None, "file_id": file_id}
         present = [name for name, value in sources.items() if value is not None]
         if not present and text is None:
@@ -108,19 +111,21 @@ def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
         return source
     content = source.get("content")  # blocks of an Anthropic document
     content = content if isinstance(content, list) else [content]
-    parts = convert_blocks(content, partial(convert_text_block, message_type="A document"))
+    parts = convert_blocks(content, partial(convert_text_block, container="A document"))
     return {"text": "\n".join(part["text"] for part in parts)}
 
 
 def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
     """Return the first value that is set."""
-    name = next((name for name in names if block.get(name) is not None), "")
-    value = block.get(name)
-    if isinstance(value, str | None):
-        return value
-    is_file = isinstance(value, (bytes, bytearray, memoryview, os.PathLike))
-    hint = " Use content_block(...) for bytes and paths." if is_file else ""
-    raise ValueError(f"Expected a str in {name!r}, got {type(value).__name__}.{hint}")
+    for name in names:
+        value = block.get(name)
+        if isinstance(value, str):
+            return value
+        if value is not None:
+            is_file = isinstance(value, (bytes, bytearray, memoryview, os.PathLike))
+            hint = " Use content_block(...) for bytes and paths." if is_file else ""
+            raise ValueError(f"Expected a str in {name!r}, got {type(value).__name__}.{hint}")
+    return None
 
 
 def convert_block(block: Any, *, is_third_party: bool = False) -> Part:
@@ -165,16 +170,18 @@ def _convert_source(block: Mapping[str, Any], kind: str, is_third_party: bool) -
     if is_third_party and source.data is not None:
         detected = mime.detect_mime_type(mime.validate_base64(source.data)[2])
         if detected:
-            kind, source = "file", replace(source, mime_type=detected)
+            return _convert_file(replace(source, mime_type=detected))
     return _CONVERTERS[kind](source)
 
 
-def convert_text_block(block: Any, message_type: str) -> Part:
-    """Convert a content block of a message that can only contain text."""
+def convert_text_block(block: Any, container: str) -> Part:
+    """Convert a block of a message or document (``container``) that can only contain text."""
     part = convert_block(block)
     if part["type"] != "text":
         media_type = describe_parts([part])
-        raise ValueError(f"{message_type} cannot contain {media_type}. Send it in a human message.")
+        raise ValueError(
+            f"{container} cannot contain {media_type}. Send it as a block of a human message."
+        )
     return part
 
 

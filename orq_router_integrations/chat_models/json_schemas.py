@@ -25,9 +25,9 @@ Schema = dict[str, Any]
 
 _SCHEMA_MAPPINGS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 _SCHEMA_KEYWORDS = (
-    *("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else"),
-    *("unevaluatedItems", "unevaluatedProperties", "anyOf", "oneOf", "allOf", "prefixItems"),
-)
+    "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
+    "unevaluatedItems", "unevaluatedProperties", "anyOf", "oneOf", "allOf", "prefixItems",
+)  # fmt: skip
 _NOT_AN_OBJECT = ("anyOf", "oneOf", "enum", "const", "$ref", "items", "prefixItems")
 
 
@@ -125,23 +125,23 @@ def _rename_refs(node: Any) -> Any:
 # The subset of JSON Schema that OpenAI's strict mode supports
 
 _STRICT_KEYWORDS = {
-    *("type", "title", "description", "enum", "const", "anyOf", "$ref"),
-    *("properties", "items", "minItems", "maxItems", "pattern", "format"),
-    *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-}
+    "type", "title", "description", "enum", "const", "anyOf", "$ref",
+    "properties", "items", "minItems", "maxItems", "pattern", "format",
+    "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+}  # fmt: skip
 _STRICT_FORMATS = {
-    *("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"),
-}
+    "date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid",
+}  # fmt: skip
 _DESCRIBED_KEYWORDS = (
-    *("default", "format", "pattern", "minLength", "maxLength", "uniqueItems"),
-    *("minProperties", "maxProperties", "contentEncoding", "contentMediaType"),
-)
+    "default", "format", "pattern", "minLength", "maxLength", "uniqueItems",
+    "minProperties", "maxProperties", "contentEncoding", "contentMediaType",
+)  # fmt: skip
 """Keywords that strict mode rejects and that are added to the description for the model."""
 
 _UNSUPPORTED_KEYWORDS = (
-    *("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"),
-    *("patternProperties", "prefixItems", "contains", "unevaluatedItems", "unevaluatedProperties"),
-)
+    "allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
+    "patternProperties", "prefixItems", "contains", "unevaluatedItems", "unevaluatedProperties",
+)  # fmt: skip
 _LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
 _JSON_TYPES = {
     str: "string",

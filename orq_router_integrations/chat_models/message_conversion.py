@@ -150,14 +150,14 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
             payload = convert_assistant_message(message, provider, api)
             payload = replace_lone_surrogates(payload)
         case SystemMessage():
-            convert = partial(convert_text_block, message_type="A system message")
+            convert = partial(convert_text_block, container="A system message")
             role = message.additional_kwargs.get("__openai_role__", "system")  # set by LangChain
             payload = {"role": role, "content": convert_blocks(content, convert)}
         case ChatMessage(role=role) if role in MESSAGE_TYPES:
             payload = _convert_chat_message(MESSAGE_TYPES[role](message.content), provider, api)
             payload["role"] = role
         case ChatMessage(role=role):
-            payload = {"role": role}
+            payload = {"role": role}  # unknown, rejected below
         case _:
             type_name = type(message).__name__
             raise ValueError(
@@ -186,9 +186,9 @@ def _convert_tool_message(
         return {**payload, "content": content}, []
     blocks: list[Any] = []
     for block in content if isinstance(content, list) else [content]:
-        is_custom = as_dict(block).get("type") == "custom_tool_call_output"
-        output = (block.get("output") or "") if is_custom else block
-        blocks += output if isinstance(output, list) else [output]
+        is_wrapper = as_dict(block).get("type") == "custom_tool_call_output"
+        unwrapped = (block.get("output") or "") if is_wrapper else block
+        blocks += unwrapped if isinstance(unwrapped, list) else [unwrapped]
     convert = partial(_convert_or_dump, convert=partial(convert_block, is_third_party=True))
     parts = convert_blocks(blocks, convert)
     if keep_media:

@@ -56,10 +56,12 @@ def bind_structured_output(
     if duplicates := sorted(method_args.keys() & kwargs.keys()):
         raise ValueError(f"{duplicates[0]!r} is set by method={method!r}. Remove the argument.")
     if json_schema:  # LangChain adds this argument to traces and does not send it
-        description = {k: json_schema[k] for k in ("description",) if k in json_schema}
+        traced_schema = {"title": json_schema["name"], **json_schema["schema"]}
+        if "description" in json_schema:
+            traced_schema["description"] = json_schema["description"]
         method_args["ls_structured_output_format"] = {
             "kwargs": {"method": method, "strict": strict},
-            "schema": {"title": json_schema["name"], **json_schema["schema"], **description},
+            "schema": traced_schema,
         }
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser = _OutputParser(
@@ -114,7 +116,7 @@ def _build_method_args(
 
 
 class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
-    """Raises errors where LangChain's parsers return ``None`` or complete truncated JSON.
+    """Parser that raises errors where LangChain's return ``None`` or complete truncated JSON.
 
     The checks apply to complete answers and to the end of a stream: refusals, truncated answers
     and answers without the requested structure are errors.
@@ -147,7 +149,8 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         """Return what has been received so far, or ``None`` if it is not valid yet."""
         with suppress(ValueError):
             parsed = self._find_answer(message, parse_json_markdown)
-            if parsed or not (parsed is None or self.is_wrapped):
+            # An empty object may be the answer, unless it is a wrapper without its value.
+            if parsed or (parsed is not None and not self.is_wrapped):
                 return self._convert(parsed)
         return None
 

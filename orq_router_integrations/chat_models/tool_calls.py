@@ -60,13 +60,14 @@ class _RawToolCall:
         except ValueError:  # nested too deeply
             arguments = reprlib.repr(arguments)
         google = as_dict(as_dict(call.get("extra_content")).get("google"))
-        signatures = (google.get("thought_signature"), call.get("thought_signature"))
         return cls(
             id=as_str(call.get("id")) or None,
             name=as_str(function.get("name")) or None,
             arguments=arguments,
             index=as_int(call.get("index")),
-            signature=next(filter(None, map(as_str, signatures)), None),
+            signature=as_str(google.get("thought_signature"))
+            or as_str(call.get("thought_signature"))
+            or None,
         )
 
 
@@ -150,8 +151,8 @@ class _PendingCall:
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
         # this one is complete, the arguments start over, and no ID or index says otherwise.
-        is_elsewhere = raw.id is None or raw.index not in {None, self.first_index}
-        restarts = is_elsewhere and raw.arguments.startswith("{") and self.is_complete()
+        is_identified = raw.id is not None and raw.index in {None, self.first_index}
+        restarts = raw.arguments.startswith("{") and not is_identified and self.is_complete()
         return raw.name == self.name and not (restarts and self.fragments)
 
 
@@ -177,7 +178,8 @@ class ToolCallAccumulator:
         ]
 
     def _convert_fragment(self, raw: _RawToolCall) -> ToolCallChunk:
-        call, first_id = self._find_call(raw), None
+        call = self._find_call(raw)
+        first_id = None
         if call is None or not call.is_continued_by(raw):
             first_id = _choose_id(raw.id, {call.id for call in self._calls})
             call = _PendingCall(len(self._calls), first_id, raw.index)

@@ -147,7 +147,7 @@ def _is_server_type(type_: Any) -> bool:
 
 
 def _create_function(tool: Any) -> dict[str, Any]:
-    """Convert a tool without dropping references, as LangChain does in recursive schemas."""
+    """Convert a tool, keeping the references of recursive schemas, which LangChain drops."""
     from langchain_core.tools import BaseTool, Tool, create_schema_from_function  # noqa: PLC0415
 
     if isinstance(tool, Tool):
@@ -236,7 +236,7 @@ def create_output_schema(schema: OutputSchema) -> tuple[dict[str, Any], bool]:
     root = json_schema["schema"]
     if is_object_schema(root) or is_object_schema(root := inline_refs(root)):
         return json_schema, False
-    definitions = {name: root.pop(name) for name in ("$defs",) if name in root}
+    definitions = {"$defs": root.pop("$defs")} if "$defs" in root else {}
     properties = {WRAPPER_KEY: root}
     wrapper = {"type": "object", "properties": properties, "required": [WRAPPER_KEY]}
     return {**json_schema, "schema": {**wrapper, **definitions}}, True

@@ -14,9 +14,8 @@ from orq_router_integrations.wire.responses_output import (
 _UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
 _RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
 _CONVERTED_FIELDS = {
-    *("messages", "tools", "response_format", "verbosity"),
-    *("reasoning_effort", "logprobs", "n"),
-}
+    "messages", "tools", "response_format", "verbosity", "reasoning_effort", "logprobs", "n",
+}  # fmt: skip
 APPROVAL_RESPONSE = "mcp_approval_response"
 """Type of the content part, and of the item, that answers the request of an MCP server."""
 

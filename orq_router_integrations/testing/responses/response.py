@@ -34,10 +34,10 @@ _UNFINISHED: dict[str, Any] = {
 """Fields of a response that is not finished."""
 
 _NOT_ECHOED = {
-    *("cache_control", "context_management", "include", "input", "integration_id", "limits"),
-    *("memory", "model", "security", "speed", "stop_sequences", "stream", "stream_options"),
-    *("template_engine", "thinking"),
-}
+    "cache_control", "context_management", "include", "input", "integration_id", "limits",
+    "memory", "model", "security", "speed", "stop_sequences", "stream", "stream_options",
+    "template_engine", "thinking",
+}  # fmt: skip
 """Fields of a request that its response does not repeat."""
 
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}

@@ -19,9 +19,9 @@ V = TypeVar("V")
 WINDOW_SECONDS = 60.0
 
 PROVIDERS = {
-    *("anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq"),
-    *("jina", "mistral", "openai", "typesafe"),
-}
+    "anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq",
+    "jina", "mistral", "openai", "typesafe",
+}  # fmt: skip
 """Known provider prefixes. All of their models are enabled by default."""
 
 LISTED_MODELS = (
