@@ -93,7 +93,7 @@ def record_request(request: httpx.Request) -> RecordedRequest:
 def parse_request_body(request: httpx.Request) -> dict[str, Any]:
     """Parse a request body as a form or as JSON."""
     content_type = request.headers.get("content-type", "")
-    if content_type.startswith("multipart/"):
+    if content_type.lower().startswith("multipart/"):
         return parse_form(content_type, request.content)
     try:
         body = orjson.loads(request.content)
