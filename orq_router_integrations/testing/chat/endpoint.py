@@ -1,7 +1,7 @@
 """The endpoint POST /chat/completions."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,8 +56,11 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         answer = _add_audio(answer, request)
         number = next(self._numbers)
         message = _build_message(answer, number=number, turn=len(prompt.messages))
-        reason = answer.finish_reason or ("tool_calls" if answer.calls else "stop")
-        logprobs = list(map(dict, answer.logprobs)) if request.logprobs else None
+        end: dict[str, Any] = {
+            "finish_reason": answer.finish_reason or ("tool_calls" if answer.calls else "stop")
+        }
+        if request.logprobs:
+            end["logprobs"] = {"content": list(map(dict, answer.logprobs)), "refusal": None}
         usage = count_usage(prompt, answer, len(choices))
         total = {"usage": {CHAT_NAMES.get(name, name): value for name, value in usage.items()}}
         body = {
@@ -68,14 +71,13 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "system_fingerprint": "offline",
         }
         if not request.is_streamed:
-            choice = {"message": message, "finish_reason": reason, **_wrap_logprobs(logprobs)}
-            return RouterResponse(
-                {**body, "choices": [{"index": index, **choice} for index in choices], **total}
-            )
+            items = [{"index": index, "message": message, **end} for index in choices]
+            return RouterResponse({**body, "choices": items, **total})
+        events = [{"delta": delta, "finish_reason": None} for delta in _iter_deltas(message)]
         chunks: list[dict[str, Any]] = [
-            {**body, "choices": [{"index": index, **choice}]}
+            {**body, "choices": [{"index": index, **event}]}
             for index in choices
-            for choice in _iter_choices(message, reason, logprobs)
+            for event in (*events, {"delta": {}, **end})
         ]
         if (request.stream_options or {}).get("include_usage"):
             chunks = [{**chunk, "usage": None} for chunk in chunks]
@@ -144,19 +146,6 @@ def _convert_annotation(annotation: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": type_, type_: fields}
 
 
-def _iter_choices(
-    message: Mapping[str, Any], reason: str, logprobs: Sequence[dict[str, Any]] | None
-) -> Iterator[dict[str, Any]]:
-    """Yield the choices of the chunks that add up to a message."""
-    for delta in _iter_deltas(message):
-        choice = {"delta": delta, "finish_reason": None}
-        if delta.get("content") and logprobs is not None:
-            choice |= _wrap_logprobs(logprobs[:1])
-            logprobs = logprobs[1:]
-        yield choice
-    yield {"delta": {}, "finish_reason": reason}
-
-
 def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": ""}
     for name in ("reasoning", "reasoning_signature", "refusal", "content", "annotations"):
@@ -176,7 +165,3 @@ def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"tool_calls": [{"index": index, **call, "function": function}]}
         for fragment in split_fragments(call["function"]["arguments"]):
             yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}
-
-
-def _wrap_logprobs(items: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
-    return {} if items is None else {"logprobs": {"content": items, "refusal": None}}
