@@ -47,6 +47,7 @@ from orq_router_integrations.errors import (
     QuotaExceededError,
     RouterError,
     RouterInputError,
+    SavingError,
 )
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.deferred_model import optional
@@ -111,8 +112,9 @@ class FileProcessor(ABC):
 
     def handle_error(self, error: RouterError, label: str) -> str:
         """Raise the error of a file, or log it and return its text if other files may continue."""
-        if self.on_error == "raise" or isinstance(error, FATAL_ERRORS):
-            has_label = isinstance(error, RouterInputError) or error.message.startswith(label)
+        if self.on_error == "raise" or isinstance(error, (*FATAL_ERRORS, SavingError)):
+            is_local = isinstance(error, (RouterInputError, SavingError))
+            has_label = is_local or error.message.startswith(label)
             if not has_label:
                 error.args = (f"{label}: {error.message}",)
             raise error

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
-from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.errors import RouterError, RouterInputError
 from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
@@ -73,6 +73,8 @@ def map_os_errors(label: str) -> Iterator[None]:
     """Re-raise an ``OSError`` inside the block as ``RouterInputError``."""
     try:
         yield
+    except RouterError:  # a SavingError is also an OSError
+        raise
     except OSError as error:
         raise RouterInputError(f"source: Cannot read {label}: {error}") from None
 

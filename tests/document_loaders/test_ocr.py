@@ -20,6 +20,7 @@ from orq_router_integrations.errors import (
     InvalidResponseError,
     RouterError,
     RouterInputError,
+    SavingError,
     ServerError,
 )
 
@@ -195,6 +196,26 @@ def test_image_that_is_not_base64_is_marked(paths: list[Path], tmp_path: Path) -
     client = create_client(Script(respond(json={"model": "m", "pages": [page]})))
     loader = create_loader(paths[0], client=client, directory=tmp_path, on_error="mark")
     assert "not valid base64" in loader.load()[0].metadata["error"]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip", "mark"])
+def test_image_that_cannot_be_saved_raises(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_error: str
+) -> None:
+    """The other files could not be saved either."""
+    directory = tmp_path / "images"
+    directory.mkdir()
+    image = {"id": "a", "image_base64": base64.b64encode(b"unknown type").decode()}
+    pages = [{"index": 0, "markdown": "![a](a)", "images": [image]}]
+    client = create_client(Script(respond(json={"model": "m", "pages": pages})))
+    loader = create_loader(paths[0], client=client, directory=directory, on_error=on_error)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(SavingError, match="No space left"):
+        loader.load()
 
 
 def test_link_to_a_path_with_spaces(paths: list[Path], tmp_path: Path) -> None:
