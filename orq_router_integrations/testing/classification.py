@@ -18,12 +18,12 @@ from orq_router_integrations.wire.controls import RouterRetry
 from orq_router_integrations.wire.endpoints import DECISIONS, MODERATIONS
 
 CATEGORIES = {
-    "hate": "hate|despise",
     "harassment": "idiot|stupid",
+    "hate": "hate|despise",
+    "illicit": "bomb|cocaine",
     "self-harm": "suicide|hurt myself",
     "sexual": "sexual|porn",
     "violence": "kill|hurt|attack|murder",
-    "illicit": "bomb|cocaine",
 }
 """OpenAI's categories, with a pattern of words. Here they are also those of Mistral's models."""
 

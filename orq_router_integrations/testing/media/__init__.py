@@ -1,1 +1,1 @@
-"""Inspect the media of a request: images, PDFs and audio."""
+"""Decode and encode audio, and convert speech to tones and back."""
