@@ -123,10 +123,8 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
         return model.model_validate(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    paths = [_find_path(body, item["loc"], item["type"]) for item in errors]
-    unknown = {
-        path for path, item in zip(paths, errors, strict=True) if item["type"] == "extra_forbidden"
-    }
+    problems = [(_find_path(body, item["loc"], item["type"]), item) for item in errors]
+    unknown = {path for path, item in problems if item["type"] == "extra_forbidden"}
     inputs = [item["input"] for item in errors]
     has_integral_float = any(isinstance(it, float) and it.is_integer() for it in inputs)
     if has_integral_float or (lenient and unknown):
@@ -134,7 +132,7 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
         for *parents, name in unknown if lenient else ():
             del reduce(getitem, parents, copy)[name]
         return validate_body(model, copy, lenient=lenient)
-    path, details = max(zip(paths, errors, strict=True), key=lambda item: len(item[0]))
+    path, details = max(problems, key=lambda problem: len(problem[0]))
     message = _UNKNOWN_FIELD if path in unknown else details["msg"].removeprefix("Value error, ")
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     param = "".join(steps).removeprefix(".")
