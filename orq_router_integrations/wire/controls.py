@@ -89,12 +89,13 @@ class Control(DeferredModel):
     def _check_fields(cls, data: Any) -> Any:
         if isinstance(data, Control):
             return data
+        fields = cls.model_fields
         if not isinstance(data, Mapping):
-            names = ", ".join(map(repr, cls.model_fields))
+            names = ", ".join(map(repr, fields))
             raise ValueError(f"Expected a dict (keys: {names}), got {type(data).__name__}.")
-        if unknown := [name for name in data if name not in cls.model_fields]:
+        if unknown := [name for name in data if name not in fields]:
             name = str(unknown[0])
-            context = {"message": f"Unknown field.{suggest_name(name, cls.model_fields)}"}
+            context = {"message": f"Unknown field.{suggest_name(name, fields)}"}
             error = PydanticCustomError("extra_forbidden", "{message}", context)
             details = InitErrorDetails(type=error, loc=(name,), input=data[unknown[0]])
             raise ValidationError.from_exception_data(cls.__name__, [details])

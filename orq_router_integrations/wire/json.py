@@ -34,7 +34,10 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
         plain = _to_plain_value(value, name, nan_as_null=nan_as_null)
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
     if not nan_as_null and b"null" in data:  # orjson writes null for NaN and the infinities
-        _to_plain_value(value, name)
+        try:
+            json.dumps(value, allow_nan=False, default=str)
+        except ValueError:
+            _to_plain_value(value, name)  # finds the path
     return data
 
 

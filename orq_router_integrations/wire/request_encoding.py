@@ -102,6 +102,8 @@ def filter_defaults(
     An identity that is sent as a header is reduced to its id. Guardrails and plugins are always
     kept, so that ``place_controls`` raises if the endpoint does not support them.
     """
+    if not defaults.model_fields_set:
+        return defaults
     supported = {
         name: getattr(defaults, name)
         for name in defaults.model_fields_set
