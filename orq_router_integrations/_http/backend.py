@@ -51,7 +51,7 @@ def _poll(sock: Any, seconds: float) -> tuple[bool, bool]:
         return bool(readable), bool(writable)
     poll = select.poll()
     poll.register(sock, select.POLLIN | select.POLLOUT)
-    event = sum(event for _, event in poll.poll(seconds * 1000))
+    event = next((event for _, event in poll.poll(seconds * 1000)), 0)
     return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
 
 
@@ -67,16 +67,16 @@ class ChunkJoiner:
     """
 
     def __init__(self) -> None:
-        self._is_first = True
-        self._unchanged = 0.0  # bytes to pass on unchanged: the head, the rest of a chunk, or all
+        self._unchanged: float | None = None  # bytes of the head or a chunk, or all; first unknown
 
     def feed(self, data: bytes) -> bytes:
         """Rewrite the next bytes of a response."""
-        if self._is_first:
+        if self._unchanged is None:
             head = _CHUNKED_HEAD.match(data)
-            self._is_first, self._unchanged = False, head.end() if head else inf
-        pieces, position = [], int(min(self._unchanged, len(data)))
-        start, self._unchanged = position, self._unchanged - position
+            self._unchanged = head.end() if head else inf
+        start = position = int(min(self._unchanged, len(data)))
+        self._unchanged -= start
+        pieces = []
         while size := _SIZE.match(data, position):
             end = size.end() + int(size[1], 16)
             if data[end : end + 2] != b"\r\n":
@@ -225,9 +225,9 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
     def _wait_until_writable(self, timeout: float | None) -> None:
         """Wait until data can be written; raises if the router has already responded."""
         end, writable = monotonic() + self.deadline.cap(timeout), False
+        sock = self.get_extra_info("socket")
         while not writable:
-            sock, seconds = self.get_extra_info("socket"), self.deadline.cap(POLL_INTERVAL_SECONDS)
-            readable, writable = _poll(sock, seconds)
+            readable, writable = _poll(sock, self.deadline.cap(POLL_INTERVAL_SECONDS))
             if readable:
                 self._check_early_response()
             if not writable and monotonic() >= end:

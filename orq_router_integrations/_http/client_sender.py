@@ -147,7 +147,7 @@ class SocketWatchdog:
 
     def iter_checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield chunks until the deadline passes."""
-        for chunk in chain(chunks, [b""]):  # the end may be that of a socket that was shut down
+        for chunk in chain(chunks, [b""]):  # also checks the end, which may be due to a shutdown
             if self.is_expired or not self.deadline.remaining:
                 raise DeadlineExceededError
             yield chunk

@@ -94,7 +94,8 @@ class Deadline:
 
     def pause(self) -> None:
         """Pause the deadline while the caller processes an item."""
-        self.expires_at, self.has_received = math.inf, True
+        self.expires_at = math.inf
+        self.has_received = True
 
     def resume(self, seconds: float | None = None) -> None:
         """Restart the deadline to wait for the next item, by default for the idle timeout."""
@@ -109,7 +110,8 @@ def create_limits(
 
     Warns if the router may take longer under the controls.
     """
-    worst_case, timeout = controls.worst_case_seconds, settings.timeout
+    timeout = settings.timeout
+    worst_case = controls.worst_case_seconds
     longest = DEFAULT_TIMEOUT_SECONDS
     if worst_case is not None:
         _warn_if_short("timeout", timeout, worst_case)

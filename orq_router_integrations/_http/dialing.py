@@ -67,8 +67,8 @@ def connect(host: str, connect_to: Callable[[str, float], Any], seconds: float) 
     async def wait_for(futures: set[Any], seconds: float) -> set[Any]:
         return wait(futures, seconds, FIRST_COMPLETED).done
 
-    start, end = partial(run_in_thread, connect_to), monotonic() + seconds
-    dialing = _dial(host, _look_up(host), start=start, wait_for=wait_for, end=end)
+    start = partial(run_in_thread, connect_to)
+    dialing = _dial(host, _look_up(host), start=start, wait_for=wait_for, end=monotonic() + seconds)
     try:
         dialing.send(None)  # runs to its end, because ``wait_for`` blocks
     except StopIteration as result:
@@ -86,8 +86,8 @@ async def aconnect(
     def start(*args: Any) -> asyncio.Task[Any]:
         return asyncio.create_task(connect_to(*args))
 
-    lookup, end = asyncio.wrap_future(_look_up(host)), monotonic() + seconds
-    return await _dial(host, lookup, start=start, wait_for=wait_for, end=end)
+    lookup = asyncio.wrap_future(_look_up(host))
+    return await _dial(host, lookup, start=start, wait_for=wait_for, end=monotonic() + seconds)
 
 
 async def _dial(

@@ -116,14 +116,16 @@ def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> Rout
     if exchange.deadline.remaining < 0.01:
         return _map_deadline(error, exchange)
     was_sent = not isinstance(error, _NOT_SENT)
+    reason = type(error).__name__
     if was_sent:
-        seconds, reason = exchange.timeout.read, ""
+        seconds = exchange.timeout.read
         advice = "Pass a longer timeout= if the model may take longer."
     else:
-        seconds, reason = exchange.timeout.connect, redact(str(error), exchange.secret)
+        seconds = exchange.timeout.connect
+        reason = redact(str(error), exchange.secret) or reason
         advice = "Check that the router is running and can be reached."
     return RouterTimeoutError(
-        f"Received no data for {seconds:g} seconds ({reason or type(error).__name__}). {advice}",
+        f"Received no data for {seconds:g} seconds ({reason}). {advice}",
         ambiguous=was_sent,
         **_get_details(exchange),
     )

@@ -133,8 +133,9 @@ class Exchange(Generic[T]):
 
     def _start_attempt(self, api_key: str) -> dict[str, str]:
         self.attempts += 1
-        self.secret, self.response, self.received = api_key, None, 0
-        self.decoder = self._reader = None
+        self.secret = api_key
+        self.response = self.decoder = self._reader = None
+        self.received = 0
         return {
             **self.headers,
             **{name.lower(): value for name, value in self.encoded.headers.items()},

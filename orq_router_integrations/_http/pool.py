@@ -40,7 +40,7 @@ SWEEP_SECONDS = KEEPALIVE_SECONDS / 10
 
 _ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
-_ERRORS = (*_ENDED, *_NOT_CONNECTED, httpcore.TimeoutException)
+_NO_RESPONSE = (*_ENDED, *_NOT_CONNECTED, httpcore.TimeoutException)
 
 
 class _Pool:
@@ -85,11 +85,11 @@ class _Pool:
     def push(self, connection: Connection) -> None:
         """Return a connection to the pool, or close it if it cannot be reused."""
         connection.end_call()
-        http, now = connection.http, monotonic()
+        http = connection.http
         with self.lock:
             is_kept = http.is_idle() and not (http.is_closed() or self.is_closed)
             if is_kept:
-                self._stacks.setdefault(connection.route, deque()).append((now, connection))
+                self._stacks.setdefault(connection.route, deque()).append((monotonic(), connection))
         if not is_kept:
             connection.close()
 
@@ -188,7 +188,7 @@ class _Attempt:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._pool.push(self._connection)
         scheme, host, _, proxy = self._route
-        is_connecting = isinstance(error, _ERRORS if scheme == b"https" else _NOT_CONNECTED)
+        is_connecting = isinstance(error, _NO_RESPONSE if scheme == b"https" else _NOT_CONNECTED)
         is_refused = isinstance(error, httpcore.ProxyError)
         is_tunnel_open = self._connection.tls_host == host.decode()
         if proxy and is_connecting and (is_refused or not is_tunnel_open):
@@ -326,6 +326,7 @@ class SenderRegistry:
                 await pool.finalizer.aclose()
 
     def _remove(self, key: AbstractEventLoop | None, client: object | None) -> _Pool | None:
+        """Remove and return a pool, unless other clients than this one use it."""
         with _Pool.lock:
             pool = self._pools.get(key)
             if client and pool:

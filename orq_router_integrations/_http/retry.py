@@ -132,14 +132,16 @@ class RetryPolicy:
         }
 
     def _start_retry(self, error: BaseException) -> bool:
-        """Set the time to wait and charge the budget; returns false if nothing is left of them."""
+        """Set the wait before a retry and charge the budget; returns false to raise the error."""
         if not isinstance(error, RouterError) or not self._is_retryable(error):
             return False
-        throttle, remaining = get_throttle_seconds(error), self.deadline.remaining
-        if throttle and self.max_retries:  # the pacer waits, but others may be faster
-            is_short = throttle < SHORT_WAIT_SECONDS
-            self._wait_seconds = is_short * random.uniform(1, 2) * SHORT_WAIT_SECONDS  # noqa: S311
-            self._short_waits += is_short
+        throttle = get_throttle_seconds(error)
+        remaining = self.deadline.remaining
+        if throttle and self.max_retries:  # the pacer delays the next attempt
+            self._wait_seconds = 0.0
+            if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first
+                self._wait_seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
+                self._short_waits += 1
             is_storm = self._short_waits > MAX_SHORT_WAITS
             return not is_storm and max(throttle, self._wait_seconds) < remaining
         self._wait_seconds = self._get_wait_seconds(error)

@@ -46,7 +46,7 @@ _SPECIAL_PURPOSE = tuple(
 )
 """Protocol assignments, tunnels (6to4, Teredo) and addresses for documentation.
 
-Whether ``ipaddress`` takes them for global depends on the version of Python.
+Some versions of ``ipaddress`` consider them global.
 """
 
 _SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False, "auth": None}
