@@ -18,25 +18,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from orq_router_integrations.media.mime import (
-    RECORDING_SUFFIXES,
-    build_recording_name,
-    detect_mime_type,
-)
-from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
+from orq_router_integrations.media import mime, wav
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.media.audio import (
-    decode_audio,
-    encode_audio,
-    has_pyav,
-    measure_audio,
-)
-from orq_router_integrations.testing.media.tone_codec import (
-    SAMPLE_RATE,
-    decode_speech,
-    encode_speech,
-    ends_sentence,
-)
+from orq_router_integrations.testing.media import audio, tone_codec
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
@@ -79,32 +63,33 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
             body, model, request.input, accepts=lambda answer: bool(answer.audio)
         )
         if scripted and scripted.audio:
-            content_type, audio = None, scripted.audio
+            content_type, data = None, scripted.audio
         else:
-            content_type, audio = _synthesize(request, model.partition("/")[0])
-        content_type = content_type or detect_mime_type(audio[:16]) or "application/octet-stream"
-        return RouterResponse(chunks=split_bytes(audio), headers={"content-type": content_type})
+            content_type, data = _synthesize(request, model.partition("/")[0])
+        detected_type = mime.detect_mime_type(data[:16]) or "application/octet-stream"
+        headers = {"content-type": content_type or detected_type}
+        return RouterResponse(chunks=split_bytes(data), headers=headers)
 
 
 def _synthesize(request: SpeechRequest, provider: str) -> tuple[str | None, bytes]:
     """Return the content type, unless it follows from the audio, and the audio."""
-    rate = 24_000 if provider in OPENAI | GOOGLE else SAMPLE_RATE
-    samples = encode_speech(request.input, rate=rate, speed=request.speed)
+    rate = 24_000 if provider in OPENAI | GOOGLE else tone_codec.SAMPLE_RATE
+    samples = tone_codec.encode_speech(request.input, rate=rate, speed=request.speed)
     audio_format: str = request.response_format
     if audio_format not in {"wav", "pcm"}:
-        if provider in OPENAI and has_pyav():
-            return None, encode_audio(samples, rate, audio_format)
+        if provider in OPENAI and audio.has_pyav():
+            return None, audio.encode_audio(samples, rate, audio_format)
         audio_format = "pcm" if provider in GOOGLE else "wav"
     if audio_format == "pcm":
         return f"audio/pcm;rate={rate};channels=1", samples
     size = None if provider in OPENAI else len(samples)  # None as in audio that is streamed
-    return "audio/wav", build_wav_header(build_pcm_format(rate), size) + samples
+    return "audio/wav", wav.build_wav_header(wav.build_pcm_format(rate), size) + samples
 
 
 def _check_file(file: FormFile) -> FormFile:
-    if file.filename.rpartition(".")[2].lower() not in RECORDING_SUFFIXES:
-        raise ValueError(f"the file name must end in one of {', '.join(RECORDING_SUFFIXES)}")
-    build_recording_name(file.filename, detect_mime_type(file.data) or "")
+    if file.filename.rpartition(".")[2].lower() not in mime.RECORDING_SUFFIXES:
+        raise ValueError(f"the file name must end in one of {', '.join(mime.RECORDING_SUFFIXES)}")
+    mime.build_recording_name(file.filename, mime.detect_mime_type(file.data) or "")
     return file
 
 
@@ -205,26 +190,26 @@ class Transcript:
             else:
                 first = sentences[-1]
                 sentences[-1] = Span(f"{first.text} {word.text}", first.start, word.end)
-            starts_sentence = ends_sentence(word.text)
+            starts_sentence = tone_codec.ends_sentence(word.text)
         return sentences
 
 
 def transcribe(data: bytes) -> Transcript:
     """Decode speech synthesized by the offline router, or describe any other audio."""
-    if samples := decode_audio(data):
-        words = decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
+    if samples := audio.decode_audio(data):
+        words = tone_codec.decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
         if words is not None:
             return Transcript(words, samples.seconds)
-    seconds, mime_type = measure_audio(data), detect_mime_type(data) or "audio"
+    seconds, mime_type = audio.measure_audio(data), mime.detect_mime_type(data) or "audio"
     size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
-    hint = "" if mime_type == "audio/wav" or has_pyav() else "; install av to transcribe it"
+    hint = "" if mime_type == "audio/wav" or audio.has_pyav() else "; install av to transcribe it"
     word = Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)
     return Transcript([word], seconds)
 
 
 def align_text(text: str, data: bytes) -> Transcript:
     """Spread the words of a scripted text evenly over a file."""
-    words, seconds = text.split(), measure_audio(data)
+    words, seconds = text.split(), audio.measure_audio(data)
     step = (seconds or 0.5 * len(words)) / max(1, len(words))
     spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
     return Transcript(spans, seconds)

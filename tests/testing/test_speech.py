@@ -7,8 +7,8 @@ import httpx
 import openai
 import pytest
 
-from orq_router_integrations.testing import Answer, Fault, OfflineRouter, speech
-from orq_router_integrations.testing.media.audio import decode_audio
+from orq_router_integrations.testing import Answer, Fault, OfflineRouter
+from orq_router_integrations.testing.media import audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech
 
 TEXT = "The quick brown fox, at 7 o'clock. Ünï 日本!"
@@ -84,11 +84,11 @@ class TestSound:
     def test_compressed_speech_encodes_the_text(self, response_format, content_type):
         response = SpeechClient().post(response_format=response_format)
         assert response.headers["content-type"] == content_type
-        samples = decode_audio(response.content)
+        samples = audio.decode_audio(response.content)
         assert decode_pcm(samples.pcm, samples.rate) == TEXT
 
     def test_compressed_formats_are_replaced_without_pyav(self, monkeypatch):
-        monkeypatch.setattr(speech, "has_pyav", lambda: False)
+        monkeypatch.setattr(audio, "has_pyav", lambda: False)
         response = SpeechClient().post(response_format="mp3")
         assert decode_wav(response) == TEXT
 

@@ -12,7 +12,7 @@ import pytest
 from support.recordings import TEXT, create_recording, create_wav
 
 from orq_router_integrations.media.wav import build_wav_header
-from orq_router_integrations.testing import Fault, OfflineRouter, speech
+from orq_router_integrations.testing import Fault, OfflineRouter
 from orq_router_integrations.testing.media import audio as audio_module
 from orq_router_integrations.testing.media.audio import encode_audio
 from orq_router_integrations.testing.media.tone_codec import decode_speech, encode_speech
@@ -172,8 +172,7 @@ def test_scripted_answer_has_the_duration_of_an_ogg_file(send: Send) -> None:
 
 
 def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (audio_module, speech):
-        monkeypatch.setattr(module, "has_pyav", lambda: False)
+    monkeypatch.setattr(audio_module, "has_pyav", lambda: False)
     text = send(data=ENCODED["flac"], name="talk.flac").json()["text"]
     size = len(ENCODED["flac"])
     hint = "install av to transcribe it"

@@ -6,8 +6,9 @@ share with the query. A rerank model that is not enabled is silently ignored, as
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+from langchain_core.documents import Document
 from pydantic import Field
 
 from orq_router_integrations.testing.retrieval.embeddings import compute_similarity
@@ -18,10 +19,7 @@ from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType
 
-if TYPE_CHECKING:
-    from langchain_core.documents import Document
-
-KnowledgeBases = Mapping[str, "Iterable[str | Document]"]
+KnowledgeBases = Mapping[str, Iterable[str | Document]]
 
 OPTIONS: Fields = {f"include_{name}?": bool for name in ("vectors", "metadata", "scores")}
 RERANK: Fields = {"model": str, "threshold?": Share, "top_k?": ResultCount}
@@ -80,12 +78,11 @@ class KnowledgeBaseIndex:
         return {"matches": matches[:limit]}
 
 
-def _create_chunk(chunk: "str | Document", id_: str) -> dict[str, Any]:
-    if isinstance(chunk, str):
-        return {"id": id_, "text": chunk, "metadata": {}}
-    if not hasattr(chunk, "page_content"):
+def _create_chunk(chunk: str | Document, id_: str) -> dict[str, Any]:
+    document = Document(chunk) if isinstance(chunk, str) else chunk
+    if not isinstance(document, Document):
         raise ValueError(f"knowledge_bases: expected a str or a Document, got {chunk!r:.80}")
-    return {"id": chunk.id or id_, "text": chunk.page_content, "metadata": chunk.metadata}
+    return {"id": document.id or id_, "text": document.page_content, "metadata": document.metadata}
 
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
