@@ -1,4 +1,4 @@
-"""Sources that the loaders accept, and the recordings and chunks read from them."""
+"""Sources that the loaders accept, and the files found in them."""
 
 import logging
 import os

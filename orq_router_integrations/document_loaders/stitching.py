@@ -280,22 +280,22 @@ def _choose_run(
         return run.seconds, abs(words - overlap_words), -run.length
 
     runs = [run for run in _iter_runs(left, right) if run.before + run.length <= max_words + 1]
-    regular = list(filter(_is_regular, runs))
-    best = max(regular, key=_rank_run, default=None)
+    runs.sort(key=lambda run: (-run.length, run.after + run.before))
+    best = next(filter(_is_regular, runs), None)
     if best is None or best.length == 1:
         has_times = bool(left) and math.isfinite(left[-1].uncertainty)
         min_length = 2 if has_times else max(3, int(overlap_words / 2))
-        invented = [
+        invented = (
             run
             for run in runs
             if MAX_MISHEARD_WORDS < run.after <= MAX_INVENTED_WORDS
             and run.before <= 1
             and run.length >= min_length
             and _count(left, run, left) == 1
-        ]
-        return max(invented, key=_rank_run, default=best)
+        )
+        return next(invented, best)
     if _count(left, best, left) > 1 < _count(left, best, right):
-        return min(regular, key=rank_repetition)
+        return min(filter(_is_regular, runs), key=rank_repetition)
     return best
 
 
@@ -303,10 +303,6 @@ def _is_regular(run: Run) -> bool:
     """Return whether a run is long enough for the number of misheard words next to it."""
     misheard = max(run.after, run.before)
     return misheard == 0 or (run.length > 1 and misheard <= min(run.length, MAX_MISHEARD_WORDS))
-
-
-def _rank_run(run: Run) -> tuple[int, int]:
-    return run.length, -run.after - run.before
 
 
 def _iter_runs(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Run]:

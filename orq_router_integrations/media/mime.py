@@ -95,11 +95,8 @@ _FILE_TYPES = (
 SUFFIXES = {mime_type: tuple(suffixes.split()) for mime_type, suffixes, _ in _FILE_TYPES}
 """Suffixes of file names by MIME type, without the dot. The usual one comes first."""
 
-_SIGNATURES = tuple(
-    (re.compile(signature, re.DOTALL), mime_type)
-    for mime_type, _, signature in _FILE_TYPES
-    if signature is not None
-)
+_SIGNATURES = [(mime_type, pattern) for mime_type, _, pattern in _FILE_TYPES if pattern]
+_SIGNATURE = re.compile(b"|".join(b"(%b)" % pattern for _, pattern in _SIGNATURES), re.DOTALL)
 _SIGNATURE_BYTES = 16
 _MAX_TAGS = 8
 _APE_HEADER_BYTES = 32
@@ -189,10 +186,8 @@ def detect_mime_type(data: Sliceable) -> str | None:
 
 
 def _match_signature(data: bytes) -> str | None:
-    for signature, mime_type in _SIGNATURES:
-        if signature.match(data):
-            return mime_type
-    return None
+    match = _SIGNATURE.match(data)
+    return _SIGNATURES[match.lastindex - 1][0] if match and match.lastindex else None
 
 
 def get_tags_size(data: Sliceable) -> int:
