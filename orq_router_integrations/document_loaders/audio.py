@@ -66,16 +66,9 @@ MAX_PROMPT_TAIL_CHARS = 200
 DEFAULT_MAX_BYTES = 25 * 1024 * 1024
 """Limit of OpenAI's API; the router does not document one."""
 
-Task = Literal["transcribe", "translate"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _TRANSCRIPTION_ONLY_PARAMS = ("language", "timestamp_granularities")
-
-_WORD_TIMESTAMPS: Mapping[Task, tuple[str, Any]] = {
-    "transcribe": ("timestamp_granularities", ["word", "segment"]),
-    "translate": ("timestamps_granularity", "word"),
-}
-"""Parameter that requests word timestamps."""
 
 
 class AudioIntegration(FileIntegration, TranslationParams):
@@ -118,7 +111,6 @@ class AudioIntegration(FileIntegration, TranslationParams):
         "concurrently.",
     )
 
-    fixed_task: ClassVar[Task] = "transcribe"
     argument_hints: ClassVar[Mapping[str, str]] = {
         **FileIntegration.argument_hints,
         **dict.fromkeys(_TRANSCRIPTION_ONLY_PARAMS, "Translations do not accept it."),
@@ -129,7 +121,7 @@ class AudioIntegration(FileIntegration, TranslationParams):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         self._check_granularity()
-        if self._task == "translate":
+        if self._endpoint is TRANSLATIONS:
             check_translation_model(self.model)
         if self.max_seconds is not None and self.max_seconds <= 1.5 * self.overlap_seconds:
             raise ValueError(
@@ -154,12 +146,8 @@ class AudioIntegration(FileIntegration, TranslationParams):
             )
 
     @property
-    def _task(self) -> Task:
-        return self.fixed_task
-
-    @property
     def _endpoint(self) -> Endpoint:
-        return TRANSLATIONS if self._task == "translate" else TRANSCRIPTIONS
+        return TRANSCRIPTIONS
 
     def _build_body(self) -> dict[str, Any]:
         """Return model and parameters, including those that the granularity requires."""
@@ -169,7 +157,10 @@ class AudioIntegration(FileIntegration, TranslationParams):
         if self.granularity == "speaker":
             body.setdefault("diarize", True)
         if self.granularity in {"word", "window"} and body["response_format"] == "verbose_json":
-            body.setdefault(*_WORD_TIMESTAMPS[self._task])
+            if self._endpoint is TRANSLATIONS:
+                body.setdefault("timestamps_granularity", "word")
+            else:
+                body.setdefault("timestamp_granularities", ["word", "segment"])
         return body
 
     def _create_processor(self) -> "Transcriber":
@@ -219,7 +210,9 @@ class OrqTranslationLoader(AudioIntegration, FileLoader):
     'Good day.'
     """
 
-    fixed_task: ClassVar[Task] = "translate"
+    @property
+    def _endpoint(self) -> Endpoint:
+        return TRANSLATIONS
 
 
 class OrqAudioParser(AudioIntegration, TranscriptionParams, BlobParser):
@@ -249,7 +242,7 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BlobParser):
     ('Good day.', 'manners')
     """
 
-    task: Task = Field(
+    task: Literal["transcribe", "translate"] = Field(
         default="transcribe",
         description="`transcribe`, or `translate` into English. Translations do not accept "
         "`language` and `timestamp_granularities`.",
@@ -263,8 +256,8 @@ class OrqAudioParser(AudioIntegration, TranscriptionParams, BlobParser):
         return self
 
     @property
-    def _task(self) -> Task:
-        return self.task
+    def _endpoint(self) -> Endpoint:
+        return TRANSLATIONS if self.task == "translate" else TRANSCRIPTIONS
 
 
 class Transcriber(FileProcessor):
