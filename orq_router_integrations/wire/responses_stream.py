@@ -100,8 +100,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         """Return the item of an event, which is a new one if no earlier event belongs to it.
 
         It is found by its id or by its index. Some providers send other ids in each event, or
-        another index with the finished item. So unless the event starts an item, the id of its call
-        counts, too, and whether it is the only one without an id.
+        another index with the finished item. So an event that does not start an item also matches
+        the id of its call, or the only item whose id is unknown.
         """
         payload = as_dict(event.get("item"))
         item_id = as_str(event.get("item_id")) or as_str(payload.get("id"))
