@@ -1,6 +1,5 @@
 """Pytest plugin with the fixture ``orq_router``. Pytest loads it if the package is installed."""
 
-from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -12,15 +11,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
+def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     """Send all calls of the test to a new offline router.
 
     Everything that has no ``client`` of its own uses it, without arguments and without an API key.
     Script it with ``orq_router.script(answers=..., faults=...)`` and check with
     ``orq_router.assert_all_used()`` that the script was used.
     """
-    import httpx  # noqa: PLC0415 - pytest loads this module even if no test uses the fixture
-
+    # Imported here because pytest loads this module even if no test uses the fixture
     from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
         BackgroundReader,
         send_over_client,
@@ -29,13 +27,11 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "Iterator[OfflineRouter]":
     from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
 
     router = OfflineRouter()
-    http = httpx.Client(transport=router.transport)
-    async_http = httpx.AsyncClient(transport=router.transport)
+    client = router.client()
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
-    sender = SimpleNamespace(send=partial(send_over_client, http))
-    async_sender = SimpleNamespace(send=partial(BackgroundReader, async_http))
+    sender = SimpleNamespace(send=partial(send_over_client, client.http_client))
+    async_sender = SimpleNamespace(send=partial(BackgroundReader, client.http_async_client))
     monkeypatch.setattr(SENDER_REGISTRY, "get_sender", lambda _: sender)
     monkeypatch.setattr(SENDER_REGISTRY, "get_async_sender", lambda _: async_sender)
-    yield router
-    http.close()
+    return router

@@ -122,13 +122,8 @@ _TOOLS: Shapes = {
 Tool = Annotated[Any, OneOf("type", _TOOLS)]
 ChosenTool = Annotated[Any, OneOf("type", {"function": {"name": str}})]
 
-_FORMATS: Shapes = {
-    "text": {},
-    "json_schema": {
-        "schema": JsonObject,
-        **{name: chat.JSON_SCHEMA[name] for name in ("name", "description?", "strict?")},
-    },
-}
+# Here, the schema is required
+_FORMATS: Shapes = {"text": {}, "json_schema": {**chat.JSON_SCHEMA, "schema": JsonObject}}
 TEXT_SETTINGS: Fields = {
     "format?": Annotated[Any, OneOf("type", _FORMATS)] | None,
     "verbosity?": Literal["low", "medium", "high"] | None,
