@@ -192,7 +192,8 @@ def _build_body(
     # Disabled parameters are dropped before the Responses API renames them, and once more
     # afterwards, because it derives some parameters from others.
     drop = partial(_drop_disabled_params, disabled=model.disabled_params)
-    body, responses_params = drop(chat_body), drop(responses_params)
+    body = drop(chat_body)
+    responses_params = drop(responses_params)
     if model.api == RESPONSES:
         body = drop(build_responses_body(body, responses_params))
     elif responses_params:

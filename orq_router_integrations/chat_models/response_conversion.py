@@ -69,8 +69,8 @@ def _create_generation(
     choice: dict[str, Any], metadata: dict[str, Any], usage: UsageMetadata | None
 ) -> ChatGeneration:
     payload = choice["message"]
-    kwargs, tool_calls = _extract_kwargs(payload), payload.get("tool_calls")
-    calls = parse_tool_calls(tool_calls) if tool_calls else _NO_TOOL_CALLS
+    kwargs = _extract_kwargs(payload)
+    calls = parse_tool_calls(payload["tool_calls"]) if payload.get("tool_calls") else _NO_TOOL_CALLS
     if calls.signatures:
         kwargs[THOUGHT_SIGNATURES_KWARG] = calls.signatures
     finish = create_finish_metadata(
@@ -86,8 +86,10 @@ def _create_generation(
         invalid_tool_calls=calls.invalid,
     )
     message.usage_metadata = usage
-    logprobs = {} if (value := choice.get("logprobs")) is None else {"logprobs": value}
-    return ChatGeneration(message=message, generation_info={**finish, **logprobs})
+    info: dict[str, Any] = dict(finish)
+    if choice.get("logprobs") is not None:
+        info["logprobs"] = choice["logprobs"]
+    return ChatGeneration(message=message, generation_info=info)
 
 
 def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:

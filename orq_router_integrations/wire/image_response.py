@@ -75,8 +75,9 @@ class ImageResponseDecoder(Generic[T]):
         """Decode the next bytes and yield the images that they complete."""
         self._received_bytes += len(data)
         if self._received_bytes > MAX_RESPONSE_BYTES or len(self._json) > MAX_JSON_BYTES:
-            limit = f"{MAX_RESPONSE_BYTES >> 20} MB, or {MAX_JSON_BYTES >> 20} MB besides images"
-            raise MalformedResponseError(f"the response is larger than {limit}", self._error_body)
+            limits = [f"{limit // 1024**2} MB" for limit in (MAX_RESPONSE_BYTES, MAX_JSON_BYTES)]
+            message = f"the response is larger than {limits[0]}, or {limits[1]} besides images"
+            raise MalformedResponseError(message, self._error_body)
         with self._map_errors():
             for offset in range(0, len(data), MAX_CHUNK_BYTES):
                 yield from self._feed_chunk(data[offset : offset + MAX_CHUNK_BYTES])
@@ -104,7 +105,8 @@ class ImageResponseDecoder(Generic[T]):
         match = _BASE64_START.search(self._json, offset)
         if match is None:
             return b""
-        self._base64, self._json_offset = Base64Decoder(), match.end()
+        self._base64 = Base64Decoder()
+        self._json_offset = match.end()
         rest = bytes(self._json[self._json_offset :])
         del self._json[self._json_offset :]
         return rest
@@ -115,7 +117,8 @@ class ImageResponseDecoder(Generic[T]):
             self._sink.write(data)
 
     def _finish_image(self) -> tuple[str, T]:
-        key, sink = str(len(self.images)), self._sink or self._open_sink()
+        key = str(len(self.images))
+        sink = self._sink or self._open_sink()
         self._sink = None
         image = self.images[key] = sink.finish()
         return key, image
@@ -191,7 +194,8 @@ class Base64Decoder:
 
     def decode(self, chunk: bytes, *, is_last: bool = False) -> bytes:
         """Decode all complete groups of four characters."""
-        text, rest = self._pending + chunk, b""
+        text = self._pending + chunk
+        rest = b""
         if b"\\" in text:
             if match := _INCOMPLETE_ESCAPE.search(text):
                 text, rest = text[: match.start()], match[0]

@@ -26,7 +26,7 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
     """Serialize a value of dicts with str keys, lists, tuples, and plain values as JSON.
 
     The message of a ``ValueError`` starts with the path of the problem, which begins with ``name``.
-    Values that a model has chosen may contain NaN and the infinities (``nan_as_null``).
+    With ``nan_as_null``, NaN and the infinities, which models may write, are sent as null.
     """
     try:
         data = orjson.dumps(value)

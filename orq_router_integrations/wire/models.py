@@ -11,12 +11,10 @@ from orq_router_integrations.wire.call import Call, MalformedResponseError, Resp
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, MODELS
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_int, as_str
 
-CATALOG_FILTERS = frozenset(
-    (
-        *("provider", "endpoint", "input_modality", "output_modality", "feature"),
-        *("supported_parameter", "location", "tier", "offering_of", "search"),
-    )
-)
+CATALOG_FILTERS = frozenset({
+    "provider", "endpoint", "input_modality", "output_modality", "feature",
+    "supported_parameter", "location", "tier", "offering_of", "search",
+})  # fmt: skip
 
 _CONDITION = re.compile(r"""\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(\d+|"[^"]*"|'[^']*')\s*""")
 _OPERATORS = {
@@ -103,7 +101,8 @@ class CatalogModel:
             applies = _evaluate_condition(as_str(variant.get("when")), facts)
             if applies is None:
                 return None
-            prices |= variant if applies else {}
+            if applies:
+                prices |= variant
         total = 0.0
         for name, tokens in (("input", input_tokens), ("output", output_tokens)):
             price = _get_token_price(prices.get(name)) if tokens else 0.0
@@ -116,7 +115,8 @@ class CatalogModel:
 def _get_token_price(price: Any) -> float | None:
     """Return the price of one token in US dollars, or ``None`` if it is something else."""
     fields = as_dict(price)
-    cost, per = as_float(fields.get("cost")), as_float(fields.get("per")) or 1
+    cost = as_float(fields.get("cost"))
+    per = as_float(fields.get("per")) or 1
     is_in_dollars = as_str(fields.get("currency")).upper() == "USD"
     is_per_token = as_str(fields.get("unit")) in {"token", "tokens"}
     return cost / per if cost is not None and is_in_dollars and is_per_token else None

@@ -63,8 +63,8 @@ class StreamedBody:
     @property
     def digest_input(self) -> bytes:
         """The body with the sizes of files instead of their contents, and without the boundary."""
-        segments = (i if isinstance(i, bytes) else b"%d" % i.size for i in self._segments)
-        return b"".join(segments).replace(self.boundary.encode(), b"")
+        inputs = (item if isinstance(item, bytes) else b"%d" % item.size for item in self._segments)
+        return b"".join(inputs).replace(self.boundary.encode(), b"")
 
     def __iter__(self) -> Iterator[bytes]:
         for item in self._segments:

@@ -170,7 +170,8 @@ def _convert_message(message: JsonObject) -> JsonObject:
         elif part.get("type") in REASONING_BLOCK_TYPES:
             merge_delta(delta, {"reasoning": read_reasoning_part(part)[0]})
         else:
-            annotations, logprobs = (as_dicts(part.get(k)) for k in ("annotations", "logprobs"))
+            annotations = as_dicts(part.get("annotations"))
+            logprobs = as_dicts(part.get("logprobs"))
             text = extract_text(part.get("text"))
             merge_delta(delta, {"content": text, "annotations": annotations, "logprobs": logprobs})
     return delta

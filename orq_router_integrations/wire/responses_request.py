@@ -145,11 +145,12 @@ def _convert_assistant_message(
         if item.get("type") in replayed:
             yield dict(item)
     for call in message.get("tool_calls") or ():
+        function = call["function"]
         if call["id"] in custom_ids:
-            name, text = call["function"]["name"], _get_custom_input(call["function"]["arguments"])
-            yield {"type": "custom_tool_call", "call_id": call["id"], "name": name, "input": text}
+            fields = {"name": function["name"], "input": _get_custom_input(function["arguments"])}
+            yield {"type": "custom_tool_call", "call_id": call["id"], **fields}
         else:
-            yield {"type": "function_call", "call_id": call["id"], **call["function"]}
+            yield {"type": "function_call", "call_id": call["id"], **function}
 
 
 def _convert_answer(parts: list[JsonObject], refusal: str | None) -> str | list[JsonObject]:
@@ -171,7 +172,7 @@ def _get_custom_input(arguments: str) -> str:
 
 
 def _convert_part(part: Mapping[str, Any]) -> JsonObject:
-    cache_control = {name: part[name] for name in ("cache_control",) if name in part}
+    cache_control = {"cache_control": part["cache_control"]} if "cache_control" in part else {}
     match part:
         case {"type": "text", "text": text}:
             return {"type": "input_text", "text": text, **cache_control}

@@ -105,7 +105,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         """
         payload = as_dict(event.get("item"))
         item_id = as_str(event.get("item_id")) or as_str(payload.get("id"))
-        index, call_id = as_int(event.get("output_index")), payload.get("call_id")
+        index = as_int(event.get("output_index"))
+        call_id = payload.get("call_id")
         open_items = [
             item for item in self._items if item.type == item_type and not item.is_finished
         ]
@@ -126,7 +127,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             matches = [_StreamedItem(item_type, new_index)]
             self._items += matches
         item = matches[0]
-        item.id, item.call_id = item.id or item_id, item.call_id or call_id
+        item.id = item.id or item_id
+        item.call_id = item.call_id or call_id
         return item
 
     def _start_item(self, event: JsonObject, payload: JsonObject) -> JsonObject:

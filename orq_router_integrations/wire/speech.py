@@ -95,7 +95,8 @@ class SpeechDecoder:
                 if len(self._buffer) > MAX_ERROR_BYTES:
                     self._raise_for_text()
                 return
-            self._is_audio, data = True, self._buffer
+            self._is_audio = True
+            data = self._buffer
         if output := self._process(data):
             yield output
 
@@ -120,7 +121,7 @@ class SpeechDecoder:
 
 
 def _is_text(prefix: bytes) -> bool:
-    """Whether the first bytes are printable UTF-8; samples and file headers are not."""
+    """Return whether the first bytes are printable UTF-8; samples and file headers are not."""
     try:
         text = getincrementaldecoder("utf-8")().decode(prefix)  # it may end within a character
     except UnicodeDecodeError:
