@@ -49,7 +49,7 @@ ACCEPT_ENCODING = "gzip"
 
 
 class BufferedBody(Generic[T]):
-    """Collects a body up to a size, like a ``StreamDecoder`` whose only item is its content."""
+    """``StreamDecoder`` that collects a body up to a size and yields it as a single item."""
 
     def __init__(self, parse: Callable[[bytes], T], *, max_bytes: int) -> None:
         self._parse, self._max_bytes = parse, max_bytes
@@ -178,10 +178,10 @@ class Exchange(Generic[T]):
 
     def _start_response(self, status: int, headers: _RawHeaders) -> str:
         """Choose the reader of a response; returns the encoding of its body."""
-        names_and_values = httpx.Headers(headers).items()
+        fields = httpx.Headers(headers).items()
         response = self.response = Response(
             status=status,
-            headers={name: redact(value, self.secret) for name, value in names_and_values},
+            headers={name: redact(value, self.secret) for name, value in fields},
             attempts=self.attempts,
             started_at=self.deadline.started_at,
         )

@@ -41,8 +41,8 @@ class RetryBudget:
     """Tokens for the retries of all calls of a client, so that retries do not worsen an outage.
 
     A retry costs tokens, more after a timeout. A call that succeeds returns what its retries cost,
-    or one token. When too few are left, calls are not retried. There is no lock: if two threads
-    change the number at the same moment, a wrong number of tokens does no harm.
+    or one token. When too few are left, calls are not retried. There is no lock, because it does
+    no harm if two threads change the number at the same moment and one change is lost.
     """
 
     tokens: int = field(default=BUDGET_TOKENS, compare=False)  # does not affect client equality
@@ -178,7 +178,7 @@ class RetryPolicy:
 
 
 def get_throttle_seconds(error: BaseException) -> float:
-    """Return the seconds until the router accepts requests again, or 0 if it did not say so."""
+    """Return the seconds until the router accepts requests again, or 0 if they are unknown."""
     if not isinstance(error, RouterStatusError) or error.status_code not in {429, 503}:
         return 0.0
     seconds = error.retry_after or 0.0
