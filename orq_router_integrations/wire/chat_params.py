@@ -232,11 +232,11 @@ class ResponsesParams(DeferredModel):
 
 def _dump_fields(model: BaseModel, params: type[BaseModel]) -> dict[str, Any]:
     """Return the fields that are set; ``model_dump`` takes several times as long."""
-    values = ((name, getattr(model, name)) for name in params.model_fields)
+    values = vars(model)
     return {
         name: {key: item for key, item in value.items() if item is not None}
         if isinstance(value, dict)
         else value
-        for name, value in values
-        if value is not None
+        for name in params.model_fields
+        if (value := values[name]) is not None
     }
