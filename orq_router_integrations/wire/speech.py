@@ -66,7 +66,8 @@ class SpeechRequest(SpeechParams):
         return check_encodable(text)
 
     def to_wire(self) -> dict[str, Any]:
-        return {"model": self.model, **self.model_dump(exclude_none=True, by_alias=True)}
+        fields = self.model_dump(exclude_none=True, by_alias=True)
+        return {name: fields.pop(name) for name in ("model", "input", "voice")} | fields
 
 
 class SpeechDecoder:
