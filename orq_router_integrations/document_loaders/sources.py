@@ -45,7 +45,7 @@ def create_audio_upload(item: SourceItem) -> Upload:
         size, mime_type = file.size, file.detect_mime_type() or ""
         if not size:
             raise ValueError(f"Expected audio data, got 0 bytes ({get_label(item)}).")
-        name = (_get_blob_filename(item) if isinstance(item, Blob) else file.name) or "audio"
+        name = file.name or "audio"
         if mime_type not in CONVERTIBLE_TYPES:
             name = build_recording_name(name, mime_type)
     except (ValueError, OSError) as error:
@@ -61,11 +61,6 @@ def require_pyav(name: str, mime_type: str) -> None:
             f"source: {name} is {mime_type}. Converting or splitting it requires PyAV. Install it "
             f"with {INSTALL_COMMAND} or convert the file to WAV."
         )
-
-
-def _get_blob_filename(blob: Blob) -> str:
-    path = blob.metadata.get("filename") or blob.path or blob.source or ""
-    return Path(to_printable(str(path)).replace("\0", "")).name
 
 
 @contextmanager

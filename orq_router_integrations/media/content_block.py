@@ -185,10 +185,10 @@ def resolve_source(source: Any) -> SourceFile:
         path = _validate_file(source)
         return SourceFile(path, to_printable(path.name))
     if hasattr(source, "as_bytes"):
-        name = Path(source.path).name if source.path else source.metadata.get("filename")
+        name = str(source.path or source.metadata.get("filename") or "")
         is_file = source.data is None and source.path
         content = _validate_file(source.path) if is_file else source.as_bytes()
-        return SourceFile(content, name, source.mimetype)
+        return SourceFile(content, to_printable(Path(name).name) or None, source.mimetype)
     if hasattr(source, "read"):
         return _read_file_object(source)
     pil_image = sys.modules.get("PIL.Image")  # loaded already if the source is one of its images
@@ -257,8 +257,6 @@ def create_upload(
         mime_type = file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
         default_name = ".".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
         filename = filename or file.name or default_name
-        if "\0" in filename:
-            raise ValueError("The file name contains a NUL character. Remove it.")
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
     return Upload(filename, mime_type, size, file.open)

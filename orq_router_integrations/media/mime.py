@@ -128,8 +128,6 @@ _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGN
 class Base64View:
     """A bytes-like view of base64 text. Slicing decodes only the slice."""
 
-    __slots__ = ("_size", "_text")
-
     def __init__(self, text: str) -> None:
         self._text = text
         self._size = max(0, len(text) // 4 * 3 - text[-2:].count("="))
@@ -151,8 +149,6 @@ class Base64View:
 
 class FileView:
     """A view of a seekable stream. Slicing reads only the slice; both ends must be set."""
-
-    __slots__ = ("_stream",)
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

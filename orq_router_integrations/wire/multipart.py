@@ -15,7 +15,7 @@ from orq_router_integrations.wire.call import Upload, UploadReadError
 CHUNK_BYTES = 192 * 1024
 
 _CONTAINERS = (Mapping, list, tuple)
-_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A", "\0": "%00"})
 
 
 def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[bytes]:
