@@ -20,6 +20,8 @@ A small object needs 40 times the memory of its text.
 _DATA_PREFIX = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,300})(?:\.0*)?\s*")
+_MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * len(str(2**63))
 
 
 def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
@@ -80,19 +82,21 @@ def _check_key(key: Any, path: str) -> str:
 def loads(data: bytes | str) -> Any:
     r"""Parse untrusted JSON leniently.
 
-    Strings may contain raw control characters. NaN, the infinities and numbers out of range become
-    ``None``, and lone surrogates such as ``"\ud83d"`` become U+FFFD, so that one such value does
-    not make the others unreadable.
+    Integers of any size are exact. Strings may contain raw control characters. NaN, the infinities
+    and numbers out of range become ``None``, and lone surrogates such as ``"\ud83d"`` become
+    U+FFFD, so that one such value does not make the others unreadable.
     """
     text = data.encode() if isinstance(data, str) else data
     if len(text) > 2 * MAX_CONTAINERS and text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
         raise ValueError(f"more than {MAX_CONTAINERS} objects and arrays")
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:  # also raised for lone surrogates, control characters and NaN
-        return _loads_leniently(
-            text, parse_constant=lambda _: None, parse_float=as_float, parse_int=as_int
-        )
+        if _LONG_NUMBER not in text.translate(_MASK_DIGITS):  # orjson rounds long integers
+            return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass  # orjson rejects lone surrogates, control characters and NaN
+    return _loads_leniently(
+        text, parse_constant=lambda _: None, parse_float=as_float, parse_int=as_int
+    )
 
 
 def loads_arguments(text: str, *, replace_surrogates: bool = True) -> Any:

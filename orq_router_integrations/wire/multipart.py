@@ -6,6 +6,8 @@ router does not document. Here a nested value is a single part that contains JSO
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
+from itertools import chain
 from secrets import token_hex
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload, UploadReadError
 
 CHUNK_BYTES = 192 * 1024
+MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
 
 _CONTAINERS = (Mapping, list, tuple)
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A", "\0": "%00"})
@@ -78,8 +81,7 @@ def build_multipart_body(
     fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
 ) -> StreamedBody:
     """Build a multipart body from form fields and files; see ``iter_parts``."""
-    boundary = f"orq-{token_hex(16)}"  # unpredictable, so that a file cannot contain other parts
-    segments: list[bytes | StreamedContent] = []
+    parts: list[tuple[bytes, bytes | StreamedContent]] = []  # headers and content
     for name, content, mime_type in iter_parts(fields, files):
         headers = f'Content-Disposition: form-data; name="{name.translate(_ESCAPES)}"'
         segment: bytes | StreamedContent
@@ -91,10 +93,28 @@ def build_multipart_body(
             segment = StreamedContent(content.size, chunks)
         if mime_type:
             headers += f"\r\nContent-Type: {mime_type.translate(_ESCAPES)}"
-        head = f"--{boundary}\r\n{headers}\r\n\r\n".encode("utf-8", "replace")
-        segments += [head, segment, b"\r\n"]
-    segments.append(f"--{boundary}--\r\n".encode())
+        parts.append((f"{headers}\r\n\r\n".encode("utf-8", "replace"), segment))
+    boundary = _compute_boundary(StreamedBody("", chain.from_iterable(parts)))
+    delimiter = f"--{boundary}".encode()
+    segments: list[bytes | StreamedContent] = []
+    for head, segment in parts:
+        segments += [delimiter + b"\r\n" + head, segment, b"\r\n"]
+    segments.append(delimiter + b"--\r\n")
     return StreamedBody(f"multipart/form-data; boundary={boundary}", segments, boundary)
+
+
+def _compute_boundary(content: StreamedBody) -> str:
+    """Derive the boundary from the content, so that recorded requests match when they are replayed.
+
+    That of large content is random. In both cases the author of a file cannot predict it and inject
+    a part.
+    """
+    if content.size > MAX_DIGEST_BYTES:
+        return f"orq-{token_hex(16)}"
+    digest = blake2b(digest_size=16)
+    for chunk in content:
+        digest.update(chunk)
+    return f"orq-{digest.hexdigest()}"
 
 
 def iter_parts(

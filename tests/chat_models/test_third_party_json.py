@@ -32,6 +32,8 @@ from orq_router_integrations.wire.transcriptions import parse_transcript
 BIG = 10**40 + 7
 VALUES: dict[str, tuple[str, Any]] = {
     "above 64 bits": ("18446744073709551616", 2**64),
+    "below 64 bits": ("-9223372036854775809", -(2**63) - 1),
+    "40 digits": (f'{{"id": [{BIG}]}}', {"id": [BIG]}),
     "largest 64-bit integer": ("18446744073709551615", 2**64 - 1),
     "long fraction": ("0.12345678901234567890", 0.12345678901234568),
     "long digits in text": ('"12345678901234567890"', "12345678901234567890"),
@@ -62,6 +64,7 @@ ARGUMENTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "negative large integer": (f'{{"x": [-{BIG}]}}', {"x": [-BIG]}),
     "snowflake ID": ('{"x": 1234567890123456789}', {"x": 1234567890123456789}),
     "infinity": ('{"x": Infinity, "y": 1}', {"x": math.inf, "y": 1}),
+    "object with a large integer": ({"x": BIG}, {"x": BIG}),
 }
 every_argument = pytest.mark.parametrize(("arguments", "args"), ARGUMENTS.values(), ids=ARGUMENTS)
 
@@ -189,6 +192,14 @@ def test_error_with_large_integer_is_read() -> None:
     error = create_error(Response(429, {}, body), "/chat/completions")
     assert (error.message, error.code) == ("no\n", str(BIG))
     assert str(BIG) in error.body
+
+
+def test_replayed_output_item_keeps_large_integers() -> None:
+    item = {"type": "web_search_call", "id": "w", "action": {"type": "search", "rank": BIG}}
+    message = {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
+    content = json.dumps({"status": "completed", "output": [item, message]}).encode()
+    answer = create_model(content, api="responses").invoke("Hi")
+    assert answer.additional_kwargs["output_items"] == [item]
 
 
 def test_body_with_large_integer_and_deferred_file() -> None:

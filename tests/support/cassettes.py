@@ -15,7 +15,6 @@ import yaml
 
 KEPT_HEADERS = {"content-type", "x-orq-offline", "x-orq-offline-model", "x-orq-trace-id"}
 HOST = "https://router.invalid"
-BOUNDARY = "orq-recorded"
 HEAD_END = b"\r\n\r\n"
 
 Body = dict[str, Any]
@@ -30,12 +29,8 @@ def scrub_response(message: Any) -> Any:
 
 
 def anonymize_request(request: Any) -> Any:
-    """Remove the host and headers of a recorded request, and the random boundary of a form."""
+    """Remove the host and headers of a recorded request."""
     request.uri = re.sub(r"^https?://[^/]+", HOST, request.uri)
-    content_type = request.headers.get("content-type", "")
-    if boundary := _get_boundary(content_type):
-        request.body = request.body.replace(boundary, BOUNDARY.encode())
-        request.headers["content-type"] = f"multipart/form-data; boundary={BOUNDARY}"
     return scrub_response(request)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.multipart import (
     CHUNK_BYTES,
+    MAX_DIGEST_BYTES,
     StreamedBody,
     build_multipart_body,
     iter_parts,
@@ -90,14 +91,37 @@ FILES = {"file": create_upload(b"\x00\r\n--", filename="a.wav")}
 FIELDS = {"model": "a/b", "retry": {"count": 1}, "codes": [1, 2], "no": None}
 
 
-def test_boundary_is_random():
+def test_equal_content_has_equal_boundary():
     first, second = build_multipart_body(FIELDS, FILES), build_multipart_body(FIELDS, FILES)
+    assert first.boundary == second.boundary
+
+
+@pytest.mark.parametrize(
+    ("fields", "files"),
+    [
+        ({**FIELDS, "model": "a/c"}, FILES),
+        ({**FIELDS, "more": "x"}, FILES),
+        ({**FIELDS, "retry": '{"count":1}'}, FILES),
+        (FIELDS, {"file": create_upload(b"\x00\r\n-_", filename="a.wav")}),
+        (FIELDS, {"file": create_upload(b"\x00\r\n--", filename="b.wav")}),
+        (FIELDS, {"image": create_upload(b"\x00\r\n--", filename="a.wav")}),
+        (FIELDS, {}),
+    ],
+)
+def test_different_content_has_different_boundary(fields, files):
+    form = build_multipart_body(fields, files)
+    assert form.boundary != build_multipart_body(FIELDS, FILES).boundary
+
+
+def test_boundary_of_large_content_is_random():
+    files = {"file": create_upload(bytes(MAX_DIGEST_BYTES + 1))}
+    first, second = build_multipart_body(FIELDS, files), build_multipart_body(FIELDS, files)
     assert first.boundary != second.boundary
     assert first.digest_input == second.digest_input
 
 
 def test_boundary_is_stable_within_a_body():
-    form = build_multipart_body({}, {"file": create_upload(bytes(2**20))})
+    form = build_multipart_body({}, {"file": create_upload(bytes(MAX_DIGEST_BYTES + 1))})
     assert to_bytes(form) == to_bytes(form)
     assert form.content_type == f"multipart/form-data; boundary={form.boundary}"
 
@@ -124,7 +148,7 @@ def test_boundary_needs_no_quotes():
                 ]
             },
         ),
-        ({}, {"file": create_upload(bytes(2**20))}),
+        ({}, {"file": create_upload(bytes(MAX_DIGEST_BYTES + 1))}),
     ],
     ids=["empty", "mixed", "escaped", "empty file", "several files", "large file"],
 )
