@@ -115,8 +115,8 @@ def _iter_object_streams(content: bytes) -> Iterator[bytes]:
 def read_audio_seconds(data: Data) -> float | None:
     """Return the duration of a WAV or MP3 file in seconds.
 
-    That of an MP3 file that does not contain its number of frames is estimated from the bitrate of
-    the first one.
+    If an MP3 file does not contain its number of frames, the duration is estimated from the bitrate
+    of the first one.
     """
     mime_type = detect_mime_type(data)
     if mime_type == "audio/wav":

@@ -126,15 +126,16 @@ class OrqTool(BaseTool, RouterIntegration):
     def _create_args_schema(self) -> type[BaseModel]:
         """Create the schema that the model sees: the required and the exposed arguments."""
         full_schema = self.full_args_schema
-        fields: dict[str, Any] = {
-            name: (field.annotation, field)
+        exposed = [
+            (name, field)
             for name, field in full_schema.model_fields.items()
             if field.is_required() or name in self.model_args
-        }
-        required_first = dict(sorted(fields.items(), key=lambda item: not item[1][1].is_required()))
+        ]
+        exposed.sort(key=lambda item: not item[1].is_required())  # required arguments first
+        fields: dict[str, Any] = {name: (field.annotation, field) for name, field in exposed}
         config = ConfigDict(extra="forbid", hide_input_in_errors=True)
         return create_model(
-            full_schema.__name__, __config__=config, __doc__=full_schema.__doc__, **required_first
+            full_schema.__name__, __config__=config, __doc__=full_schema.__doc__, **fields
         )
 
     def run(self, *args: Any, **kwargs: Any) -> Any:

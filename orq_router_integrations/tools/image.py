@@ -247,7 +247,8 @@ class OrqImageTool(OrqTool, ImageParams):
                     raise ValueError("mask: A mask requires an image. Also set 'image'.")
                 return self._prepare(GENERATION, kwargs, prompt=prompt)
             find = self._loader.find
-            images = [find(image_id) for image_id in ([image] if isinstance(image, str) else image)]
+            image_ids = [image] if isinstance(image, str) else image
+            images = [find(image_id) for image_id in image_ids]
             mask_image = find(mask) if mask else None
             if not prompt.strip() and mask_image is None:
                 return self._prepare(VARIATION, kwargs, image=images)

@@ -24,7 +24,7 @@ from orq_router_integrations.wire.images import OperationName
 from orq_router_integrations.wire.json import as_dict, as_str
 from orq_router_integrations.wire.model_names import ModelCandidates
 
-HEADER_BYTES = 64 * 1024  # of an image, which contain its dimensions in every format
+HEADER_BYTES = 64 * 1024  # the start of an image, which contains its dimensions in every format
 
 
 class ImageSink(OutputFile):
@@ -60,7 +60,7 @@ class ImageSink(OutputFile):
 
 @dataclass(slots=True)
 class ImageCall:
-    """One call of the image tool. Images stay in memory without a directory."""
+    """One call of the image tool. Without a directory, its images stay in memory."""
 
     operation: OperationName
     prompt: str | None
@@ -99,7 +99,8 @@ class ImageCall:
         images = []
         for item in self._decoder.items:
             image = self._decoder.images.get(as_str(item.get("b64_json")))
-            url, prompt = (as_str(item.get(name)) or None for name in ("url", "revised_prompt"))
+            url = as_str(item.get("url")) or None
+            prompt = as_str(item.get("revised_prompt")) or None
             if image is None and url:
                 image = GeneratedImage(id=f"img_{hashlib.sha256(url.encode()).hexdigest()[:12]}")
             if image:

@@ -146,7 +146,8 @@ class ImageLoader:
         """
         if image.data is not None or image.path is None:
             return image
-        resolved, directory = os.path.realpath(image.path), self.directory
+        resolved = os.path.realpath(image.path)
+        directory = self.directory
         if directory is None or not Path(resolved).is_relative_to(os.path.realpath(directory)):
             raise ValueError(
                 f"The file of {image.id}, {image.path[:200]!r}, is outside the directory of this "
@@ -188,10 +189,10 @@ def _check_mask(mask: Upload, image: Upload) -> None:
             "mask: The PNG has no alpha channel, so it does not mark an area to edit. Save it as "
             "RGBA, and make the area to edit transparent."
         )
-    sizes = read_image_size(header), read_image_size(_read_header(image))
-    if all(sizes) and sizes[0] != sizes[1]:
-        mask_size, image_size = ("{}x{}".format(*size) for size in sizes if size)
+    mask_size = read_image_size(header)
+    image_size = read_image_size(_read_header(image))
+    if mask_size and image_size and mask_size != image_size:
         raise RouterInputError(
-            f"mask: The mask has {mask_size} pixels, the first image {image_size}. Use a mask of "
-            "the same size."
+            f"mask: The mask has {mask_size[0]}x{mask_size[1]} pixels, the first image "
+            f"{image_size[0]}x{image_size[1]}. Use a mask of the same size."
         )

@@ -60,7 +60,8 @@ def detect_format(data: bytes, requested: str, response: Response) -> DetectedFo
     has another format. Its sample rate is read from a content type like ``audio/L16;rate=24000``.
     Raises ``MalformedResponseError`` if the data is not audio.
     """
-    declared, detected = normalize_mime_type(response.content_type), detect_mime_type(data[:16])
+    declared = normalize_mime_type(response.content_type)
+    detected = detect_mime_type(data[:16])
     if declared in _PCM_MIME_TYPES or requested == "pcm":
         # Magic bytes this short also occur in samples, so the content type must agree with them.
         has_short_magic = data[:1] == b"\xff" or detected == "image/bmp"
@@ -131,8 +132,10 @@ class WavExtractor(PcmExtractor):
             if self._is_first:
                 output = build_wav_header(header.format_chunk, None)
             data = self._header_data[header.data_offset :]
-            self._header_data, self._remaining_bytes = None, header.data_size
-            self._block_size, self.stream_format = header.block_size, header.description
+            self._header_data = None
+            self._remaining_bytes = header.data_size
+            self._block_size = header.block_size
+            self.stream_format = header.description
         if self._remaining_bytes is not None:
             data = data[: self._remaining_bytes]
             self._remaining_bytes -= len(data)
@@ -153,17 +156,20 @@ class Mp3Extractor(AudioExtractor):
 
     def _remove_start(self, data: bytes) -> bytes:
         """Return the audio, or nothing until the first frame is complete."""
-        offset = get_tags_size(data)
-        found = find_mp3_frame(data[offset : offset + MAX_HEADER_BYTES])
-        if found is None and len(data) - offset > MAX_HEADER_BYTES:
-            raise MalformedResponseError("the mp3 file contains no audio")
-        if found is None or len(data) < offset + found[0] + found[1].size:
+        tags_size = get_tags_size(data)
+        found = find_mp3_frame(data[tags_size : tags_size + MAX_HEADER_BYTES])
+        if found is None:
+            if len(data) - tags_size > MAX_HEADER_BYTES:
+                raise MalformedResponseError("the mp3 file contains no audio")
             return b""
-        offset, frame = offset + found[0], found[1]
-        if any(name in data[offset + 4 : offset + 48] for name in _MP3_LENGTH_TABLES):
-            offset += frame.size  # it contains the length of the file instead of audio
+        offset, frame = found
+        start = tags_size + offset
+        if len(data) < start + frame.size:
+            return b""
+        if any(name in data[start + 4 : start + 48] for name in _MP3_LENGTH_TABLES):
+            start += frame.size  # it contains the length of the file instead of audio
         self.stream_format = f"{frame.sample_rate} Hz, {frame.channels} channel(s)"
-        return data[offset:]
+        return data[start:]
 
 
 EXTRACTORS: dict[str | None, type[AudioExtractor]] = {
@@ -303,7 +309,8 @@ class SpeechCall:
 
     def build_speech(self, output: OutputFile) -> Speech:
         """Finish the header of the audio and its file, and build the result."""
-        detected, responses = self._format, self._responses
+        detected = self._format
+        responses = self._responses
         is_assumed = detected.format == "pcm" and not detected.sample_rate
         sample_rate = self.pcm_rate if is_assumed else detected.sample_rate
         if sample_rate:

@@ -19,6 +19,7 @@ FORMATS = {
 """Audio formats by MIME type."""
 
 AUDIO_SUFFIXES = {
+    # In reverse order, so that the first MIME type of a format determines its suffixes.
     **{name: get_suffixes(mime_type) for mime_type, name in reversed(FORMATS.items())},
     "opus": (".opus", ".ogg", ".oga"),
     "pcm": (".pcm", ".raw"),
@@ -48,8 +49,8 @@ class Speech(Artifact, MediaData):
         mime_type: MIME type, detected from the data.
         size: Size in bytes.
         sha256: Hexadecimal SHA-256 digest of the audio.
-        seconds: Duration; ``None`` for formats that are not measured (opus, aac, flac). That of an
-            MP3 file that does not state its length is estimated from its bitrate.
+        seconds: Duration; ``None`` for formats that are not measured (opus, aac, flac). It is
+            estimated from the bitrate if an MP3 file does not state its length.
         assumed_pcm_format: PCM format used to compute ``seconds`` if the response does not
             contain it.
         sample_rate: Sample rate in Hz; PCM only.
