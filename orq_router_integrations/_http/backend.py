@@ -159,7 +159,6 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
     """A sync connection."""
 
     _stream: httpcore.NetworkStream
-    """Set by ``connect_tcp``, and replaced by ``start_tls``."""
     _received = b""
     _is_writing = False
 
