@@ -351,7 +351,9 @@ def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[
         return ContextLengthError
     if 400 <= status < 500:
         return _CLASSES.get(status, BadRequestError)
-    return ServerError if status >= 500 else class_by_code or ServerError
+    if class_by_code is not None and status < 500:
+        return class_by_code
+    return ServerError
 
 
 def to_input_error(error: ValueError, *, endpoint: str = "") -> RouterInputError:

@@ -134,16 +134,18 @@ class AudioIntegration(FileIntegration, TranslationParams):
     def _check_granularity(self) -> None:
         granularity = self.granularity
         timestamps = getattr(self, "timestamp_granularities", None) or [granularity]
+        needs_timestamps = granularity in {"word", "segment"}
         conflicts = {
             "response_format": self.response_format not in {None, *RESPONSE_FORMATS[granularity]},
-            "timestamp_granularities": granularity in {"word", "segment"} - {*timestamps},
+            "timestamp_granularities": needs_timestamps and granularity not in timestamps,
             "diarize": granularity == "speaker" and self.diarize is False,
         }
-        for name in filter(conflicts.get, conflicts):
-            raise ValueError(
-                f"{name}: {getattr(self, name)!r} does not support granularity={granularity!r}. "
-                f"Change it, or omit {name}."
-            )
+        for name, is_conflict in conflicts.items():
+            if is_conflict:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r} does not support "
+                    f"granularity={granularity!r}. Change it, or omit {name}."
+                )
 
     @property
     def _endpoint(self) -> Endpoint:

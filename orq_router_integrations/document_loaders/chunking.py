@@ -186,8 +186,8 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
         end = min(reader.frame_count, next_cut + half_overlap)
         name = f"{stem}.{index + 1:03}.wav" if len(boundaries) > 2 else f"{stem}.wav"
         upload = reader.create_upload(start, end, name)
-        times = (frame / frame_rate for frame in (start, end, cut))
-        chunks.append(AudioChunk(index, upload, *times))
+        chunk = AudioChunk(index, upload, start / frame_rate, end / frame_rate, cut / frame_rate)
+        chunks.append(chunk)
     return chunks
 
 

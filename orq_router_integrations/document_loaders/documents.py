@@ -77,7 +77,8 @@ class DocumentSplitter:
         if self.granularity == "speaker":
             # Providers label either the words or the segments.
             is_labeled = any(span.speaker for span in words)
-            return _merge_neighbors(words if is_labeled else segments or words, lambda s: s.speaker)
+            spans = words if is_labeled or not segments else segments
+            return _merge_neighbors(spans, lambda span: span.speaker)
         return _merge_neighbors(
             (replace(span, speaker=None) for span in words or segments),
             lambda span: int(span.start // self.window_seconds),

@@ -195,7 +195,8 @@ class FileIntegration(RouterIntegration, ABC):
     def _iter_documents(
         self, processor: FileProcessor, items: Iterator[SourceItem]
     ) -> Iterator[Document]:
-        semaphore, cancel_token = threading.Semaphore(self.max_concurrency), CancelToken()
+        semaphore = threading.Semaphore(self.max_concurrency)
+        cancel_token = CancelToken()
 
         def load(item: SourceItem) -> LoadedFile:
             return run_steps(processor.client, processor.load(item), semaphore, cancel_token)
@@ -221,7 +222,7 @@ class FileIntegration(RouterIntegration, ABC):
                         yield document
 
     def _open_progress_bar(self) -> AbstractContextManager[Callable[[LoadedFile], object]]:
-        """Return the function to call for each file."""
+        """Return a context manager for the function to call with each file."""
         return nullcontext(lambda _: None)
 
 

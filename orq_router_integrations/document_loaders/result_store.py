@@ -54,7 +54,7 @@ class ClaimingStore(Protocol):
 
 
 class LocalClaims:
-    """Add claims to a store that has none, so that a run requests equal files only once.
+    """Adds claims to a store that has none, so that a run requests equal files only once.
 
     Errors of the store are logged and do not stop the run: a result that cannot be read is
     requested again, and one that cannot be saved is returned anyway.

@@ -42,7 +42,8 @@ def create_audio_upload(item: SourceItem) -> Upload:
     """
     try:
         file = resolve_source(item)
-        size, mime_type = file.size, file.detect_mime_type() or ""
+        size = file.size
+        mime_type = file.detect_mime_type() or ""
         if not size:
             raise ValueError(f"Expected audio data, got 0 bytes ({get_label(item)}).")
         name = file.name or "audio"
@@ -152,7 +153,9 @@ def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
                 continue
         is_empty = False
         yield file
-    names = ", ".join(skipped[:_MAX_SKIPPED_NAMES] + ["..."] * (len(skipped) > _MAX_SKIPPED_NAMES))
+    names = ", ".join(skipped[:_MAX_SKIPPED_NAMES])
+    if len(skipped) > _MAX_SKIPPED_NAMES:
+        names += ", ..."
     description = f" Skipped {len(skipped)} other file(s): {names}." if skipped else ""
     if is_empty:
         raise RouterInputError(

@@ -105,7 +105,8 @@ def _shift_times(transcript: Transcript, chunk: AudioChunk) -> Transcript:
         speaker = f"{chunk.index + 1}:{span.speaker}" if span.speaker else None
         return replace(span.shift(chunk.start_seconds), speaker=speaker)
 
-    words, segments = tuple(map(shift, transcript.words)), tuple(map(shift, transcript.segments))
+    words = tuple(map(shift, transcript.words))
+    segments = tuple(map(shift, transcript.segments))
     return replace(transcript, words=words, segments=segments)
 
 
@@ -144,7 +145,8 @@ def stitch(
             return by_time
         return match_by_text(left_words, right_words, overlap_words, max_words or 2 * overlap_words)
 
-    left_spoken, right_spoken = _split_spans(left.segments), _split_spans(right.segments)
+    left_spoken = _split_spans(left.segments)
+    right_spoken = _split_spans(right.segments)
     words = by_time or Overlap()
     segments = find_overlap(left_spoken, right_spoken)
     text = find_overlap(_split_text(left.text, left_spoken), _split_text(right.text, right_spoken))
@@ -212,17 +214,19 @@ def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: flo
     left = [word for word in left if word.end >= right[0].start - MAX_TIME_DIFFERENCE_SECONDS]
     end = max((word.end for word in left), default=-math.inf) + MAX_TIME_DIFFERENCE_SECONDS
     right = [word for word in right if word.start <= end]
-    joins = {
+    joins: dict[tuple[int, int], float] = {}
+    for i, word in enumerate(left):
         # Keep the word on the side of the cut on which it was spoken.
-        (i + (word.middle < cut_seconds), j + (word.middle < cut_seconds)): word.middle
-        for i, word in enumerate(left)
-        for j, other in enumerate(right)
-        if abs(word.middle - other.middle) < MAX_TIME_DIFFERENCE_SECONDS
-        and normalize_word(word.text) == normalize_word(other.text)
-    }
-    for time in () if joins else (word.start for word in (*left, *right)):
-        kept, dropped = (sum(word.middle < time for word in words) for words in (left, right))
-        joins[kept, dropped] = time
+        own = 1 if word.middle < cut_seconds else 0
+        for j, other in enumerate(right):
+            is_close = abs(word.middle - other.middle) < MAX_TIME_DIFFERENCE_SECONDS
+            if is_close and normalize_word(word.text) == normalize_word(other.text):
+                joins[i + own, j + own] = word.middle
+    if not joins:
+        for time in (word.start for word in (*left, *right)):
+            kept = sum(word.middle < time for word in left)
+            dropped = sum(word.middle < time for word in right)
+            joins[kept, dropped] = time
 
     def rank(join: tuple[int, int]) -> tuple[int, float]:
         i, j = join
@@ -253,7 +257,8 @@ def match_by_text(
     run = _choose_run(left, right, overlap_words, max_words)
     if run is None:
         return Overlap()
-    start, half = len(left) - run.after - run.length, (run.length + 1) // 2
+    start = len(left) - run.after - run.length
+    half = (run.length + 1) // 2
 
     def rank(count: int) -> tuple[bool, int]:
         next_words = left[start + count :][:1] + right[run.before + count :][:1]
@@ -291,10 +296,10 @@ def _choose_run(
             if MAX_MISHEARD_WORDS < run.after <= MAX_INVENTED_WORDS
             and run.before <= 1
             and run.length >= min_length
-            and _count(left, run, left) == 1
+            and _count_occurrences(left, run, left) == 1
         )
         return next(invented, best)
-    if _count(left, best, left) > 1 < _count(left, best, right):
+    if all(_count_occurrences(left, best, words) > 1 for words in (left, right)):
         return min(filter(_is_regular, runs), key=rank_repetition)
     return best
 
@@ -322,7 +327,7 @@ def _iter_runs(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Run]:
             index += len(words)
 
 
-def _count(source: list[TimedWord], run: Run, words: list[TimedWord]) -> int:
+def _count_occurrences(source: list[TimedWord], run: Run, words: list[TimedWord]) -> int:
     """Count how often the words of a run at the end of ``source`` occur in other words."""
     start = len(source) - run.after - run.length
     texts = [word.text for word in source[start : start + run.length]]
