@@ -83,29 +83,26 @@ def _parse_seconds(parts: Sequence[str | None]) -> float:
 
 def format_srt(spans: Iterable[Span]) -> str:
     """Format spans as a SubRip file. The format does not support speakers, so they are omitted."""
-    cues = (
+    return "\n".join(
         f"{number}\n{_format_timing(span, ',')}\n{_escape_line(span.text)}\n"
         for number, span in enumerate(spans, start=1)
     )
-    return "\n".join(cues)
 
 
 def format_vtt(spans: Iterable[Span]) -> str:
     """Format spans as a WebVTT file, with speakers as voices."""
-    cues = (f"{_format_timing(span, '.')}\n{_format_vtt_text(span)}\n" for span in spans)
-    return "\n".join([f"{_VTT_HEADER}\n", *cues])
+    cues = [f"{_VTT_HEADER}\n"]
+    for span in spans:
+        text = html.escape(_escape_line(span.text), quote=False)
+        if span.speaker is not None:
+            text = f"<v {html.escape(_escape_line(span.speaker), quote=False)}>{text}"
+        cues.append(f"{_format_timing(span, '.')}\n{text}\n")
+    return "\n".join(cues)
 
 
 def _escape_line(text: str) -> str:
     """Join text into one line, and escape arrows so that it is not parsed as a timing line."""
     return " ".join(text.split()).replace("-->", "->")
-
-
-def _format_vtt_text(span: Span) -> str:
-    text = html.escape(_escape_line(span.text), quote=False)
-    if span.speaker is None:
-        return text
-    return f"<v {html.escape(_escape_line(span.speaker), quote=False)}>{text}"
 
 
 def _format_timing(span: Span, decimal_mark: str) -> str:
