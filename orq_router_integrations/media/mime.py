@@ -46,16 +46,6 @@ ACCEPTED_TYPES: dict[str, tuple[Collection[str], str]] = {
 RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
 """Suffixes of file names that the transcription endpoint accepts."""
 
-CONVERTIBLE_TYPES = (
-    "audio/aac",
-    "audio/aiff",
-    "audio/amr",
-    "audio/x-caf",
-    "audio/x-ms-wma",
-    "audio/x-w64",
-)
-"""Audio that the router does not accept, but that PyAV converts."""
-
 HEADER_BYTES = 32 * 1024
 """Number of bytes that are searched for the start of a file's actual content."""
 
@@ -94,6 +84,13 @@ _FILE_TYPES = (
 
 SUFFIXES = {mime_type: tuple(suffixes.split()) for mime_type, suffixes, _ in _FILE_TYPES}
 """Suffixes of file names by MIME type, without the dot. The usual one comes first."""
+
+CONVERTIBLE_TYPES = frozenset(
+    mime_type
+    for mime_type, suffixes in SUFFIXES.items()
+    if mime_type.startswith("audio/") and not set(suffixes).intersection(RECORDING_SUFFIXES)
+)
+"""Audio that the router does not accept, but that PyAV converts."""
 
 _SIGNATURES = [(mime_type, pattern) for mime_type, _, pattern in _FILE_TYPES if pattern]
 _SIGNATURE = re.compile(b"|".join(b"(%b)" % pattern for _, pattern in _SIGNATURES), re.DOTALL)
