@@ -283,18 +283,18 @@ class Transcriber(FileProcessor):
         """Check an item, and that it can be decoded if it must be converted or split."""
         if self.on_error != "raise":
             return
-        upload = create_audio_upload(item)
-        with map_os_errors(upload.filename):
+        upload, label = create_audio_upload(item), get_label(item)
+        with map_os_errors(label):
             if WavReader.from_upload(upload) is not None:
                 return
         if upload.mime_type in CONVERTIBLE_TYPES:
-            read_duration(upload)
+            read_duration(upload, label)
         elif self._exceeds_limits(upload, None):
-            require_pyav(upload.filename, upload.mime_type)
+            require_pyav(label, upload.mime_type)
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         label, metadata = get_label(item), item.metadata if isinstance(item, Blob) else {}
-        with self._open_chunks(create_audio_upload(item)) as chunks:
+        with self._open_chunks(create_audio_upload(item), label) as chunks:
             groups = [
                 self._transcribe(label, group, len(chunks))
                 for group in partition(chunks, self.max_concurrency)
@@ -304,18 +304,18 @@ class Transcriber(FileProcessor):
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
     @contextmanager
-    def _open_chunks(self, upload: Upload) -> Iterator[Sequence[AudioChunk]]:
+    def _open_chunks(self, upload: Upload, label: str) -> Iterator[Sequence[AudioChunk]]:
         """Split a recording if it exceeds the limits. The chunks exist until the block ends."""
         reader = WavReader.from_upload(upload)
         duration = reader.duration_seconds if reader else None
         needs_conversion = upload.mime_type in CONVERTIBLE_TYPES
         if reader is None and self.limits.max_seconds is not None:
-            duration = read_duration(upload)
+            duration = read_duration(upload, label)
         is_sendable = not (reader.needs_new_header if reader else needs_conversion)
         if is_sendable and not self._exceeds_limits(upload, duration):
             yield [AudioChunk(0, upload, end_seconds=duration)]
             return
-        with nullcontext(reader) if reader else open_decoded(upload) as wav:
+        with nullcontext(reader) if reader else open_decoded(upload, label) as wav:
             yield split_wav(wav, self.limits, upload.filename)
 
     def _exceeds_limits(self, upload: Upload, duration_seconds: float | None) -> bool:

@@ -215,13 +215,13 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
 
 
 @contextmanager
-def open_decoded(upload: Upload) -> Iterator[WavReader]:
+def open_decoded(upload: Upload, label: str) -> Iterator[WavReader]:
     """Decode a recording to a temporary WAV file (mono, 16 kHz), packet by packet."""
     with map_write_errors("a temporary directory"):
         directory = TemporaryDirectory(prefix="orq-audio-")
     with directory:
         path = Path(directory.name, "decoded.wav")
-        with _open_container(upload) as (av, container), wave.open(str(path), "wb") as file:
+        with _open_container(upload, label) as (av, container), wave.open(str(path), "wb") as file:
             file.setparams((1, 2, DECODED_RATE, 0, "NONE", "not compressed"))
             resampler = av.AudioResampler(format="s16", layout="mono", rate=DECODED_RATE)
             for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
@@ -232,19 +232,19 @@ def open_decoded(upload: Upload) -> Iterator[WavReader]:
         yield reader
 
 
-def read_duration(upload: Upload) -> float | None:
+def read_duration(upload: Upload, label: str) -> float | None:
     """Read the duration in seconds from the file header, or ``None`` if the header omits it."""
-    with _open_container(upload) as (av, container):
+    with _open_container(upload, label) as (av, container):
         return container.duration / av.time_base if container.duration else None
 
 
 @contextmanager
-def _open_container(upload: Upload) -> Iterator[tuple[Any, Any]]:
-    require_pyav(upload.filename, upload.mime_type)
+def _open_container(upload: Upload, label: str) -> Iterator[tuple[Any, Any]]:
+    require_pyav(label, upload.mime_type)
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
     try:
         with upload.open() as stream, av.open(stream) as container:
             yield av, container
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise RouterInputError(f"source: Cannot decode {upload.filename}: {error}") from None
+        raise RouterInputError(f"source: Cannot decode {label}: {error}") from None
