@@ -56,10 +56,7 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
                 text,
                 accepts=lambda it: not it.calls and split_names(it.text) <= CATEGORIES.keys(),
             )
-            found = {
-                name for name, words in CATEGORIES.items() if re.search(words, text, re.IGNORECASE)
-            }
-            names = split_names(scripted.text) if scripted else found
+            names = split_names(scripted.text) if scripted else find_categories(text)
             result: dict[str, Any] = {
                 "categories": {name: name in names for name in CATEGORIES},
                 "category_scores": {name: 0.9 if name in names else 0.001 for name in CATEGORIES},
@@ -184,9 +181,11 @@ def build_answer(question: dict[str, Any], value: Any) -> dict[str, Any]:
     if type_ not in {"choice", "score"}:
         return answer
     criteria = question["criteria"]
-    names, selected = list(criteria), value
+    names = list(criteria)
+    selected = value
     if type_ == "score":
-        names, selected = list(map(str, range(len(criteria)))), str(round(value))
+        names = [str(level) for level in range(len(criteria))]
+        selected = str(round(value))
         answer["legend"] = dict(zip(names, criteria, strict=True))
     others = round(0.2 / max(1, len(names) - 1), 4)
     top = 0.8 if len(names) > 1 else 1.0

@@ -144,7 +144,8 @@ def draw_image(spec: ImageSpec) -> bytes:
         return create_png(spec.text, spec.size, spec.color)
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
 
-    (width, height), count = spec.size, len(spec.sources)
+    width, height = spec.size
+    count = len(spec.sources)
     image = Image.new("RGBA", spec.size, spec.color)
     for index, data in enumerate(spec.sources):  # side by side
         left, right = width * index // count, width * (index + 1) // count
@@ -179,7 +180,8 @@ def _open_image(data: bytes, size: ImageSize) -> Any:
 def _encode(image: Any, spec: ImageSpec) -> bytes:
     from PIL import Image, PngImagePlugin  # noqa: PLC0415 - optional dependency
 
-    file, text = io.BytesIO(), spec.text.encode("utf-8", "replace")
+    file = io.BytesIO()
+    text = spec.text.encode("utf-8", "replace")
     if spec.file_format == "png":
         info = PngImagePlugin.PngInfo()
         info.add_itxt(TEXT_KEYWORD, text.decode())
@@ -339,7 +341,8 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
 
 
 def _estimate_usage(spec: ImageSpec, count: int) -> dict[str, Any]:
-    text_tokens, image_tokens = len(spec.prompt or "") // 4 + 1, 256 * len(spec.sources)
+    text_tokens = len(spec.prompt or "") // 4 + 1
+    image_tokens = 256 * len(spec.sources)
     return {
         "input_tokens": text_tokens + image_tokens,
         "output_tokens": 1000 * count,

@@ -183,7 +183,9 @@ class OfflineRouter:
         with self._lock:
             fault_script = FaultScript(faults)  # raises before anything is replaced
             self._answers.load(answers)
-            self._faults, self.answers, self.faults = fault_script, answers, faults
+            self._faults = fault_script
+            self.answers = answers
+            self.faults = faults
 
     def assert_all_used(self) -> None:
         """Check that every scripted answer and fault has been used.

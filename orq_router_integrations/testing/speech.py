@@ -147,7 +147,8 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         try:
             return super().parse(body, controls, lenient=lenient)
         except HTTPError as error:
-            error.status, error.code = 422, "invalid_request_body"
+            error.status = 422
+            error.code = "invalid_request_body"
             raise
 
     def respond(self, request: AnyForm, model: str) -> RouterResponse:
@@ -200,7 +201,8 @@ def transcribe(data: bytes) -> Transcript:
         words = tone_codec.decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
         if words is not None:
             return Transcript(words, samples.seconds)
-    seconds, mime_type = audio.measure_audio(data), mime.detect_mime_type(data) or "audio"
+    seconds = audio.measure_audio(data)
+    mime_type = mime.detect_mime_type(data) or "audio"
     size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
     hint = "" if mime_type == "audio/wav" or audio.has_pyav() else "; install av to transcribe it"
     word = Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)
@@ -209,18 +211,19 @@ def transcribe(data: bytes) -> Transcript:
 
 def align_text(text: str, data: bytes) -> Transcript:
     """Spread the words of a scripted text evenly over a file."""
-    words, seconds = text.split(), audio.measure_audio(data)
+    words = text.split()
+    seconds = audio.measure_audio(data)
     step = (seconds or 0.5 * len(words)) / max(1, len(words))
     spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
     return Transcript(spans, seconds)
 
 
 def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
-    task, language, granularities = "translate", "english", None
+    body: dict[str, Any] = {"task": "translate", "language": "english", "text": transcript.text}
+    granularities = None
     if isinstance(form, TranscriptionForm):
-        task, language = "transcribe", form.language or "und"
+        body |= {"task": "transcribe", "language": form.language or "und"}
         granularities = form.timestamp_granularities
-    body: dict[str, Any] = {"task": task, "language": language, "text": transcript.text}
     if transcript.seconds is not None:
         body["duration"] = transcript.seconds
     if "word" in (granularities or ()) or form.timestamps_granularity == "word":
@@ -233,7 +236,8 @@ def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
         # OpenAI's clients require these fields.
         fields = {"seek": 0, "tokens": [], "temperature": form.temperature or 0.0}
         fields |= {"avg_logprob": 0.0, "compression_ratio": 1.0, "no_speech_prob": 0.0}
-        fields |= {"speaker": SPEAKER_ID} if form.diarize else {}
+        if form.diarize:
+            fields["speaker"] = SPEAKER_ID
         body["segments"] = [
             {"id": index, "start": span.start, "end": span.end, "text": span.text, **fields}
             for index, span in enumerate(transcript.segments)

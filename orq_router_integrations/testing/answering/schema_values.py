@@ -111,7 +111,8 @@ class _ValueBuilder:
             return resolved, refs
         merged: Schema = {}
         for part, part_refs in parts:
-            merged, refs = _merge(merged, part), max(refs, part_refs, key=len)
+            merged = _merge(merged, part)
+            refs = max(refs, part_refs, key=len)
         return self._resolve(_merge(merged, resolved), refs)
 
     def _build_object(self, schema: Schema, refs: tuple[str, ...]) -> dict[str, Any]:

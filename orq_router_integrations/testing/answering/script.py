@@ -211,7 +211,9 @@ class AnswerScript:
         if text in self._answers:
             return text
         for key in self._answers:
-            if key.search(text) if isinstance(key, re.Pattern) else callable(key) and key(body):
+            if isinstance(key, re.Pattern) and key.search(text):
+                return key
+            if callable(key) and key(body):
                 return key
         return body["model"]
 

@@ -64,14 +64,16 @@ class TextEndpoint(EndpointHandler[R]):
 
 def _truncate(answer: Answer, body: Mapping[str, Any]) -> Answer:
     """Truncate an answer at the first stop sequence and at the token limit."""
-    text, stop = answer.text, body.get("stop") or body.get("stop_sequences") or ()
+    text = answer.text
+    stop = body.get("stop") or body.get("stop_sequences") or ()
     for sequence in filter(None, [stop] if isinstance(stop, str) else stop):
         text = text.partition(sequence)[0]
     limit = next(filter(None, map(body.get, _LIMIT_FIELDS)), None)
     if limit is None:
         return replace(answer, text=text)
     max_chars = limit * CHARS_PER_TOKEN
-    remaining, calls = max_chars - len(text), []
+    remaining = max_chars - len(text)
+    calls = []
     for call in answer.calls:
         if remaining > 0:
             args = call.arguments[:remaining]

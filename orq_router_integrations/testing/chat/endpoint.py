@@ -52,7 +52,8 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         return request
 
     def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
-        prompt, choices = request.prompt, range(request.n or 1)
+        prompt = request.prompt
+        choices = range(request.n or 1)
         answer = _add_audio(answer, request)
         number = next(self._numbers)
         message = _build_message(answer, number=number, turn=len(prompt.messages))
@@ -151,7 +152,7 @@ def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name in ("reasoning", "reasoning_signature", "refusal", "content", "annotations"):
         value = message.get(name)
         is_text = name in {"reasoning", "refusal", "content"}
-        for piece in split_after_words(value) if is_text else filter(None, [value]):
+        for piece in filter(None, split_after_words(value) if is_text else [value]):
             yield {name: piece}
     if audio := message.get("audio"):
         yield {"audio": {"id": audio["id"], "transcript": ""}}

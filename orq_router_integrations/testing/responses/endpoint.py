@@ -134,7 +134,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         self._models.check_enabled(request.model)
         items = self._load_conversation(request.model_dump(exclude_unset=True))
         users = [index for index, item in enumerate(items) if item.get("role") == "user"]
-        start, number = users[-1] if users else len(items), next(self._numbers)
+        start = users[-1] if users else len(items)
+        number = next(self._numbers)
         summary = f"{start} items, compacted by the offline router"
         compaction = {
             "type": "compaction",

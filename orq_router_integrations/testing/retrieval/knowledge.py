@@ -58,7 +58,8 @@ class KnowledgeBaseIndex:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
         request = validate_body(SearchRequest, body, lenient=lenient)
         settings = request.retrieval_config | request.model_dump(exclude_unset=True)
-        limit, threshold = settings.get("top_k", 5), max(settings.get("threshold", 0), 1e-6)
+        limit = settings.get("top_k", 5)
+        threshold = max(settings.get("threshold", 0), 1e-6)
         score_names = ["search_score"]
         rerank = settings.get("rerank_config")
         if rerank and self._models.is_enabled(rerank["model"]):

@@ -82,9 +82,11 @@ def _read_pages(url: str) -> list[dict[str, Any]]:
     except ValueError as error:
         reject_field("document", str(error))
     if match[1] == "application/pdf":
-        width, height, texts = 595, 842, read_pdf_pages(data) or [""]
+        width, height = 595, 842  # A4
+        texts = read_pdf_pages(data) or [""]
     else:
-        (width, height), texts = read_image_size(data) or (0, 0), [read_image_text(data) or ""]
+        width, height = read_image_size(data) or (0, 0)
+        texts = [read_image_text(data) or ""]
     unread = f"(A page of {width} x {height} without text that the offline router can read.)"
     dimensions = {"dpi": 72, "width": width, "height": height} if width else None
     return [{"markdown": text or unread, "dimensions": dimensions} for text in texts]

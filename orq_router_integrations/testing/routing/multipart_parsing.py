@@ -82,7 +82,8 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
     for part in parts:
         head, _, content = part.partition(b"\r\n\r\n")
         headers = HeaderParser().parsestr(head.decode("utf-8", "replace").strip())
-        name, filename = (_get_parameter(headers, key) for key in ("name", "filename"))
+        name = _get_parameter(headers, "name")
+        filename = _get_parameter(headers, "filename")
         if headers.get_content_disposition() != "form-data" or not name:
             message = "each part requires 'Content-Disposition: form-data' with a name"
             raise HTTPError(400, message)
