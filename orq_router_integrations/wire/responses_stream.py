@@ -45,6 +45,7 @@ class _StreamedItem:
     call_id: Any = None
     # Emitted values by field of a delta. A call has "tool_calls", and then its "arguments".
     emitted: dict[str, list[Any]] = field(default_factory=dict)
+    parts: set[int | None] = field(default_factory=set)  # content indices of the emitted text
     is_finished: bool = False  # whether the finished item was received
 
 
@@ -91,7 +92,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 self._has_annotations = True
                 return {"annotations": as_dicts([event.get("annotation")])}
             case "output_text.done" if event.get("text"):
-                if "content" not in self._get_item(event, "message").emitted:
+                parts, index = self._get_item(event, "message").parts, _get_content_index(event)
+                if not (parts if index is None else parts & {index, None}):
                     delta_event = {**event, "delta": event["text"]}
                     return self._convert_text_delta("output_text.delta", delta_event)
         return {}
@@ -146,11 +148,14 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         name = _TEXT_DELTAS[event_type]
         delta: JsonObject = {name: extract_text(event.get("delta"))}
         if name == "reasoning":
-            part = (as_int(event.get(key)) for key in ("summary_index", "content_index"))
-            return self._emit(delta, self._get_item(event, "reasoning"), (event_type, *part))
+            part = (event_type, as_int(event.get("summary_index")), _get_content_index(event))
+            return self._emit(delta, self._get_item(event, "reasoning"), part)
         if logprobs := as_dicts(event.get("logprobs")):
             delta["logprobs"] = logprobs
-        return self._emit(delta, self._get_item(event, "message"))
+        item = self._get_item(event, "message")
+        if delta[name]:
+            item.parts.add(_get_content_index(event))
+        return self._emit(delta, item)
 
     def _emit(
         self, delta: JsonObject, item: _StreamedItem, part: tuple[Any, ...] = ()
@@ -225,6 +230,10 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 yield payload, item
             elif is_new:
                 yield payload, self._get_item({"item": payload}, item_type)
+
+
+def _get_content_index(event: JsonObject) -> int | None:
+    return as_int(event.get("content_index"))
 
 
 def _get_missing(value: Any, emitted: Sequence[Any]) -> Any:

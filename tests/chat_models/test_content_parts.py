@@ -246,13 +246,13 @@ INVALID_BLOCKS = {
     "unknown type": ({"type": "hologram"}, "Unknown content block type 'hologram'"),
     "text without text": ({"type": "text"}, "needs 'text' as a str"),
     "text None": ({"type": "text", "text": None}, "needs 'text' as a str"),
-    "image_url without url": ({"type": "image_url", "image_url": {}}, "The block is empty"),
-    "image_url missing": ({"type": "image_url"}, "The block is empty"),
-    "image_url as a list": ({"type": "image_url", "image_url": [URL]}, "The block is empty"),
-    "input_audio missing": ({"type": "input_audio"}, "The block is empty"),
-    "image without a source": ({"type": "image"}, "The block is empty"),
-    "file without a source": ({"type": "file"}, "The block is empty"),
-    "source as a str": ({"type": "image", "source": URL}, "The block is empty"),
+    "image_url without url": ({"type": "image_url", "image_url": {}}, "The block has no text"),
+    "image_url missing": ({"type": "image_url"}, "The block has no text"),
+    "image_url as a list": ({"type": "image_url", "image_url": [URL]}, "The block has no text"),
+    "input_audio missing": ({"type": "input_audio"}, "The block has no text"),
+    "image without a source": ({"type": "image"}, "The block has no text"),
+    "file without a source": ({"type": "file"}, "The block has no text"),
+    "source as a str": ({"type": "image", "source": URL}, "The block has no text"),
     "mime_type as an int": ({"type": "image", "base64": PNG, "mime_type": 5}, "'mime_type'"),
     "filename as an int": ({"type": "file", "base64": PDF, "filename": 5}, "'filename', got int"),
 }
@@ -321,7 +321,7 @@ def test_source_type_without_its_source_raises(
     model: ChatOrq, router: OfflineRouter, block_type: str, source_type: Any
 ) -> None:
     block = {"type": block_type, "source_type": source_type}
-    with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]: The block is empty"):
+    with pytest.raises(RouterInputError, match=r"\[0\]\.content\[0\]: The block has no text"):
         model.invoke([HumanMessage([block])])
     assert router.requests == []
 

@@ -166,6 +166,18 @@ class TestRepeatedContent:
         assert get_text(deltas) == "AB"
         assert deltas[-1]["annotations"] == [NOTE]
 
+    def test_finished_text_of_each_part_is_emitted_without_a_finished_item(self) -> None:
+        events = [
+            create_event("output_text.done", text=text, output_index=0, content_index=index)
+            for index, text in enumerate("ABC")
+        ]
+        assert decode_deltas(*events) == [{"content": text} for text in "ABC"]
+
+    def test_finished_text_is_emitted_after_an_empty_delta(self) -> None:
+        delta = create_event("output_text.delta", delta="", output_index=0, content_index=0)
+        done = create_event("output_text.done", text="A", output_index=0, content_index=0)
+        assert decode_deltas(delta, done) == [{"content": ""}, {"content": "A"}]
+
     def test_text_without_a_content_index_counts_for_the_whole_message(self) -> None:
         delta = create_event("output_text.delta", delta="AB", output_index=0)
         assert decode_deltas(delta, self.PARTS_DONE) == [{"content": "AB"}, {"annotations": [NOTE]}]
