@@ -182,15 +182,14 @@ def test_any_bytes_are_joined_or_raise(audio_format, parts):
     assert len(chunks) > 1 or len(speech.data) == len(chunks[0])
 
 
-def test_other_formats_cannot_be_joined():
-    opus = b"OggS\0\2" + bytes(22) + b"OpusHead\1"
-    speech = join(opus)
-    assert (speech.data, speech.seconds) == (opus, None)
-    with pytest.raises(MalformedResponseError, match="opus audio cannot be joined"):
-        join(opus, opus)
-
-
 OPUS = b"OggS\0\2" + bytes(22) + b"OpusHead\1"
+
+
+def test_other_formats_cannot_be_joined():
+    speech = join(OPUS)
+    assert (speech.data, speech.seconds) == (OPUS, None)
+    with pytest.raises(MalformedResponseError, match="opus audio cannot be joined"):
+        join(OPUS, OPUS)
 
 
 def create_response(content_type: str = "") -> Response:
