@@ -81,8 +81,8 @@ class MediaSource:
         present = [name for name, value in sources.items() if value is not None]
         if not present and text is None:
             raise ValueError(
-                "The block has no text, data or URL. Set 'text', 'url', 'base64' or 'file_id', or "
-                "create the block with content_block(path)."
+                "The block has no text, data or URL, or it is empty. Set 'text', 'url', 'base64' "
+                "or 'file_id', or create the block with content_block(path)."
             )
         if len(present) > 1:
             names = " and ".join(map(repr, present))
