@@ -39,12 +39,8 @@ from orq_router_integrations.wire.model_names import (
 if TYPE_CHECKING:
     from orq_router_integrations.wire.controls import RouterControlsDict
 
-DEFAULT_CHUNK_SIZE = 96
-"""The limit of Cohere, the lowest one known."""
-
-DEFAULT_BATCH_TOKENS = 16_000
-"""Below the limit of Mistral (16,384), the lowest one known."""
-
+DEFAULT_CHUNK_SIZE = 96  # the limit of Cohere, the lowest one known
+DEFAULT_BATCH_TOKENS = 16_000  # below the limit of Mistral (16,384), the lowest one known
 PositiveInt = Annotated[int, Field(strict=True, ge=1)]
 
 

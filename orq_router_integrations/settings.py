@@ -45,9 +45,7 @@ DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
 API_KEY_ENV = "ORQ_API_KEY"
 BASE_URL_ENV = "ORQ_BASE_URL"
 
-MASK = "**********"
-"""Replaces secrets in dumps and error messages."""
-
+MASK = "**********"  # replaces secrets in dumps and error messages
 MAX_TIMEOUT_SECONDS = 86_400.0
 """One day: a longer timeout is a mistake, and sockets reject very long ones."""
 

@@ -19,8 +19,7 @@ from orq_router_integrations._http.backend import (
 )
 from orq_router_integrations._http.dialing import aconnect, set_socket_options
 
-READ_AHEAD_BYTES = 256 * 1024
-"""Bytes to receive before the caller asks for them."""
+READ_AHEAD_BYTES = 256 * 1024  # bytes to receive before the caller asks for them
 
 
 class AsyncioBackend(

@@ -20,15 +20,9 @@ import httpcore
 from orq_router_integrations._http.deadline import MIN_TIMEOUT_SECONDS, Deadline
 from orq_router_integrations._http.dialing import connect, set_socket_options
 
-WRITE_BUFFER_BYTES = 64 * 1024
-"""Bytes to buffer before they are written."""
-
-MIN_WRITE_BYTES = 16 * 1024
-"""Bytes that any writable socket accepts without blocking."""
-
-POLL_INTERVAL_SECONDS = 0.25
-"""Seconds between two checks for a cancellation during a wait."""
-
+WRITE_BUFFER_BYTES = 64 * 1024  # bytes to buffer before they are written
+MIN_WRITE_BYTES = 16 * 1024  # bytes that any writable socket accepts without blocking
+POLL_INTERVAL_SECONDS = 0.25  # seconds between two checks for a cancellation during a wait
 Route = tuple[bytes, bytes, int | None, str | None]
 """Scheme, host and port of a URL, and the proxy for it."""
 
@@ -254,8 +248,9 @@ class DeadlineBackend(ConnectionBackend, httpcore.NetworkBackend, httpcore.Netwo
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         """Encrypt the connection. Unread plain data is dropped."""
-        host, seconds = self._start_handshake(server_hostname), self.deadline.cap(timeout)
-        self._stream, self._received = self._stream.start_tls(ssl_context, host, seconds), b""
+        host = self._start_handshake(server_hostname)
+        self._stream = self._stream.start_tls(ssl_context, host, self.deadline.cap(timeout))
+        self._received = b""
         return self
 
     def get_extra_info(self, info: str) -> Any:

@@ -32,8 +32,7 @@ from orq_router_integrations.wire.call import StreamCall
 WATCHDOG_INTERVAL_SECONDS = 0.1
 """Seconds between two checks of the watchdogs; sync calls may overrun by that much."""
 
-READ_AHEAD_BYTES = 64 * 1024
-"""Bytes of an async response to read before the caller asks for them."""
+READ_AHEAD_BYTES = 64 * 1024  # bytes of an async response to read before the caller asks for them
 
 
 def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: Any) -> Any:
@@ -189,7 +188,8 @@ class BackgroundReader:
         self._chunks: list[bytes] = []
         self._size = 0
         self._has_news, self._has_room = asyncio.Event(), asyncio.Event()
-        self._last_step, self._is_abandoned = "", False
+        self._last_step = ""
+        self._is_abandoned = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._read())
@@ -245,7 +245,8 @@ class BackgroundReader:
         return data
 
     async def __aexit__(self, exc_type: object, *_: object) -> None:
-        exchange, cancellation = self._exchange, None
+        exchange = self._exchange
+        cancellation = None
         del self._exchange  # the caller may keep the request, which refers to this object
         try:
             if exc_type is None and exchange.done:  # read the end, to reuse the connection

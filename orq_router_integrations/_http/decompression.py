@@ -6,13 +6,9 @@ from typing import Any
 
 from orq_router_integrations.wire.call import MalformedResponseError
 
-CHUNK_BYTES = 1024 * 1024
-"""Bytes to decompress at a time."""
-
+CHUNK_BYTES = 1024 * 1024  # bytes to decompress at a time
 _SUPPORTED_ENCODINGS = {"gzip", "x-gzip", "deflate"}
-_DETECT_HEADER = 32 + zlib.MAX_WBITS
-"""Value with which zlib accepts gzip and zlib headers."""
-
+_DETECT_HEADER = 32 + zlib.MAX_WBITS  # value with which zlib accepts gzip and zlib headers
 _GZIP_MAGIC = b"\x1f\x8b"
 
 

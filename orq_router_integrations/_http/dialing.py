@@ -23,9 +23,7 @@ import httpcore
 
 from orq_router_integrations._http.daemon_threads import create_future, run_in_thread
 
-STAGGER_SECONDS = 0.25
-"""Seconds to wait for a connection before the next address is tried as well."""
-
+STAGGER_SECONDS = 0.25  # seconds to wait for a connection before the next address is tried as well
 UNACKNOWLEDGED_SECONDS = 30
 """Seconds after which a connection ends if the peer does not acknowledge what was sent.
 

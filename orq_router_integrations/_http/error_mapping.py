@@ -31,12 +31,8 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.error_response import redact
 
-MAX_EXAMINED_BYTES = 64 * 1024
-"""Bytes of an unreadable response to examine for its error message."""
-
-MAX_PREVIEW_CHARS = 200
-"""Characters of an unreadable response to show."""
-
+MAX_EXAMINED_BYTES = 64 * 1024  # bytes of an unreadable response to examine for its error message
+MAX_PREVIEW_CHARS = 200  # characters of an unreadable response to show
 MAPPED_ERRORS = (httpx.HTTPError, httpx.StreamError, DeadlineExceededError, WireError)
 """Errors that must not reach the caller."""
 

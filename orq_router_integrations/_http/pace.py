@@ -15,8 +15,7 @@ if TYPE_CHECKING:  # imported when a client has to wait
 USABLE_SHARE = 0.95
 """Share of a limit to use. The rest absorbs differences between the clocks of client and router."""
 
-BURST_SHARE = 20
-"""A twentieth of the limit may be sent at the same moment."""
+BURST_SHARE = 20  # a twentieth of the limit may be sent at the same moment
 
 
 @runtime_checkable

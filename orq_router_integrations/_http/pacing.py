@@ -15,12 +15,8 @@ from concurrent.futures import Future
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pace import Pace, PaceBackend
 
-MAX_PERIOD_SECONDS = 120.0
-"""Longer periods say little about the limit, because calls may be rare."""
-
-MIN_ACCEPTED_CALLS = 5
-"""Number of accepted calls from which a rate can be learned."""
-
+MAX_PERIOD_SECONDS = 120.0  # longer periods say little about the limit, because calls may be rare
+MIN_ACCEPTED_CALLS = 5  # number of accepted calls from which a rate can be learned
 GROWTH = 1.5
 """By how much the next calls may exceed the learned rate, so that clients whose first calls were
 rejected catch up with the others, and the limit is used when some of them have finished."""

@@ -68,7 +68,8 @@ class _Pool:
                 keepalive_expiry=KEEPALIVE_SECONDS,
                 network_backend=connection,
             )
-        connection.http, connection.route = pool.create_connection(request.url.origin), route
+        connection.http = pool.create_connection(request.url.origin)
+        connection.route = route
         return connection
 
     def pop(self, route: Route) -> Connection | None:
@@ -95,7 +96,8 @@ class _Pool:
 
     def close_expired(self, age: float = KEEPALIVE_SECONDS) -> None:
         """Close the connections that have been idle for too long."""
-        start, expired = monotonic() - age, []
+        start = monotonic() - age
+        expired = []
         with self.lock:
             for stack in self._stacks.values():
                 while stack and stack[0][0] <= start:
@@ -190,6 +192,7 @@ class _Attempt:
         scheme, host, _, proxy = self._route
         is_connecting = isinstance(error, _NO_RESPONSE if scheme == b"https" else _NOT_CONNECTED)
         is_refused = isinstance(error, httpcore.ProxyError)
+        # Before the handshake with the router, errors in a tunnel are those of the proxy.
         is_tunnel_open = self._connection.tls_host == host.decode()
         if proxy and is_connecting and (is_refused or not is_tunnel_open):
             is_timeout = isinstance(error, httpcore.TimeoutException)
@@ -211,8 +214,8 @@ class ConnectionPool(_Pool):
         complete before its body has ended, this waits briefly for the end, so that the connection
         can be reused.
         """
-        headers, response = exchange.start_attempt(), None
-        with _Attempt(self, exchange, headers, exchange.encoded.body) as attempt:
+        response = None
+        with _Attempt(self, exchange, exchange.start_attempt(), exchange.encoded.body) as attempt:
             while response is None:
                 with attempt.replacing_connection():
                     response = attempt.check_response(attempt.http.handle_request(attempt.request))
@@ -237,7 +240,8 @@ class AsyncConnectionPool(_Pool):
         if self.finalizer is None:
             self.finalizer = self._close_with_loop()
             await anext(self.finalizer)
-        headers, response = await exchange.astart_attempt(), None
+        headers = await exchange.astart_attempt()
+        response = None
         with _Attempt(self, exchange, headers, exchange.async_content) as attempt:
             while response is None:
                 with attempt.replacing_connection():

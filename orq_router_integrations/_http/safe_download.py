@@ -29,12 +29,8 @@ from orq_router_integrations.errors import (
 
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
 
-READ_TIMEOUT_SECONDS = 60.0
-"""Longest wait for the next byte."""
-
-MAX_DOWNLOAD_SECONDS = 600.0
-"""Longest time for a complete download."""
-
+READ_TIMEOUT_SECONDS = 60.0  # longest wait for the next byte
+MAX_DOWNLOAD_SECONDS = 600.0  # longest time for a complete download
 IN_PROCESS_SUFFIX = ".invalid"
 """Suffix of host names that never resolve: only a transport inside the process can serve them."""
 

@@ -22,8 +22,7 @@ _LOG = logging.getLogger(__name__)
 RECONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 2.0
 MIN_PAUSE_SECONDS = 0.005
-CLEANUP_INTERVAL = 100
-"""Number of permits after which expired entries are deleted."""
+CLEANUP_INTERVAL = 100  # number of permits after which expired entries are deleted
 
 
 class SharedBucket:

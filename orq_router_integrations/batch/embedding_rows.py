@@ -21,8 +21,7 @@ from orq_router_integrations.wire.arguments import check_text
 from orq_router_integrations.wire.embeddings import split_batches
 from orq_router_integrations.wire.endpoints import EMBEDDINGS
 
-STORE_THREADS = 16
-"""Number of texts that are looked up or stored at the same time."""
+STORE_THREADS = 16  # number of texts that are looked up or stored at the same time
 
 
 class EmbeddingRows(Rows):

@@ -26,9 +26,7 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
-MAX_NAME_CHARS = 150
-"""Longer keys are hashed, because file names are limited."""
-
+MAX_NAME_CHARS = 150  # longer keys are hashed, because file names are limited
 MAX_CLAIM_SECONDS = 86_400
 
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)

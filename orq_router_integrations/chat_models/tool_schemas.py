@@ -29,9 +29,7 @@ StructuredOutputMethod = Literal["json_schema", "function_calling", "json_mode"]
 FUNCTION_EXTRAS = ("async", "cache_control", "defer_loading")
 """Keys of ``BaseTool.extras`` that the Responses API accepts on functions."""
 
-WRAPPER_KEY = "value"
-"""Property that holds the answer if the schema of an answer is not an object."""
-
+WRAPPER_KEY = "value"  # property that holds the answer if the schema of an answer is not an object
 _CREDENTIAL_FIELDS = ("headers", "authorization")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INVALID_NAME_CHARS = re.compile(r"[^A-Za-z0-9_-]+")

@@ -63,9 +63,7 @@ from orq_router_integrations.wire.transcriptions import (
 MAX_PROMPT_TAIL_CHARS = 200
 """Length of the end of a transcript that becomes the prompt of the next chunk."""
 
-DEFAULT_MAX_BYTES = 25 * 1024 * 1024
-"""Limit of OpenAI's API; the router does not document one."""
-
+DEFAULT_MAX_BYTES = 25 * 1024 * 1024  # limit of OpenAI's API; the router does not document one
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _TRANSCRIPTION_ONLY_PARAMS = ("language", "timestamp_granularities")

@@ -25,19 +25,13 @@ from orq_router_integrations.media.wav import (
 )
 from orq_router_integrations.wire.call import Upload
 
-DECODED_RATE = 16_000
-"""Samples per second of decoded audio; speech models do not use more."""
-
+DECODED_RATE = 16_000  # samples per second of decoded audio; speech models do not use more
 PAUSE_SEARCH_SECONDS = 10.0
 """Seconds before the latest possible cut in which to search for a pause."""
 
-BLOCK_SECONDS = 0.02
-"""Length of the blocks whose loudness is measured."""
-
+BLOCK_SECONDS = 0.02  # length of the blocks whose loudness is measured
 _PCM = 1
-_MAX_PAUSE_LEVEL = 0.1
-"""Loudness of a pause, as a share of the loudest block."""
-
+_MAX_PAUSE_LEVEL = 0.1  # loudness of a pause, as a share of the loudest block
 _UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
 
 

@@ -29,8 +29,7 @@ RESPONSE_FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 """Response formats that contain what each granularity needs."""
 
-_MAX_INTEGER = 2**63 - 1
-"""Largest integer that databases can store."""
+_MAX_INTEGER = 2**63 - 1  # largest integer that databases can store
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,8 @@ from orq_router_integrations.media.atomic_write import validate_output_path
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import Upload
 
-LOCK_TIMEOUT_SECONDS = 30.0
-"""How long to wait for another process that is writing to the database."""
-
-POLL_SECONDS = 0.02
-"""How often to check whether a concurrent request for the same file is done."""
-
+LOCK_TIMEOUT_SECONDS = 30.0  # how long to wait for another process that is writing to the database
+POLL_SECONDS = 0.02  # how often to check whether a concurrent request for the same file is done
 _LOG = logging.getLogger(__name__)
 _READ_SIZE = 1024 * 1024
 _CREATE = "CREATE TABLE IF NOT EXISTS transcripts (key TEXT PRIMARY KEY, transcript BLOB NOT NULL)"

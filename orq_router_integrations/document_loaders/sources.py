@@ -31,8 +31,7 @@ Source = SourceItem | BlobLoader | Sequence[SourceItem]
 INSTALL_COMMAND = "pip install av"
 
 _WILDCARDS = frozenset("*?[")
-_MAX_SKIPPED_NAMES = 5
-"""Number of skipped files that are named in a log message."""
+_MAX_SKIPPED_NAMES = 5  # number of skipped files that are named in a log message
 
 
 def create_audio_upload(item: SourceItem) -> Upload:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     import PIL.Image
     from langchain_core.documents.base import Blob
 
-_MIN_BASE64_CHARS = 32
-"""Shorter strings are treated as file names, even if they are valid base64."""
+_MIN_BASE64_CHARS = 32  # shorter strings are treated as file names, even if they are valid base64
 
 
 def _open_regular_file(path: str, flags: int) -> int:

@@ -2,12 +2,8 @@
 
 import struct
 
-MAX_HEADER_BYTES = 64 * 1024
-"""The samples must start within this many bytes."""
-
-_EXTENSIBLE = 0xFFFE
-"""Format tag of headers that contain the actual format in a later field."""
-
+MAX_HEADER_BYTES = 64 * 1024  # the samples must start within this many bytes
+_EXTENSIBLE = 0xFFFE  # format tag of headers that contain the actual format in a later field
 _UNKNOWN_SIZES = range(0x7FFF0000, 0x100000000)
 """Sizes that programs write when they stream a file and do not know its size."""
 

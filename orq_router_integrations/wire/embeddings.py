@@ -38,8 +38,7 @@ _KNOWN_DIMENSIONS = {
 }
 """Maximum number of dimensions of well-known models."""
 
-_BYTES_PER_TOKEN = 3
-"""A low value: English has about four bytes per token."""
+_BYTES_PER_TOKEN = 3  # a low value: English has about four bytes per token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,8 @@ from orq_router_integrations.testing.answering.prompt import Prompt, decode_base
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 
-MAX_CHOICES = 128
-"""Maximum of ``n`` (a limit of the offline router; the documentation has none)."""
-
-MAX_IMAGE_BYTES = 20 * 1024 * 1024
-"""Maximum size of an image in bytes."""
+MAX_CHOICES = 128  # maximum of ``n`` (a limit of the offline router; the documentation has none)
+MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
 
 
 def _check_data_uri(uri: str) -> str:

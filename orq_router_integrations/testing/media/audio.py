@@ -10,9 +10,7 @@ from typing import Any
 from orq_router_integrations.media.metadata import read_audio_seconds
 from orq_router_integrations.media.wav import parse_wav_header
 
-DECODED_RATE = 16_000
-"""Sample rate of decoded audio that is not WAV, in hertz."""
-
+DECODED_RATE = 16_000  # sample rate of decoded audio that is not WAV, in hertz
 _ENCODERS = {
     "mp3": ("mp3", "libmp3lame", 128_000),
     "opus": ("ogg", "libopus", 96_000),

@@ -17,16 +17,12 @@ from orq_router_integrations.testing.answering.text_endpoint import (
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
 
-INCLUDE_LOGPROBS = "message.output_text.logprobs"
-"""Value of ``include`` that requests logprobs."""
-
+INCLUDE_LOGPROBS = "message.output_text.logprobs"  # value of ``include`` that requests logprobs
 SEARCH_TOOLS = frozenset({"orq:web_search", "orq:google_search"})
 """Names of scripted tool calls that become web searches by the router."""
 
-USD_PER_INPUT_TOKEN = 1e-6
+USD_PER_INPUT_TOKEN = 1e-6  # invented, like the next one
 USD_PER_OUTPUT_TOKEN = 4e-6
-"""Fictitious prices, in USD."""
-
 _UNFINISHED: dict[str, Any] = {
     **dict.fromkeys(("completed_at", "error", "incomplete_details", "usage")),
     "output": [],
