@@ -92,8 +92,10 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 self._has_annotations = True
                 return {"annotations": as_dicts([event.get("annotation")])}
             case "output_text.done" if event.get("text"):
-                parts, index = self._get_item(event, "message").parts, _get_content_index(event)
-                if not (parts if index is None else parts & {index, None}):
+                parts = self._get_item(event, "message").parts
+                index = _get_content_index(event)
+                is_repeated = bool(parts) if index is None else bool(parts & {index, None})
+                if not is_repeated:
                     delta_event = {**event, "delta": event["text"]}
                     return self._convert_text_delta("output_text.delta", delta_event)
         return {}
@@ -120,9 +122,10 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             and not (call_id and item.call_id and call_id != item.call_id)
         ]
         if not matches and event.get("type") != "response.output_item.added":
-            unnamed_items = [item for item in open_items if item_id and not item.id]
             matches = [item for item in open_items if call_id and item.call_id == call_id]
-            matches = matches or (unnamed_items if len(unnamed_items) == 1 else [])
+            items_without_id = [item for item in open_items if item_id and not item.id]
+            if not matches and len(items_without_id) == 1:
+                matches = items_without_id
         if not matches:
             taken = {other.index for other in self._items if other.index is not None}
             new_index = max(taken) + 1 if index in taken else index

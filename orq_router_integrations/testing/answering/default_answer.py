@@ -99,7 +99,8 @@ def _describe_request(prompt: Prompt, model: str) -> str:
         texts = (f"{names.get(it.call_id, 'a tool')}: '{_shorten(it.text)}'" for it in results)
         sentences.append(f"The tools returned {'; '.join(texts)}.")
     count = sum(message.role == "system" for message in prompt.messages)
-    inputs = [f"{count} system message{'' if count == 1 else 's'}"] if count else []
+    plural = "" if count == 1 else "s"
+    inputs = [f"{count} system message{plural}"] if count else []
     inputs += [item.describe() for message in prompt.messages for item in message.attachments]
     if inputs:
         sentences.append(f"I was sent: {'; '.join(inputs)}.")

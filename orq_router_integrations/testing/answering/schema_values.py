@@ -168,7 +168,7 @@ class _ValueBuilder:
             made_up = f"offline {name.replace('_', ' ')}".ljust(min(min_length, MAX_CHARS), ".")
             texts = [*self._quotes, *places, *complete, *texts, made_up[:max_length]]
         for text in texts:
-            if isinstance(text, str) and min_length <= len(text) == len(text[:max_length]):
+            if isinstance(text, str) and len(text) >= min_length and text == text[:max_length]:
                 if text in self._quotes:
                     self._quotes.remove(text)
                 return text
