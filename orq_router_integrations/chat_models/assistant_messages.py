@@ -61,7 +61,7 @@ def convert_assistant_message(
     """Convert an earlier answer to an assistant message.
 
     No API accepts images and audio that a model generated, so they are left out, except for audio
-    with an ID. Audio is replaced by its transcript. A message without any other content becomes the
+    with an id. Audio is replaced by its transcript. A message without any other content becomes the
     text ``[image answer, not sent again]``.
 
     Reasoning signatures of providers other than ``provider`` are removed. If it is empty, because

@@ -27,7 +27,7 @@ class Provenance:
         finish_reason: Reason why the answer ended, such as ``stop`` or ``length``.
         attempts: Number of requests that the client sent. Retries of the router are not included;
             responses do not report them.
-        trace_id: ID of the router's trace.
+        trace_id: Id of the router's trace.
         rate_limits: ``x-ratelimit-*`` headers of the response.
         latency: Seconds from the first request to the end of the answer.
         cost: Price in US dollars. Only the Responses API reports it.

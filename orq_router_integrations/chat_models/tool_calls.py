@@ -1,7 +1,7 @@
 """Parse the tool calls of complete responses, and assemble those of streams.
 
-Providers omit or repeat the index, the ID or the name of a fragment, and send arguments that are an
-object, null or not JSON at all. Here, every call gets a unique ID. A call without a name, or whose
+Providers omit or repeat the index, the id or the name of a fragment, and send arguments that are an
+object, null or not JSON at all. Here, every call gets a unique id. A call without a name, or whose
 arguments are not a JSON object, becomes an invalid tool call.
 """
 
@@ -72,7 +72,7 @@ class _RawToolCall:
 
 
 def _choose_id(call_id: str | None, used_ids: Container[str]) -> str:
-    """Return the ID of a call, or a new one if it is missing or not unique."""
+    """Return the id of a call, or a new one if it is missing or not unique."""
     return call_id if call_id and call_id not in used_ids else f"call_{uuid.uuid4().hex[:24]}"
 
 
@@ -85,7 +85,7 @@ class ParsedToolCalls:
 
     valid: list[ToolCall] = field(default_factory=list)
     invalid: list[InvalidToolCall] = field(default_factory=list)
-    signatures: dict[str, str] = field(default_factory=dict)  # those of Gemini, by call ID
+    signatures: dict[str, str] = field(default_factory=dict)  # those of Gemini, by call id
 
 
 def parse_tool_calls(payload: Any) -> ParsedToolCalls:
@@ -150,7 +150,7 @@ class _PendingCall:
         if not (raw.name and self.name):
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
-        # this one is complete, the arguments start over, and no ID or index says otherwise.
+        # this one is complete, the arguments start over, and no id or index says otherwise.
         is_identified = raw.id is not None and raw.index in {None, self.first_index}
         restarts = raw.arguments.startswith("{") and not is_identified and self.is_complete()
         return raw.name == self.name and not (restarts and self.fragments)
@@ -159,13 +159,13 @@ class _PendingCall:
 class ToolCallAccumulator:
     """Converts the fragments of streamed calls to chunks that langchain-core merges correctly.
 
-    langchain-core merges chunks by index and concatenates their IDs and names. So each chunk needs
-    the index of its call, and only the first chunk of a call may have the ID and the name.
+    langchain-core merges chunks by index and concatenates their ids and names. So each chunk needs
+    the index of its call, and only the first chunk of a call may have the id and the name.
     """
 
     def __init__(self) -> None:
         self._calls: list[_PendingCall] = []
-        self.signatures: dict[str, str] = {}  # those of Gemini received so far, by call ID
+        self.signatures: dict[str, str] = {}  # those of Gemini received so far, by call id
 
     @property
     def has_calls(self) -> bool:
@@ -193,12 +193,12 @@ class ToolCallAccumulator:
         return tool_call_chunk(name=name, args=raw.arguments, id=first_id, index=call.index)
 
     def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
-        """Return the last call with the ID or the index of a fragment."""
+        """Return the last call with the id or the index of a fragment."""
         candidates = self._calls
         same_id = [call for call in candidates if call.provider_id == raw.id] if raw.id else []
         candidates = same_id or candidates
         if raw.index is not None:
-            # Some providers use one ID for several calls; then the index identifies the call.
+            # Some providers use one id for several calls; then the index identifies the call.
             candidates = [call for call in candidates if call.first_index == raw.index] or same_id
         return candidates[-1] if candidates else None
 
