@@ -110,7 +110,8 @@ class ImageRequest(ImageParams):
 
     def to_wire(self) -> dict[str, Any]:
         fields = self.model_dump(exclude_none=True, by_alias=True)
-        return {name: fields.pop(name) for name in ("model", "prompt") if name in fields} | fields
+        first = {name: fields[name] for name in ("model", "prompt") if name in fields}
+        return first | fields
 
 
 OperationName = Literal["generate", "edit", "vary"]
