@@ -291,25 +291,29 @@ class Transcriber(FileProcessor):
             require_pyav(label, upload.mime_type)
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
-        label, metadata = get_label(item), item.metadata if isinstance(item, Blob) else {}
+        label = get_label(item)
+        metadata = item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item), label) as chunks:
             groups = [
                 self._transcribe(label, group, len(chunks))
                 for group in partition(chunks, self.max_concurrency)
             ]
-            # A single group needs no further threads.
-            results = (yield groups) if len(groups) > 1 else [(yield from groups[0])]
+            if len(groups) > 1:
+                results = yield groups
+            else:  # does not need further threads
+                results = [(yield from groups[0])]
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
     @contextmanager
     def _open_chunks(self, upload: Upload, label: str) -> Iterator[Sequence[AudioChunk]]:
         """Split a recording if it exceeds the limits. The chunks exist until the block ends."""
         reader = WavReader.from_upload(upload)
-        duration = reader.duration_seconds if reader else None
-        needs_conversion = upload.mime_type in CONVERTIBLE_TYPES
-        if reader is None and self.limits.max_seconds is not None:
-            duration = read_duration(upload, label)
-        is_sendable = not (reader.needs_new_header if reader else needs_conversion)
+        if reader:
+            duration: float | None = reader.duration_seconds
+            is_sendable = not reader.needs_new_header
+        else:
+            duration = None if self.limits.max_seconds is None else read_duration(upload, label)
+            is_sendable = upload.mime_type not in CONVERTIBLE_TYPES
         if is_sendable and not self._exceeds_limits(upload, duration):
             yield [AudioChunk(0, upload, end_seconds=duration)]
             return
@@ -318,10 +322,11 @@ class Transcriber(FileProcessor):
 
     def _exceeds_limits(self, upload: Upload, duration_seconds: float | None) -> bool:
         """Return whether to split a recording; true if a limit applies to an unknown duration."""
-        max_bytes, max_seconds = self.limits.max_bytes, self.limits.max_seconds
-        return upload.size > max_bytes or (
-            max_seconds is not None and (duration_seconds is None or duration_seconds > max_seconds)
+        max_seconds = self.limits.max_seconds
+        is_long = max_seconds is not None and (
+            duration_seconds is None or duration_seconds > max_seconds
         )
+        return is_long or upload.size > self.limits.max_bytes
 
     def _transcribe(
         self, label: str, chunks: Sequence[AudioChunk], chunk_count: int
