@@ -179,7 +179,7 @@ def detect_mime_type(data: Sliceable) -> str | None:
 
 
 def _match_signature(data: bytes) -> str | None:
-    match = _SIGNATURE.match(data)
+    match = _SIGNATURE.match(data)  # each signature is a group
     return _SIGNATURES[match.lastindex - 1][0] if match and match.lastindex else None
 
 

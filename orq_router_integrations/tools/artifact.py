@@ -168,8 +168,8 @@ class MediaData(BaseModel, ABC):
         except OSError as error:
             raise RouterInputError(f"Cannot read {self.path}: {error.strerror or error}") from None
 
-    def _build_html(self, element: str, caption: str) -> str:
-        """Return an HTML element with the data as its source, and a caption for notebooks.
+    def _build_html(self, template: str, caption: str) -> str:
+        """Return an HTML element with the data as its ``{url}``, and a caption, for notebooks.
 
         The element is omitted if the data is too large, or not available without a download.
         """
@@ -179,7 +179,7 @@ class MediaData(BaseModel, ABC):
             return caption
         data, mime_type = self._read_playable()
         url = f"data:{html.escape(mime_type)};base64,{_encode_base64(data)}"
-        return f"{element.format(url=url)}<br>{caption}"
+        return f"{template.format(url=url)}<br>{caption}"
 
     def _read_playable(self) -> tuple[bytes, str]:
         """Return data that browsers and other programs can read, and its MIME type."""

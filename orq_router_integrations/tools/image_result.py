@@ -79,8 +79,8 @@ class GeneratedImage(MediaData):
 
     def _repr_html_(self) -> str:
         width = min(self.width or MAX_DISPLAY_WIDTH, MAX_DISPLAY_WIDTH)
-        element = f'<img src="{{url}}" width="{width}" style="max-width: 100%">'
-        return self._build_html(element, self.summary)
+        template = f'<img src="{{url}}" width="{width}" style="max-width: 100%">'
+        return self._build_html(template, self.summary)
 
 
 class ImageResult(Artifact):
