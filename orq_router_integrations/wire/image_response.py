@@ -29,6 +29,7 @@ from orq_router_integrations.wire.json import (
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_JSON_BYTES = 64 * 1024 * 1024  # without the base64
+MAX_VALUES = 100_000  # in the JSON, because parsed values need far more memory than their text
 MAX_CHUNK_BYTES = 64 * 1024  # decoded at a time
 
 _BASE64_START = re.compile(rb'"b64_json"\s*:\s*"')
@@ -125,6 +126,9 @@ class ImageResponseDecoder(Generic[T]):
 
     def finish(self) -> Generator[T]:
         """Check that the response is complete, and yield images that are ``data:`` URLs."""
+        if self._json.count(b",") >= MAX_VALUES:
+            message = f"the response has more than {MAX_VALUES} values"
+            raise MalformedResponseError(message, self._error_body)
         try:
             body = parse_json_object(bytes(self._json), self._error_body)
         except MalformedResponseError:

@@ -19,6 +19,7 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.image_response import (
     MAX_CHUNK_BYTES,
+    MAX_VALUES,
     ImageResponseDecoder,
 )
 
@@ -241,6 +242,12 @@ def test_endless_json_is_refused(monkeypatch, text):
     endless = chain.from_iterable(decoder.feed(text * 10_000) for _ in repeat(None))
     with pytest.raises(MalformedResponseError, match="1 MB besides images"):
         next(endless)
+
+
+def test_too_many_values_raise_before_they_are_parsed():
+    body = b'{"data":[' + b"1.5," * MAX_VALUES + b"1]}"
+    with pytest.raises(MalformedResponseError, match="more than 100000 values"):
+        decode(body)
 
 
 def test_chunk_size_is_limited():
