@@ -135,7 +135,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
         _copy_parts(delta)
-        if _has_answer(delta):
+        if not (self.has_answer and self._has_deltas) and _has_answer(delta):
             self.has_answer = True
             self._has_deltas = self._has_deltas or not is_message
         if choice.get("finish_reason"):

@@ -52,10 +52,24 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Decode the next bytes, which may be cut anywhere, and yield completed events."""
-        if self._after_cr and data:
+        if self._size == 0 and not self._after_cr and b"\r" not in data:
+            # Fast path: complete events in the form that nearly all servers send
+            *blocks, data = data.split(b"\n\n")
+            for block in blocks:
+                name, _, line = block.rpartition(b"\n")
+                is_simple = not name or (name.startswith(b"event: ") and b"\n" not in name)
+                if is_simple and line.startswith(b"data: "):
+                    self._at_start = False
+                    yield line[6:], name[7:].decode("utf-8", "replace")
+                else:
+                    yield from self._decode(block + b"\n\n")
+        if data:
+            yield from self._decode(data)
+
+    def _decode(self, data: bytes) -> Iterator[ServerSentEvent]:
+        if self._after_cr:
             data = data.removeprefix(b"\n")
-            self._after_cr = False
-        self._after_cr = self._after_cr or data.endswith(b"\r")
+        self._after_cr = data.endswith(b"\r")
         first, *others = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
         self._extend_line(first)
         for fragment in others:
