@@ -5,9 +5,14 @@ import math
 import re
 from binascii import a2b_base64
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import orjson
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MAX_DEPTH = 256  # of a value that is sent, or read while it arrives
 
@@ -200,10 +205,23 @@ def to_printable(path: str) -> str:
 def decode_base64(data: bytes) -> bytes:
     """Decode padded base64 of the standard alphabet, and reject everything else.
 
+    pydantic's decoder is five times as fast as Python's, but only reads JSON strings, and also
+    accepts the URL-safe alphabet and missing padding. Python's decodes, or rejects, the rest.
+
     >>> decode_base64(b"aGVsbG8=")
     b'hello'
     """
+    if len(data) % 4 == 0 and not any(char in data for char in b"-_\\"):
+        with suppress(ValueError):
+            return _create_base64_decoder().validate_json(b'"%b"' % data)
     return a2b_base64(data, strict_mode=True)
+
+
+@cache
+def _create_base64_decoder() -> "TypeAdapter[bytes]":
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - most programs need no base64
+
+    return TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
 
 
 def strip_data_prefix(data: str) -> str:

@@ -72,3 +72,14 @@ def test_decoding_reverses_encoding(data: bytes) -> None:
 def test_invalid_base64_raises(data: bytes) -> None:
     with pytest.raises(binascii.Error):
         decode_base64(data)
+
+
+@given(st.text(alphabet='QR+/-_=\\" n', max_size=12).map(str.encode))
+def test_decoding_accepts_and_rejects_the_same_as_python(data: bytes) -> None:
+    try:
+        expected = binascii.a2b_base64(data, strict_mode=True)
+    except binascii.Error:
+        with pytest.raises(binascii.Error):
+            decode_base64(data)
+    else:
+        assert decode_base64(data) == expected
