@@ -135,7 +135,8 @@ class ChatStreamDecoder(EventStreamDecoder):
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
         _copy_parts(delta)
-        if not (self.has_answer and self._has_deltas) and _has_answer(delta):
+        is_known = self.has_answer and self._has_deltas  # so the delta need not be examined
+        if not is_known and _has_answer(delta):
             self.has_answer = True
             self._has_deltas = self._has_deltas or not is_message
         if choice.get("finish_reason"):

@@ -60,7 +60,8 @@ class SSEDecoder:
                 is_simple = not name or (name.startswith(b"event: ") and b"\n" not in name)
                 if is_simple and line.startswith(b"data: "):
                     self._at_start = False
-                    yield line[6:], name[7:].decode("utf-8", "replace")
+                    name = name.removeprefix(b"event: ")
+                    yield line.removeprefix(b"data: "), name.decode("utf-8", "replace")
                 else:
                     yield from self._decode(block + b"\n\n")
         if data:
