@@ -173,9 +173,15 @@ class ToolCallAccumulator:
         return any(call.is_complete() for call in self._calls)
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
-        return [
-            self._convert_fragment(_RawToolCall.from_payload(delta)) for delta in as_dicts(deltas)
-        ]
+        """Return one chunk for each call. langchain-core only merges chunks of several messages."""
+        chunks: dict[int | None, ToolCallChunk] = {}
+        for delta in as_dicts(deltas):
+            chunk = self._convert_fragment(_RawToolCall.from_payload(delta))
+            first = chunks.setdefault(chunk["index"], chunk)
+            if first is not chunk:
+                first["name"] = first["name"] or chunk["name"]
+                first["args"] = f"{first['args']}{chunk['args']}"
+        return list(chunks.values())
 
     def _convert_fragment(self, raw: _RawToolCall) -> ToolCallChunk:
         call = self._find_call(raw)

@@ -207,6 +207,15 @@ def test_two_calls_of_one_tool_with_the_same_id_are_not_merged() -> None:
     assert merge_calls(*deltas) == [("f", {"x": 1}), ("f", {"x": 2})]
 
 
+def test_fragments_of_one_event_are_one_chunk() -> None:
+    first, last = create_tool_delta('{"x":', "f", index=0, id="a"), create_tool_delta("1}", index=0)
+    (chunk,) = ToolCallAccumulator().convert_deltas([first, last])
+    assert (chunk["id"], chunk["name"], chunk["args"]) == ("a", "f", '{"x":1}')
+    message = merge_deltas(create_delta(tool_calls=[first, last]), STOP)
+    assert [call["args"] for call in message.tool_calls] == [{"x": 1}]
+    assert message.invalid_tool_calls == []
+
+
 def test_id_from_the_router_is_kept() -> None:
     delta = create_tool_delta("{}", "f", index=0, id="call_9")
     message = merge_deltas(create_delta(tool_calls=[delta]), STOP)
