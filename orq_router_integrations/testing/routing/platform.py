@@ -140,7 +140,9 @@ class ExpiringDict(Generic[V]):
         self._entries: dict[str, tuple[float, V]] = {}
 
     def put(self, key: str, value: V, *, seconds: float) -> None:
-        self._entries[key] = (self._clock() + seconds, value)
+        now = self._clock()
+        current = {key: entry for key, entry in self._entries.items() if now < entry[0]}
+        self._entries = {**current, key: (now + seconds, value)}
 
     def get(self, key: str) -> V | None:
         expires_at, value = self._entries.get(key, (0.0, None))
