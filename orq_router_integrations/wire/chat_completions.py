@@ -108,7 +108,7 @@ def _get_part_text(part: Any) -> str | None:
     """Return the text of a part: empty if the part holds reasoning, ``None`` if it has no text."""
     if not isinstance(part, dict):
         return part if isinstance(part, str) else None
-    if part.get("type") in REASONING_BLOCK_TYPES:
+    if as_str(part.get("type")) in REASONING_BLOCK_TYPES:
         return ""
     text = part.get("text")
     return text if isinstance(text, str) else None

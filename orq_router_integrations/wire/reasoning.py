@@ -76,7 +76,9 @@ def read_reasoning_part(part: Mapping[str, Any]) -> tuple[str, str]:
 def collect_reasoning(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the reasoning in the content parts of a message, as fields of the message."""
     items = [
-        read_reasoning_part(part) for part in parts if part.get("type") in REASONING_BLOCK_TYPES
+        read_reasoning_part(part)
+        for part in parts
+        if as_str(part.get("type")) in REASONING_BLOCK_TYPES
     ]
     fields: dict[str, Any] = {"reasoning_content": "".join(text for text, _ in items)}
     match [item for item in items if item[1]]:

@@ -101,7 +101,7 @@ def list_item_ids(items: list[JsonObject]) -> list[JsonObject]:
     item_ids = [
         {name: item[name] for name in ("type", "id", "call_id") if isinstance(item.get(name), str)}
         for item in items
-        if isinstance(item.get("id"), str) and item.get("type") in _ORDERED_ITEMS
+        if isinstance(item.get("id"), str) and as_str(item.get("type")) in _ORDERED_ITEMS
     ]
     return item_ids if any(ids["type"] != "message" for ids in item_ids) else []
 
@@ -167,7 +167,7 @@ def _convert_message(message: JsonObject) -> JsonObject:
     for part in parts:
         if part.get("type") == "refusal":
             merge_delta(delta, {"refusal": as_str(part.get("refusal"))})
-        elif part.get("type") in REASONING_BLOCK_TYPES:
+        elif as_str(part.get("type")) in REASONING_BLOCK_TYPES:
             merge_delta(delta, {"reasoning": read_reasoning_part(part)[0]})
         else:
             annotations = as_dicts(part.get("annotations"))

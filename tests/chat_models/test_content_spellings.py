@@ -98,6 +98,11 @@ def test_signatures_of_reasoning_parts() -> None:
     assert kwargs == {"reasoning_content": "AB", "reasoning_items": items}
 
 
+def test_part_whose_type_is_not_a_str_is_text() -> None:
+    part = {"type": ["x"], "text": "Well. "}
+    assert invoke_with_message(content=[part, TEXT]).text == "Well. Hi"
+
+
 def test_streamed_refusal_and_image_in_parts() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
     message = merge_deltas(

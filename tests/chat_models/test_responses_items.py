@@ -349,6 +349,15 @@ def test_server_side_tool_that_has_not_finished_has_no_result() -> None:
     assert [block["type"] for block in blocks] == ["text", "server_tool_call"]
 
 
+def test_type_that_is_not_a_str_is_unknown() -> None:
+    item = {"type": ["x"], "id": "i"}
+    message = text("m1")
+    message["content"].append({"type": ["x"], "text": "!"})
+    answer = answer_with(item, message)
+    assert answer.text.endswith("!")
+    assert answer.additional_kwargs["output_items"] == [item]
+
+
 FAILURES: dict[str, tuple[Any, str]] = {
     "no error": ({}, "The response failed .reason: unknown"),
     "null error": ({"error": None}, "The response failed .reason: unknown"),
