@@ -61,7 +61,7 @@ def _create_parser() -> argparse.ArgumentParser:
         default=[],
         type=_parse_fault,
         metavar="MODEL=STATUS",
-        help="error of a model, such as openai/gpt-4o=503; repeatable",
+        help="error of a model, such as openai/gpt-4o=503; repeat it for other models",
     )
     serve.add_argument("--record", type=Path, metavar="FILE", help="append requests as JSON lines")
     return parser

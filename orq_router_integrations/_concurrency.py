@@ -27,7 +27,11 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 Steps = Generator[Any, Any, ResultT]
-"""Yields what to do next, and receives the result: a float is a time to wait in seconds."""
+"""Yields what to do next, and receives the result.
+
+A float is a time to wait in seconds. ``run_steps`` also accepts a call to send, and a list of steps
+to run concurrently.
+"""
 
 _END: Any = object()
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     """Send all calls of the test to a new offline router.
 
-    Everything that has no ``client`` of its own uses it, without arguments and without an API key.
+    All clients use it, except those with their own httpx client and those of other offline routers.
+    No arguments and no API key are needed.
     Script it with ``orq_router.script(answers=..., faults=...)`` and check with
     ``orq_router.assert_all_used()`` that the script was used.
     """

@@ -167,6 +167,8 @@ class OfflineRouter:
     def unused(self) -> list[str]:
         """Scripted answers and faults that no call has used yet, usually a mistake in the test.
 
+        A function as ``answers`` is not listed, because it may have nothing to answer.
+
         >>> OfflineRouter(answers={"Hi": "Hello!"}, faults={"openai/gpt-4o": 503}).unused
         ["answers: 'Hi'", "faults: 'openai/gpt-4o'"]
         """

@@ -1,5 +1,6 @@
 """Serve the offline router over HTTP: an ASGI app, and a server on a loopback port."""
 
+import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -69,7 +70,7 @@ def _open_listener(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"Cannot listen on port {port} of {host}: {error.strerror}. "
+            f"Cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}. "
             "Choose another port with --port (port= in Python); 0 picks a free port.",
         ) from None
 

@@ -27,7 +27,7 @@ from orq_router_integrations.wire.model_names import ModelCandidates
 HEADER_BYTES = 64 * 1024  # the start of an image, which contains its dimensions in every format
 
 
-class ImageSink(OutputFile):
+class ImageFile(OutputFile):
     """Collects the bytes of one image, in the directory of the tool or in memory."""
 
     def write(self, data: bytes) -> None:
@@ -74,7 +74,7 @@ class ImageCall:
     def create_decoder(self, response: Response) -> ImageResponseDecoder[GeneratedImage]:
         self._response = response
         self._decoder = ImageResponseDecoder(
-            lambda: self._sinks.enter_context(ImageSink(self.directory))
+            lambda: self._sinks.enter_context(ImageFile(self.directory))
         )
         return self._decoder
 
@@ -126,14 +126,14 @@ class ImageCall:
 @contextmanager
 def open_download(
     images: list[GeneratedImage], index: int, directory: Path | None
-) -> Iterator[ImageSink]:
+) -> Iterator[ImageFile]:
     """Open a sink for an image that is at a URL. In the list, the new image replaces the old one.
 
     Errors contain all images of the list, whether they have been downloaded or not.
     """
     fields = images[index].model_dump(include={"url", "revised_prompt"})
     try:
-        with ImageSink(directory) as sink:
+        with ImageFile(directory) as sink:
             yield sink
             images[index] = sink.finish().model_copy(update=fields)
     except MalformedResponseError as error:
