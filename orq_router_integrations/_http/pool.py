@@ -115,6 +115,7 @@ def _create_proxy(url: str) -> httpcore.Proxy:
     """Create a proxy from a URL of the environment."""
     try:
         proxy = httpx.Proxy(url)
+        proxy_url = httpcore.URL(str(proxy.url))
     except (ValueError, httpx.InvalidURL):
         raise RouterInputError(
             f"The proxy {_hide_credentials(url)!r} in the environment is invalid. Set HTTPS_PROXY, "
@@ -126,7 +127,7 @@ def _create_proxy(url: str) -> httpcore.Proxy:
             "socksio, or add the host of the router to NO_PROXY."
         )
     context = get_tls_context() if proxy.url.scheme == "https" else None
-    return httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth, ssl_context=context)
+    return httpcore.Proxy(proxy_url, auth=proxy.raw_auth, ssl_context=context)
 
 
 def _hide_credentials(url: str) -> str:

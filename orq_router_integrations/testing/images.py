@@ -308,6 +308,7 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         items = [self._build_item(image, request, family) for image in images]
         body: dict[str, Any] = {"created": 0, "data": items}
         if family == "gpt-image":
+            body |= _describe_settings(request, spec)
             body["usage"] = _estimate_usage(spec, len(images))
         headers = {"content-type": "application/json"}
         return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
@@ -338,6 +339,17 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
             "JPEG and WebP require Pillow. Install it with pip install pillow, or use lenient=True "
             "to get a PNG.",
         )
+
+
+def _describe_settings(request: AnyRequest, spec: ImageSpec) -> dict[str, str]:
+    """Return the settings of GPT Image, limited to values that OpenAI's clients accept."""
+    size, quality = "{}x{}".format(*spec.size), getattr(request, "quality", None)
+    return {
+        "background": "transparent" if spec.is_transparent else "opaque",
+        "output_format": spec.file_format,
+        "quality": quality if quality in {"low", "medium"} else "high",
+        **({"size": size} if size in {"1024x1024", "1024x1536", "1536x1024"} else {}),
+    }
 
 
 def _estimate_usage(spec: ImageSpec, count: int) -> dict[str, Any]:

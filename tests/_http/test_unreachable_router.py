@@ -179,6 +179,7 @@ def test_unreachable_router_raises_error_in_time(is_async, library, case):
         ("HTTPS_PROXY", "foo://bar"),
         ("HTTPS_PROXY", "http://[::1"),
         ("HTTPS_PROXY", "http://host:port"),
+        ("HTTPS_PROXY", "http://host:99999"),
     ],
 )
 def test_invalid_environment_is_named_before_sending(monkeypatch, caller, name, value):

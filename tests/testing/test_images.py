@@ -250,6 +250,22 @@ def test_strict_clients_accept_the_response(images, quality):
         assert ImagesResponse.model_validate(response.json(), strict=True).data
 
 
+@pytest.mark.parametrize(
+    ("options", "size", "quality"),
+    [
+        ({}, "1024x1024", "high"),
+        ({"size": "1024x1536", "quality": "low"}, "1024x1536", "low"),
+        ({"size": "256x256", "quality": "auto"}, None, "high"),
+    ],
+)
+def test_gpt_image_returns_its_settings(images, options, size, quality):
+    settings = {"background": "opaque", "output_format": "png", "quality": quality}
+    for response in (images.generate(**options), images.edit(**options)):
+        body = response.json()
+        assert body.get("size") == size
+        assert settings.items() <= body.items()
+
+
 def test_gpt_image_returns_usage(images):
     usage = images.edit(size="1024x1024").json()["usage"]
     assert usage["input_tokens_details"]["image_tokens"] == 256

@@ -5,7 +5,7 @@ import re
 
 import httpx
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.tool import tool_call
 from pydantic import BaseModel
 
@@ -28,8 +28,11 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
         ({"faults": {GPT: "503"}}, "got '503'"),
         ({"faults": {GPT: [None]}}, "got None"),
         ({"faults": {GPT: Exception("x")}}, r"a status or a Fault, got Exception\('x'\)"),
+        ({"faults": [503]}, r"expected a dict .*, got \[503\]"),
         ({"answers": "Hello"}, "a dict or a function"),
         ({"answers": {"Hi": 5}}, "got 5"),
+        ({"answers": {"Hi": HumanMessage("Hello!")}}, "got HumanMessage"),
+        ({"answers": {"Hi": {"day": object()}}}, r"answers\['Hi'\]: .* is not JSON serializable"),
         ({"answers": {"Hi": []}}, "the list is empty"),
         (
             {"answers": {"Hi": ["Hello!", 5]}},

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 
 from orq_router_integrations.testing.answering.prompt import FunctionCall, Prompt
@@ -96,7 +96,7 @@ def to_answer(value: Any, *, forced_tool: str | None = None) -> Answer | HTTPErr
             return _convert_message(value)
         case Exception():
             return _convert_exception(value)
-        case BaseModel():
+        case BaseModel() if not isinstance(value, BaseMessage):
             return _convert_dict(value.model_dump(mode="json"), forced_tool)
         case Mapping():
             return _convert_dict(dict(value), forced_tool)
@@ -235,7 +235,7 @@ def _list_values(key: Any, value: Any) -> list[Any]:
             raise ValueError("the list is empty. Add at least one answer")
         for item in values:
             to_answer(item)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # a TypeError if a dict is not JSON
         raise ValueError(f"answers[{key!r}]: {error}. {_EXAMPLE}") from None
     return values
 

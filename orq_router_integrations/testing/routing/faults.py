@@ -86,7 +86,11 @@ class FaultScript:
     """Faults by model id: a single fault applies to every call, a list has one entry per call."""
 
     def __init__(self, faults: Faults | None) -> None:
-        scripts = dict(faults or {})
+        scripts = {} if faults is None else faults
+        if not isinstance(scripts, Mapping):
+            raise ValueError(
+                f"faults: expected a dict such as {{'openai/gpt-4o': 503}}, got {faults!r:.80}."
+            )
         self._repeated = {
             model for model in scripts if not isinstance(scripts[model], list | tuple)
         }
