@@ -262,7 +262,10 @@ class OfflineRouter:
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
         path = request.url.raw_path.decode().partition("?")[0]
-        if request.url.host == IMAGE_HOST and (data := self._images.get(path)):
+        if request.url.host == IMAGE_HOST:
+            data = self._images.get(path)
+            if data is None:
+                raise HTTPError(404, f"the image {path} is unknown, or its URL has expired")
             return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
         for method, pattern, respond in self._routes:
             match = re.search(rf"{pattern}\Z", path)

@@ -235,7 +235,9 @@ def test_url_expires_after_an_hour(clock):
     clock.now += 3599
     assert images.http.get(url).headers["content-type"] == "image/png"
     clock.now += 1
-    assert images.http.get(url).status_code == 404
+    response = images.http.get(url)
+    assert response.status_code == 404
+    assert "expired" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("quality", ["auto", "medium"])

@@ -157,6 +157,11 @@ class TestGuardrails:
         assert error["failures"][0]["id"] == "orq_pii_detection"
         assert chat.router.log == []
 
+    def test_every_failed_guardrail_is_listed(self, create_chat):
+        guardrails = [{"id": name, "execute_on": "input"} for name in ("red", "blue", "green")]
+        error = create_chat().get_error(400, text="red and green", guardrails=guardrails)
+        assert [failure["id"] for failure in error["failures"]] == ["red", "green"]
+
     def test_guardrail_passes(self, create_chat):
         assert create_chat().post(guardrails=self.GUARDRAILS).status_code == 200
         output = [{"id": "orq_pii_detection", "execute_on": "output"}]

@@ -124,12 +124,13 @@ class RateLimit:
 
 
 def check_guardrails(guardrails: Iterable[Guardrail], text: str) -> None:
-    """Reject a request whose text contains the id of an input guardrail."""
-    for guardrail in guardrails:
-        if guardrail.execute_on != "output" and guardrail.id in text:
-            failure = {"id": guardrail.id, "stage": "input", "value": True, "outcome": "failed"}
-            message = f"blocked by the guardrail {guardrail.id}"
-            raise HTTPError(400, message, code="guardrail_error", failures=[failure])
+    """Reject a request whose text contains the ids of input guardrails."""
+    ids = [item.id for item in guardrails if item.execute_on != "output" and item.id in text]
+    if ids:
+        state = {"stage": "input", "value": True, "outcome": "failed"}
+        failures = [{"id": id_, **state} for id_ in ids]
+        message = f"blocked by the guardrail {ids[0]}"
+        raise HTTPError(400, message, code="guardrail_error", failures=failures)
 
 
 class ExpiringDict(Generic[V]):
