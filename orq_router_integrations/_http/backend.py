@@ -55,9 +55,9 @@ class ChunkJoiner:
     Servers send each event of a stream as a chunk. httpcore takes about 8 microseconds per chunk,
     as long as this package takes to decode the event. Joining takes less than one.
 
-    All bytes are passed on immediately: those of incomplete chunks unchanged, and so is everything
-    from the last chunk or anything unusual on, such as an error or half of a size line. So httpcore
-    still checks the response and finds its end.
+    All bytes are passed on immediately. Incomplete chunks stay unchanged, and so does everything
+    after the last chunk or after something unusual, such as an error or half of a size line. So
+    httpcore still checks the response and finds its end.
     """
 
     def __init__(self) -> None:
