@@ -59,7 +59,7 @@ async def test_pydantic_ai(lenient_url: str, model_class: str) -> None:
     model = getattr(models, model_class)(GPT, provider=provider)
     agent = pydantic_ai.Agent(model, tools=[get_weather])
     result = await agent.run("What is the weather in Rome?")
-    assert "get_weather: sunny in Rome" in result.output
+    assert "get_weather: 'sunny in Rome'" in result.output
     typed = pydantic_ai.Agent(model, output_type=Person)
     assert (await typed.run(PROMPT)).output == ADA
 
@@ -73,7 +73,7 @@ async def test_openai_agents(lenient_url: str, model_class: str) -> None:
         tool = agents.function_tool(get_weather)
         agent = agents.Agent(name="a", instructions="Be brief.", model=model, tools=[tool])
         result = await agents.Runner.run(agent, "What is the weather in Rome?")
-        assert "get_weather: sunny in Rome" in result.final_output
+        assert "get_weather: 'sunny in Rome'" in result.final_output
         typed = agents.Agent(name="b", model=model, output_type=Person)
         assert (await agents.Runner.run(typed, PROMPT)).final_output == ADA
 
