@@ -199,12 +199,14 @@ def _expand_pattern(pattern: Path) -> Iterator[str]:
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if _WILDCARDS.intersection(part))
     base, wildcard_parts = Path(*parts[:first]), parts[first:]
+    if any("**" in part and part != "**" for part in wildcard_parts):
+        # Python versions disagree on the meaning of such a pattern.
+        raise RouterInputError(
+            f"source: Invalid pattern {str(pattern)!r}. Use ** only as an entire path component, "
+            "such as 'calls/**/*.mp3'."
+        )
     include_hidden = any(part.startswith(".") for part in wildcard_parts)
-    try:
-        files = sorted(base.glob(str(Path(*wildcard_parts))))
-    except ValueError as error:
-        raise RouterInputError(f"source: Invalid pattern {str(pattern)!r}: {error}") from None
-    for file in files:
+    for file in sorted(base.glob(str(Path(*wildcard_parts)))):
         is_hidden = any(part.startswith(".") for part in file.relative_to(base).parts)
         if (include_hidden or not is_hidden) and not os.path.isdir(file):
             yield str(file)
