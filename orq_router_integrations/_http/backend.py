@@ -61,7 +61,9 @@ class ChunkJoiner:
     """
 
     def __init__(self) -> None:
-        self._unchanged: float | None = None  # bytes of the head or a chunk, or all; first unknown
+        # Bytes to pass on unchanged: the head, the rest of a chunk, or everything (infinity).
+        # Unknown until the head arrives.
+        self._unchanged: float | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Rewrite the next bytes of a response."""

@@ -238,7 +238,7 @@ _BUCKETS: dict[tuple[int, str], PaceBackend] = {}
 def get_bucket(pace: Pace) -> PaceBackend:
     """Return the bucket that all copies of a pace share in this process."""
     key = (os.getpid(), pace.id)
-    # Without a lock, which a forked child could inherit locked
+    # There is no lock, because a child could be forked while another thread holds it.
     return _BUCKETS.get(key) or _BUCKETS.setdefault(key, _create_bucket(pace))
 
 

@@ -281,7 +281,8 @@ def load_row(data: bytes) -> Row:
 
 def get_pool(rows_id: str, max_concurrency: int) -> ThreadPoolExecutor:
     key = (os.getpid(), rows_id)
-    # Without a lock, which a forked child could inherit locked. Unused pools have no threads.
+    # There is no lock, because a child could be forked while another thread holds it. If two
+    # threads create a pool, the unused one has no threads.
     return _POOLS.get(key) or _POOLS.setdefault(
         key, ThreadPoolExecutor(max_concurrency, "orq-rows")
     )

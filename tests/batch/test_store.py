@@ -429,16 +429,16 @@ class TestInvalidInput:
             ResultStore(url)
 
     @pytest.mark.parametrize("url", [None, 5, ""], ids=repr)
-    def test_type_of_url(self, url: Any) -> None:
+    def test_invalid_url_raises(self, url: Any) -> None:
         with pytest.raises(RouterInputError, match="url: Expected a directory or URL"):
             ResultStore(url)
 
-    def test_file(self, tmp_path: Path) -> None:
+    def test_path_of_a_file_raises(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(RouterInputError, match="is not a directory"):
             ResultStore(tmp_path / "file")
 
     @pytest.mark.parametrize("seconds", [0, float("nan"), float("inf"), "30", None], ids=repr)
-    def test_claim_seconds(self, tmp_path: Path, seconds: Any) -> None:
+    def test_invalid_claim_seconds_raise(self, tmp_path: Path, seconds: Any) -> None:
         with pytest.raises(RouterInputError, match="claim_seconds"):
             ResultStore(tmp_path, claim_seconds=seconds)

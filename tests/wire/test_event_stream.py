@@ -89,7 +89,7 @@ def decode_by_standard(stream: bytes) -> list[ServerSentEvent]:
     ],
     ids=repr,
 )
-def test_data(stream, events):
+def test_data_of_events(stream, events):
     expected = [stream[6:-2]] if events is None else events
     assert [data for data, _ in decode(stream)] == expected
     assert [data for data, _ in decode(*split_bytes(stream))] == expected

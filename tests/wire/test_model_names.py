@@ -85,7 +85,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("model", "kind"), KINDS.items())
-def test_kind(model, kind):
+def test_kind_of_a_model(model, kind):
     assert get_model_kind(model) == kind
 
 
