@@ -9,8 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import closing, suppress
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
@@ -36,51 +36,27 @@ to run concurrently.
 _END: Any = object()
 
 
-class WorkCancelledError(Exception):
-    """The work was cancelled."""
+def perform_steps(steps: Steps[ResultT], perform: Callable[[Any], Any]) -> ResultT:
+    """Run steps and return their result. ``perform`` handles every step except pauses.
 
-
-class CancelToken:
-    """Cancels work in other threads, also during a call. It is cancelled with its parent."""
-
-    def __init__(self, parent: "CancelToken | None" = None) -> None:
-        self._parent = parent
-        self._event = threading.Event()
-
-    def cancel(self) -> None:
-        """Cancel the work. A call in flight ends shortly afterwards."""
-        self._event.set()
-
-    @property
-    def cancelled(self) -> bool:
-        return self._event.is_set() or bool(self._parent and self._parent.cancelled)
-
-    def raise_if_cancelled(self) -> None:
-        if self.cancelled:
-            raise WorkCancelledError
-
-    def sleep(self, seconds: float) -> None:
-        """Wait until the time is over, or this token (not its parent) is cancelled."""
-        self._event.wait(seconds)
-        self.raise_if_cancelled()
-
-
-def perform_steps(
-    steps: Steps[ResultT],
-    perform: Callable[[Any], Any],
-    sleep: Callable[[float], Any] = time.sleep,
-) -> ResultT:
-    """Run steps and return their result. ``perform`` handles every step except pauses."""
+    Raises ``CancelledError`` if the pool in which this runs was closed.
+    """
     with closing(steps):
         step, result = _advance(steps.send, None)
         while step is not None:
             try:
-                response = sleep(step) if isinstance(step, float) else perform(step)
-                resume = partial(steps.send, response)
+                _raise_if_cancelled()
+                work = time.sleep if isinstance(step, float) else perform
+                resume = partial(steps.send, work(step))
             except Exception as error:  # noqa: BLE001 - the steps handle errors
                 resume = partial(steps.throw, error)
             step, result = _advance(resume)
     return result  # type: ignore[no-any-return]
+
+
+def _raise_if_cancelled() -> None:
+    if (is_cancelled := CANCEL_CHECK.get()) and is_cancelled():
+        raise CancelledError
 
 
 async def aperform_steps(
@@ -111,39 +87,22 @@ def _advance(resume: Callable[..., Any], *args: Any) -> tuple[Any, Any]:
 
 
 def run_steps(
-    client: RouterClient,
-    steps: Steps[ResultT],
-    semaphore: threading.Semaphore,
-    cancel_token: CancelToken,
+    client: RouterClient, steps: Steps[ResultT], semaphore: threading.Semaphore
 ) -> ResultT:
-    """Run steps, which may yield calls, and lists of steps to run concurrently.
-
-    Raises:
-        WorkCancelledError: The work was cancelled.
-    """
+    """Run steps, which may yield calls, and lists of steps to run concurrently."""
 
     def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
         if isinstance(step, list):
-            token = CancelToken(cancel_token)
-            tasks = [partial(run_steps, client, part, semaphore, token) for part in step]
-            return gather(tasks, token)
-        with semaphore:
-            cancel_token.raise_if_cancelled()
-            try:
-                return _send(client, step, cancel_token)
-            except RouterError:
-                cancel_token.raise_if_cancelled()  # the cancellation caused the error
-                raise
+            return gather([partial(run_steps, client, part, semaphore) for part in step])
+        try:
+            with semaphore:
+                _raise_if_cancelled()
+                return client.send(step)
+        except RouterError:
+            _raise_if_cancelled()  # the cancellation caused the error
+            raise
 
-    return perform_steps(steps, perform, cancel_token.sleep)
-
-
-def _send(client: RouterClient, call: Call[ResultT], cancel_token: CancelToken) -> ResultT:
-    reset_token = CANCEL_CHECK.set(lambda: cancel_token.cancelled)
-    try:
-        return client.send(call)
-    finally:
-        CANCEL_CHECK.reset(reset_token)
+    return perform_steps(steps, perform)
 
 
 async def arun_steps(
@@ -151,7 +110,7 @@ async def arun_steps(
 ) -> ResultT:
     async def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
         if isinstance(step, list):
-            return await agather([arun_steps(client, part, semaphore) for part in step])
+            return await agather([partial(arun_steps, client, part, semaphore) for part in step])
         async with semaphore:
             return await client.asend(step)
 
@@ -161,31 +120,18 @@ async def arun_steps(
 def send_all(
     client: RouterClient, calls: Sequence[Call[ResultT]], max_concurrency: int
 ) -> list[ResultT]:
-    """Send calls concurrently and return their results in order.
-
-    The first error cancels the other calls and is raised without waiting for them.
-    """
-    cancel_token = CancelToken()
-    tasks = [partial(_send, client, call, cancel_token) for call in calls]
-    return gather(tasks, cancel_token, max_concurrency)
+    """Send calls concurrently and return their results in order; see ``gather``."""
+    return gather([partial(client.send, call) for call in calls], max_concurrency)
 
 
 async def asend_all(
     client: RouterClient, calls: Sequence[Call[ResultT]], max_concurrency: int
 ) -> list[ResultT]:
-    semaphore = asyncio.Semaphore(max_concurrency)
-
-    async def send(call: Call[ResultT]) -> ResultT:
-        async with semaphore:
-            return await client.asend(call)
-
-    return await agather([send(call) for call in calls])
+    return await agather([partial(client.asend, call) for call in calls], max_concurrency)
 
 
 def gather(
-    tasks: Sequence[Callable[[], ResultT]],
-    cancel_token: CancelToken,
-    max_concurrency: int | None = None,
+    tasks: Sequence[Callable[[], ResultT]], max_concurrency: int | None = None
 ) -> list[ResultT]:
     """Run tasks concurrently and return their results in order.
 
@@ -193,21 +139,23 @@ def gather(
     """
     if len(tasks) <= 1:
         return [task() for task in tasks]
-    pool = ThreadPoolExecutor(max_concurrency or len(tasks))
-    futures = [_submit(pool, task) for task in tasks]
-    try:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            if future in done:
-                future.result()
+    with _open_pool(max_concurrency or len(tasks)) as submit:
+        futures = [submit(task) for task in tasks]
+        for future in as_completed(futures):
+            future.result()
         return [future.result() for future in futures]
-    finally:
-        cancel_token.cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def agather(tasks: Sequence[Awaitable[ResultT]]) -> list[ResultT]:
-    futures = [asyncio.ensure_future(task) for task in tasks]
+async def agather(
+    tasks: Sequence[Callable[[], Awaitable[ResultT]]], max_concurrency: int | None = None
+) -> list[ResultT]:
+    semaphore = asyncio.Semaphore(max_concurrency or max(1, len(tasks)))
+
+    async def run(task: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        async with semaphore:
+            return await task()
+
+    futures = [asyncio.create_task(run(task)) for task in tasks]
     try:
         return list(await asyncio.gather(*futures))
     finally:
@@ -215,10 +163,7 @@ async def agather(tasks: Sequence[Awaitable[ResultT]]) -> list[ResultT]:
 
 
 def map_ordered(
-    func: Callable[[ItemT], ResultT],
-    items: Iterator[ItemT],
-    max_concurrency: int,
-    cancel_token: CancelToken,
+    func: Callable[[ItemT], ResultT], items: Iterator[ItemT], max_concurrency: int
 ) -> Iterator[ResultT]:
     """Apply a function to items concurrently and yield the results in order.
 
@@ -228,18 +173,14 @@ def map_ordered(
     if max_concurrency == 1:
         yield from map(func, items)
         return
-    pool = ThreadPoolExecutor(max_concurrency, thread_name_prefix="orq-worker")
     pending: deque[Future[ResultT]] = deque()
-    try:
+    with _open_pool(max_concurrency) as submit:
         for get_item in _defer_errors(items):
-            pending.append(_submit(pool, lambda get_item: func(get_item()), get_item))
+            pending.append(submit(lambda get_item: func(get_item()), get_item))
             while pending and (len(pending) >= 2 * max_concurrency or pending[0].done()):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-    finally:
-        cancel_token.cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def amap_ordered(
@@ -296,8 +237,24 @@ async def _cancel_all(futures: Iterable["asyncio.Future[Any]"]) -> None:
     await asyncio.gather(*futures, return_exceptions=True)
 
 
-def _submit(
-    pool: ThreadPoolExecutor, func: Callable[..., ResultT], *args: Any
-) -> "Future[ResultT]":
-    """Run a function in a thread, with the context variables of the caller."""
-    return pool.submit(copy_context().run, func, *args)
+@contextmanager
+def _open_pool(max_workers: int) -> Iterator[Callable[..., Future[Any]]]:
+    """Open a pool of threads, and return the function that submits work to it.
+
+    The work has the context variables of the caller. Leaving the block cancels all work that is not
+    done, including that of pools opened within it. A call in flight ends shortly afterwards.
+    """
+    is_closed = threading.Event()
+    is_parent_closed = CANCEL_CHECK.get() or (lambda: False)
+
+    def submit(func: Callable[..., Any], *args: Any) -> Future[Any]:
+        context = copy_context()
+        context.run(CANCEL_CHECK.set, lambda: is_closed.is_set() or is_parent_closed())
+        return pool.submit(context.run, func, *args)
+
+    pool = ThreadPoolExecutor(max_workers, thread_name_prefix="orq-worker")
+    try:
+        yield submit
+    finally:
+        is_closed.set()
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OrqTranscriptionLoader, RouterClient
 from orq_router_integrations._concurrency import (
-    CancelToken,
-    WorkCancelledError,
     amap_ordered,
     arun_steps,
     gather,
@@ -30,6 +28,7 @@ from orq_router_integrations._concurrency import (
     partition,
     run_steps,
 )
+from orq_router_integrations._http.deadline import CANCEL_CHECK
 from orq_router_integrations.errors import RouterError
 
 FILE_COUNT = 24
@@ -152,7 +151,7 @@ async def test_results_are_in_order_of_the_items(max_concurrency: int) -> None:
         await asyncio.sleep(0.01 if number % 3 == 0 else 0)
         return number
 
-    results = map_ordered(process, iter_numbers(10), max_concurrency, CancelToken())
+    results = map_ordered(process, iter_numbers(10), max_concurrency)
     assert list(results) == list(range(10))
     results = amap_ordered(aprocess, iter_numbers(10), max_concurrency)
     assert await collect(results) == list(range(10))
@@ -161,7 +160,7 @@ async def test_results_are_in_order_of_the_items(max_concurrency: int) -> None:
 @pytest.mark.parametrize("max_concurrency", [1, 3])
 async def test_error_of_the_items_is_raised_after_their_results(max_concurrency: int) -> None:
     numbers = iter_numbers(5, error=OSError("gone"))
-    results = map_ordered(abs, numbers, max_concurrency, CancelToken())
+    results = map_ordered(abs, numbers, max_concurrency)
     assert [next(results) for _ in range(5)] == list(range(5))
     with pytest.raises(OSError, match="gone"):
         next(results)
@@ -181,48 +180,41 @@ def fail() -> None:
 
 
 def test_gather_cancels_the_other_tasks_on_failure() -> None:
-    cancel_token = CancelToken(CancelToken())
+    client: Any = PendingClient()
     cancelled = threading.Event()
 
-    def wait_for_cancellation() -> None:
-        try:
-            while True:
-                cancel_token.raise_if_cancelled()
-                time.sleep(0.001)
-        except WorkCancelledError:
-            cancelled.set()
+    def call() -> None:
+        with pytest.raises(CancelledError):
+            run_steps(client, create_steps(CALL, CALL), threading.Semaphore())
+        cancelled.set()
+
+    def fail_during_call() -> None:
+        assert client.called.wait(TIMEOUT_SECONDS)
+        fail()
 
     with pytest.raises(KeyError, match="first"):
-        gather([wait_for_cancellation, fail], cancel_token)
+        gather([call, fail_during_call])
     assert cancelled.wait(TIMEOUT_SECONDS)
 
 
 def test_gather_does_not_wait_for_other_tasks_on_failure() -> None:
     finish = threading.Event()
     with pytest.raises(KeyError, match="first"):
-        gather([finish.wait, fail], CancelToken())
+        gather([finish.wait, fail])
     finish.set()
-
-
-def test_cancelling_the_parent_cancels_the_work() -> None:
-    parent = CancelToken()
-    token = CancelToken(parent)
-    token.raise_if_cancelled()
-    parent.cancel()
-    with pytest.raises(WorkCancelledError):
-        token.raise_if_cancelled()
 
 
 class PendingClient:
     """A client whose calls end only when they are cancelled."""
 
-    def __init__(self, cancel_token: CancelToken) -> None:
-        self.cancel_token = cancel_token
+    def __init__(self) -> None:
         self.called = threading.Event()
 
     def send(self, call: Any) -> None:
+        is_cancelled = CANCEL_CHECK.get()
+        assert is_cancelled is not None
         self.called.set()
-        wait_until(lambda: self.cancel_token.cancelled)
+        wait_until(is_cancelled)
         raise RouterError("cancelled")
 
     async def asend(self, call: Any) -> None:
@@ -242,31 +234,30 @@ def create_steps(*steps: Any, released: threading.Event | None = None) -> Genera
 CALL: Any = object()
 
 
-def test_cancelled_steps_cancel_their_call() -> None:
-    cancel_token = CancelToken()
-    client: Any = PendingClient(cancel_token)
-    released = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        steps = create_steps([create_steps(CALL), create_steps(CALL)], released=released)
-        work = pool.submit(run_steps, client, steps, threading.Semaphore(2), cancel_token)
-        assert client.called.wait(TIMEOUT_SECONDS)
-        cancel_token.cancel()
-        assert isinstance(work.exception(TIMEOUT_SECONDS), WorkCancelledError)
-    assert released.is_set()
+@pytest.mark.parametrize("step", [CALL, 0.001], ids=["call", "pause"])
+def test_closing_the_results_cancels_nested_steps(step: Any) -> None:
+    """Pauses repeat as long as another process computes a result."""
+    client: Any = PendingClient()
+    started = threading.Event()
+    released = [threading.Event() for _ in range(3)]
 
+    def process(is_first: bool) -> str:
+        if is_first:
+            assert started.wait(TIMEOUT_SECONDS)
+            return "first"
+        started.set()
+        nested = [create_steps(*[step] * 10**6, released=event) for event in released[1:]]
+        return run_steps(client, create_steps(nested, released=released[0]), semaphore)
 
-def test_cancelled_steps_stop_waiting() -> None:
-    cancel_token = CancelToken()
-    client: Any = PendingClient(cancel_token)
-    with ThreadPoolExecutor(1) as pool:
-        steps = create_steps(TIMEOUT_SECONDS)
-        work = pool.submit(run_steps, client, steps, threading.Semaphore(1), cancel_token)
-        cancel_token.cancel()
-        assert isinstance(work.exception(TIMEOUT_SECONDS / 2), WorkCancelledError)
+    semaphore = threading.Semaphore(2)
+    results = map_ordered(process, iter([True, False]), 2)
+    assert next(results) == "first"
+    results.close()
+    assert all(event.wait(TIMEOUT_SECONDS) for event in released)
 
 
 async def test_cancelled_async_steps_cancel_their_call() -> None:
-    client: Any = PendingClient(CancelToken())
+    client: Any = PendingClient()
     released = threading.Event()
     steps = create_steps([create_steps(CALL), create_steps(CALL)], released=released)
     work = asyncio.ensure_future(arun_steps(client, steps, asyncio.Semaphore(2)))

@@ -1,11 +1,10 @@
 """``EmbeddingRows``: vectors of a column of texts."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from orq_router_integrations._concurrency import CancelToken, Steps, agather, gather
+from orq_router_integrations._concurrency import Steps, agather, gather
 from orq_router_integrations.batch.rows import (
     Row,
     Rows,
@@ -143,19 +142,17 @@ class EmbeddingRows(Rows):
                 return error
 
         tasks = [partial(embed, keys) for keys in value]
-        return gather(tasks, CancelToken(), self.embeddings.max_concurrency)
+        return gather(tasks, self.embeddings.max_concurrency)
 
     async def _acall(self, value: list[dict[str, str]]) -> list[EmbeddingsResult | Exception]:
-        semaphore = asyncio.Semaphore(self.embeddings.max_concurrency)
-
         async def embed(keys: Mapping[str, str]) -> EmbeddingsResult | Exception:
             try:
-                async with semaphore:
-                    self._raise_fatal_error()
-                    with derive_idempotency_key("".join(keys.values()) or None):
-                        return await self.embeddings.aembed(list(keys))
+                self._raise_fatal_error()
+                with derive_idempotency_key("".join(keys.values()) or None):
+                    return await self.embeddings.aembed(list(keys))
             except Exception as error:  # noqa: BLE001 - a failed item is a row
                 self._keep_fatal_error(error)
                 return error
 
-        return await agather([embed(keys) for keys in value])
+        tasks = [partial(embed, keys) for keys in value]
+        return await agather(tasks, self.embeddings.max_concurrency)

@@ -18,7 +18,6 @@ from langchain_core.stores import BaseStore
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from orq_router_integrations._concurrency import (
-    CancelToken,
     Steps,
     amap_ordered,
     arun_steps,
@@ -196,13 +195,12 @@ class FileIntegration(RouterIntegration, ABC):
         self, processor: FileProcessor, items: Iterator[SourceItem]
     ) -> Iterator[Document]:
         semaphore = threading.Semaphore(self.max_concurrency)
-        cancel_token = CancelToken()
 
         def load(item: SourceItem) -> LoadedFile:
-            return run_steps(processor.client, processor.load(item), semaphore, cancel_token)
+            return run_steps(processor.client, processor.load(item), semaphore)
 
         with self._open_progress_bar() as update:
-            for file in map_ordered(load, items, self.max_concurrency, cancel_token):
+            for file in map_ordered(load, items, self.max_concurrency):
                 update(file)
                 yield from file.documents
 
