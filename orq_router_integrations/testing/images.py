@@ -1,8 +1,8 @@
 """The image endpoints, which draw images that contain their prompt.
 
-With Pillow, an image shows its prompt on a card, an edit its source images, and a variation changes
-their colors. Without Pillow, every image is blank. All images store their prompt as text, so tests
-can check which image they got. Drawing is deterministic.
+With Pillow, an image shows its prompt on a card, and an edit or a variation its source images.
+Without Pillow, every image is blank. All images store their prompt as text, so tests can check
+which image they got. Drawing is deterministic.
 
 Choices where the documentation is silent: images have 16 to 4096 pixels per side, and 1024x1024
 without a ``size``. GPT Image always sends base64, DALL-E a URL by default, other models base64 by
@@ -11,16 +11,15 @@ default (variations: a URL).
 
 import base64
 import io
+import json
 import re
 import struct
 import textwrap
 import zlib
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.media.metadata import ImageSize
@@ -31,7 +30,6 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointRequest,
     RouterResponse,
     get_provider_model_name,
-    split_bytes,
 )
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
@@ -55,49 +53,12 @@ _UNSUPPORTED_FIELDS = {
 }
 """Fields that the models of a family reject. Other models support all fields."""
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-TEXT_KEYWORD = "offline-router-prompt"
-TEXT_MARKER = f"{TEXT_KEYWORD}\0\0\0\0\0".encode()
-"""Start of the chunk of a PNG with the prompt. In JPEG and WebP, it is part of the description."""
-
 INK, PAPER = (32, 34, 44), (251, 250, 245)
 MAX_CAPTION_CHARS = 120
 
+_TEXT_KEYWORD = b"offline-router-prompt\0"
+"""Precedes the prompt, a JSON string, in the text chunk of a PNG or in the Exif description."""
 _EXIF_DESCRIPTION = 0x010E
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSpec:
-    size: ImageSize
-    number: int = 1  # of the image in its response
-    prompt: str | None = None  # None for a variation
-    sources: tuple[bytes, ...] = ()
-    mask: bytes | None = None  # a PNG whose transparent area is edited
-    is_transparent: bool = False
-    file_format: str = "png"  # jpeg and webp require Pillow
-    quality: int = 90
-
-    @property
-    def color(self) -> tuple[int, ...]:
-        """Red, green, blue and alpha of the background, which depend on prompt and number."""
-        seed = f"{self.number}:{self.prompt}".encode("utf-8", "replace")
-        return (0, 0, 0, 0) if self.is_transparent else (*sha256(seed).digest()[:3], 255)
-
-    @property
-    def caption(self) -> str:
-        """The prompt, with a label for edits and variations."""
-        if self.prompt is None:
-            return f"Variation {self.number}"
-        return f"Edit {self.number}: {self.prompt}" if self.sources else self.prompt
-
-    @property
-    def text(self) -> str:
-        """The texts of the source images, followed by the caption."""
-        texts = [
-            read_image_text(data) or f"image {sha256(data).hexdigest()[:8]}"
-            for data in self.sources
-        ]
-        return " ".join([*texts, self.caption])
 
 
 def has_pillow() -> bool:
@@ -112,15 +73,12 @@ def read_image_text(data: bytes) -> str | None:
     >>> read_image_text(tool.generate("a red boat").image.read())
     'a red boat'
     """
-    position = data.find(TEXT_MARKER)
-    if position < 0:
-        return None
-    start = position + len(TEXT_MARKER)
-    if data[position - 4 : position] == b"iTXt":  # in a PNG, the size precedes the name of a chunk
-        size = int.from_bytes(data[position - 8 : position - 4]) - len(TEXT_MARKER)
-    else:  # Exif
-        size = data.find(b"\0", start) - start
-    return data[start : start + size].decode("utf-8", "replace")
+    match = re.search(_TEXT_KEYWORD + rb'("(?:[^"\\]|\\.)*+")', data)
+    return json.loads(match[1]) if match else None
+
+
+def _encode_text(text: str) -> bytes:
+    return _TEXT_KEYWORD + json.dumps(text).encode()
 
 
 def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 190, 255)) -> bytes:
@@ -128,70 +86,14 @@ def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 19
     width, height = size
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),
-        b"iTXt": TEXT_MARKER + text.encode("utf-8", "replace"),
+        b"tEXt": _encode_text(text),
         b"IDAT": zlib.compress((b"\0" + bytes(color) * width) * height),
         b"IEND": b"",
     }
-    return PNG_SIGNATURE + b"".join(
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks.items()
     )
-
-
-def draw_image(spec: ImageSpec) -> bytes:
-    """Draw an image. Without Pillow, it is blank."""
-    if not has_pillow():
-        return create_png(spec.text, spec.size, spec.color)
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
-
-    width, height = spec.size
-    count = len(spec.sources)
-    image = Image.new("RGBA", spec.size, spec.color)
-    for index, data in enumerate(spec.sources):  # side by side
-        left, right = width * index // count, width * (index + 1) // count
-        image.paste(_open_image(data, (right - left, height)), (left, 0))
-    if spec.prompt is None:
-        channels = image.split()
-        colors = [channels[(index + spec.number) % 3] for index in range(3)]
-        image = Image.merge("RGBA", [*colors, channels[3]])
-    if spec.mask is not None:
-        alpha = _open_image(spec.mask, spec.size).getchannel("A")
-        image = Image.composite(image, Image.new("RGBA", spec.size, spec.color), alpha)
-    card = ImageDraw.Draw(image)
-    card.rectangle((0, height - height // 4, width, height), fill=PAPER)
-    lines = textwrap.fill(textwrap.shorten(spec.caption, MAX_CAPTION_CHARS), 40)
-    font = ImageFont.load_default(max(8, width // 28))
-    center = (width / 2, height - height / 8)
-    card.multiline_text(center, lines, INK, font, anchor="mm", align="center")
-    return _encode(image, spec)
-
-
-def _open_image(data: bytes, size: ImageSize) -> Any:
-    """Decode and scale an image, or return an empty one if it cannot be decoded."""
-    from PIL import Image  # noqa: PLC0415 - optional dependency
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGBA").resize(size)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return Image.new("RGBA", size, PAPER)
-
-
-def _encode(image: Any, spec: ImageSpec) -> bytes:
-    from PIL import Image, PngImagePlugin  # noqa: PLC0415 - optional dependency
-
-    file = io.BytesIO()
-    text = spec.text.encode("utf-8", "replace")
-    if spec.file_format == "png":
-        info = PngImagePlugin.PngInfo()
-        info.add_itxt(TEXT_KEYWORD, text.decode())
-        image.save(file, "png", pnginfo=info)
-    else:
-        exif = Image.Exif()
-        exif[_EXIF_DESCRIPTION] = TEXT_MARKER + text
-        mode = "RGB" if spec.file_format == "jpeg" else "RGBA"
-        image.convert(mode).save(file, spec.file_format, quality=spec.quality, exif=exif)
-    return file.getvalue()
 
 
 def _check_size(size: str) -> str:
@@ -213,7 +115,6 @@ def _check_type(*mime_types: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Size = Annotated[str, AfterValidator(_check_size)]
 Prompt = Annotated[str, Field(min_length=1)]
 Image = Annotated[AnyFile, _check_type("image/png", "image/jpeg", "image/webp")]
 Images = Annotated[
@@ -225,17 +126,19 @@ Images = Annotated[
 
 class ImageRequest(EndpointRequest):
     n: Annotated[int, Field(ge=1, le=10)] | None = None
-    size: Size | None = None
+    size: Annotated[str, AfterValidator(_check_size)] | None = None
     response_format: Literal["url", "b64_json"] | None = None
-
-    is_streamed: ClassVar[bool] = True
-    is_cacheable: ClassVar[bool] = True
 
     @property
     def dimensions(self) -> ImageSize:
         size = "1024x1024" if self.size in {None, "auto"} else str(self.size)
         width, height = map(int, size.split("x"))
         return width, height
+
+    @property
+    def sources(self) -> list[bytes]:
+        """The uploaded images."""
+        return []
 
 
 class Generation(ImageRequest):
@@ -247,15 +150,6 @@ class Generation(ImageRequest):
     output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
     moderation: Literal["auto", "low"] | None = None
 
-    def create_spec(self) -> ImageSpec:
-        return ImageSpec(
-            size=self.dimensions,
-            prompt=self.prompt,
-            is_transparent=self.background == "transparent",
-            file_format=(self.output_format or "png") if has_pillow() else "png",
-            quality=self.output_compression or 90,
-        )
-
 
 class Edit(ImageRequest, strict=False):
     prompt: Prompt
@@ -264,10 +158,9 @@ class Edit(ImageRequest, strict=False):
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
 
-    def create_spec(self) -> ImageSpec:
-        sources = tuple(file.data for file in self.image)
-        mask = self.mask.data if self.mask else None
-        return ImageSpec(size=self.dimensions, prompt=self.prompt, sources=sources, mask=mask)
+    @property
+    def sources(self) -> list[bytes]:
+        return [file.data for file in self.image]
 
 
 class Variation(ImageRequest, strict=False):
@@ -275,8 +168,9 @@ class Variation(ImageRequest, strict=False):
     size: Literal["256x256", "512x512", "1024x1024"] | None = None
     user: str | None = None
 
-    def create_spec(self) -> ImageSpec:
-        return ImageSpec(size=self.dimensions, sources=(self.image.data,))
+    @property
+    def sources(self) -> list[bytes]:
+        return [self.image.data]
 
 
 AnyRequest = Generation | Edit | Variation
@@ -288,8 +182,6 @@ IMAGE_SCHEMAS: dict[Endpoint, type[AnyRequest]] = {
 
 
 class ImageEndpoint(EndpointHandler[AnyRequest]):
-    """Draws images. The response is sent in chunks, so that faults can truncate it."""
-
     def __init__(
         self, endpoint: Endpoint, script: AnswerScript, urls: ExpiringDict[bytes], *, lenient: bool
     ) -> None:
@@ -302,16 +194,10 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         family = next((family for family in _UNSUPPORTED_FIELDS if name.startswith(family)), "")
         if not self._lenient:
             _check_support(request, family, model)
-        spec = request.create_spec()
-        numbers = range(1, (request.n or 1) + 1)
-        images = [draw_image(replace(spec, number=number)) for number in numbers]
+        images = [draw_image(request, number) for number in range(1, (request.n or 1) + 1)]
         items = [self._build_item(image, request, family) for image in images]
-        body: dict[str, Any] = {"created": 0, "data": items}
-        if family == "gpt-image":
-            body |= _describe_settings(request, spec)
-            body["usage"] = _estimate_usage(spec, len(images))
-        headers = {"content-type": "application/json"}
-        return RouterResponse(chunks=split_bytes(orjson.dumps(body)), headers=headers)
+        details = _describe_gpt_images(request, images) if family == "gpt-image" else {}
+        return RouterResponse({"created": 0, "data": items, **details})
 
     def _build_item(self, image: bytes, request: AnyRequest, family: str) -> dict[str, str]:
         default = "url" if isinstance(request, Variation) or family else "b64_json"
@@ -341,23 +227,84 @@ def _check_support(request: AnyRequest, family: str, model: str) -> None:
         )
 
 
-def _describe_settings(request: AnyRequest, spec: ImageSpec) -> dict[str, str]:
-    """Return the settings of GPT Image, limited to values that OpenAI's clients accept."""
-    size, quality = "{}x{}".format(*spec.size), getattr(request, "quality", None)
-    return {
-        "background": "transparent" if spec.is_transparent else "opaque",
-        "output_format": spec.file_format,
-        "quality": quality if quality in {"low", "medium"} else "high",
-        **({"size": size} if size in {"1024x1024", "1024x1536", "1536x1024"} else {}),
-    }
-
-
-def _estimate_usage(spec: ImageSpec, count: int) -> dict[str, Any]:
-    text_tokens = len(spec.prompt or "") // 4 + 1
-    image_tokens = 256 * len(spec.sources)
-    return {
+def _describe_gpt_images(request: AnyRequest, images: list[bytes]) -> dict[str, Any]:
+    """Return the settings and the usage, limited to values that OpenAI's clients accept."""
+    fields = dict(request)  # some exist for one endpoint only
+    size, quality = "{}x{}".format(*request.dimensions), fields.get("quality")
+    text_tokens = len(fields.get("prompt", "")) // 4 + 1
+    image_tokens, output_tokens = 256 * len(request.sources), 1000 * len(images)
+    usage = {
         "input_tokens": text_tokens + image_tokens,
-        "output_tokens": 1000 * count,
-        "total_tokens": text_tokens + image_tokens + 1000 * count,
+        "output_tokens": output_tokens,
+        "total_tokens": text_tokens + image_tokens + output_tokens,
         "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
     }
+    return {
+        "background": "transparent" if fields.get("background") == "transparent" else "opaque",
+        "output_format": str(detect_mime_type(images[0][:16])).removeprefix("image/"),
+        "quality": quality if quality in {"low", "medium"} else "high",
+        **({"size": size} if size in {"1024x1024", "1024x1536", "1536x1024"} else {}),
+        "usage": usage,
+    }
+
+
+def draw_image(request: AnyRequest, number: int) -> bytes:
+    """Draw an image with its number in the response. Without Pillow, it is blank."""
+    match request:
+        case Generation():
+            caption = request.prompt
+        case Edit():
+            caption = f"Edit {number}: {request.prompt}"
+        case _:
+            caption = f"Variation {number}"
+    source_texts = [
+        read_image_text(data) or f"image {sha256(data).hexdigest()[:8]}" for data in request.sources
+    ]
+    text = " ".join([*source_texts, caption])
+    digest = sha256(f"{number} {caption}".encode("utf-8", "replace")).digest()
+    is_transparent = getattr(request, "background", None) == "transparent"
+    color = (0, 0, 0, 0) if is_transparent else (*digest[:3], 255)
+    if has_pillow():
+        return _draw_with_pillow(request, caption, text, color)
+    return create_png(text, request.dimensions, color)
+
+
+def _draw_with_pillow(
+    request: AnyRequest, caption: str, text: str, color: tuple[int, ...]
+) -> bytes:
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
+
+    width, height = size = request.dimensions
+    blank = Image.new("RGBA", size, color)
+    image = blank.copy()
+    for index, data in enumerate(request.sources):  # side by side
+        left, right = (width * i // len(request.sources) for i in (index, index + 1))
+        image.paste(_open_image(data, (right - left, height)), (left, 0))
+    if isinstance(request, Edit) and request.mask:  # its transparent area is edited
+        mask = _open_image(request.mask.data, size).getchannel("A")
+        image = Image.composite(image, blank, mask)
+    card = ImageDraw.Draw(image)
+    card.rectangle((0, height - height // 4, width, height), fill=PAPER)
+    lines = textwrap.fill(textwrap.shorten(caption, MAX_CAPTION_CHARS), 40)
+    font = ImageFont.load_default(max(8, width // 28))
+    center = (width / 2, height - height / 8)
+    card.multiline_text(center, lines, INK, font, anchor="mm", align="center")
+    exif = Image.Exif()
+    exif[_EXIF_DESCRIPTION] = _encode_text(text)
+    file_format = getattr(request, "output_format", None) or "png"
+    quality = getattr(request, "output_compression", None) or 90
+    file = io.BytesIO()
+    image = image.convert("RGB") if file_format == "jpeg" else image
+    image.save(file, file_format, quality=quality, exif=exif)
+    return file.getvalue()
+
+
+def _open_image(data: bytes, size: ImageSize) -> Any:
+    """Decode and scale an image, or return an empty one if it cannot be decoded."""
+    from PIL import Image  # noqa: PLC0415 - optional dependency
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGBA").resize(size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Image.new("RGBA", size, PAPER)

@@ -291,7 +291,7 @@ class OfflineRouter:
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
         platform.check_guardrails(controls.guardrails or (), request.guarded_text)
-        cache = controls.cache if request.is_cacheable else None
+        cache = None if request.is_streamed else controls.cache
         key = ""
         if cache:
             key = json.dumps([dialect, endpoint.path, describe_files(body)], sort_keys=True)

@@ -14,16 +14,13 @@ from PIL import Image
 from support.picture_reader import get_pixel, open_image, read_text
 
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.testing import Fault, OfflineRouter
+from orq_router_integrations.testing import OfflineRouter
 from orq_router_integrations.testing import images as images_module
-from orq_router_integrations.testing.images import (
-    PNG_SIGNATURE,
-    create_png,
-    read_image_text,
-)
+from orq_router_integrations.testing.images import create_png, read_image_text
 
 GPT, DALLE2, DALLE3 = "openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"
 BOAT = create_png("boat", (64, 48))
+PNG_SIGNATURE = BOAT[:8]
 
 
 class ImageClient:
@@ -163,9 +160,8 @@ def test_mask_limits_edit(images):
 def test_variations(images):
     response = images.post_form("variations", model=DALLE2, n="2", size="256x256")
     one, two = map(images.load, response.json()["data"])
-    red, green, blue, _ = get_pixel(BOAT, 0, 0)
-    assert get_pixel(two, 0, 0)[:3] == (blue, red, green)
-    assert get_pixel(one, 255, 0)[:3] == (green, blue, red)
+    assert get_pixel(one, 0, 0) == get_pixel(two, 0, 0) == get_pixel(BOAT, 0, 0)
+    assert one != two
     assert read_text(two) == "boat Variation 2"
 
 
@@ -349,12 +345,6 @@ def test_cache_compares_image_content(images):
     responses = [images.edit(files, cache=cache) for files in (None, None, other)]
     assert [r.headers.get("x-orq-offline-cache") for r in responses] == [None, "hit", None]
     assert responses[0].json() == responses[1].json()
-
-
-def test_fault_truncates_body():
-    images = ImageClient(faults={GPT: Fault(status=200, cut_after=1)})
-    with pytest.raises(httpx.RemoteProtocolError):
-        images.generate(size="256x256")
 
 
 def create_openai_client(router: OfflineRouter) -> openai.OpenAI:

@@ -225,11 +225,6 @@ class TestBackground:
         assert completed[-2]["type"] == "response.completed"
         assert client.get_stored(failed[0]["response"]["id"]).json()["status"] == "failed"
 
-    def test_background_bypasses_the_cache(self, create_responses):
-        client = create_responses()
-        request = {"background": True, "cache": {"type": "exact_match"}}
-        assert client.complete(**request)["id"] != client.complete(**request)["id"]
-
 
 class TestRouting:
     def test_two_retries_by_default(self, create_responses):

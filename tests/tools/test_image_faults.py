@@ -22,13 +22,11 @@ from support.speech_tools import sync_and_async
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import (
     InvalidResponseError,
-    RouterConnectionError,
     RouterInputError,
     SavingError,
     ServerError,
     StreamInterruptedError,
 )
-from orq_router_integrations.testing import Fault
 from orq_router_integrations.testing.images import create_png
 from orq_router_integrations.tools.image_result import GeneratedImage
 
@@ -197,14 +195,6 @@ def test_client_errors_are_not_retried(status):
     router = OfflineRouter(faults={GPT: status})
     error = get_error(OrqImageTool(model=GPT, client=router.client()))
     assert (error.status_code, len(router.requests)) == (status, 1)
-
-
-@sync_and_async
-def test_cut_response_of_offline_router(is_async):
-    router = OfflineRouter(faults={GPT: Fault(status=200, cut_after=1)})
-    error = get_error(OrqImageTool(model=GPT, client=router.client(), n=2), is_async=is_async)
-    assert isinstance(error, RouterConnectionError)
-    assert len(router.requests) == 1
 
 
 def create_url_response(*urls: str) -> Any:

@@ -190,10 +190,6 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
     def is_stored(self) -> bool:
         return self.store is not False
 
-    @property
-    def is_cacheable(self) -> bool:
-        return not self.stream and not self.background
-
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
         return {name: body[name] for name in body if name not in RouterFields.model_fields}

@@ -7,8 +7,6 @@ Routing, faults, the cache and the conversion to HTTP are implemented once, for 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import getitem
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -43,11 +41,6 @@ class EndpointRequest(RequestModel):
     def is_streamed(self) -> bool:
         """Whether the response is sent in chunks."""
         return False
-
-    @property
-    def is_cacheable(self) -> bool:
-        """Whether the router may cache the response."""
-        return not self.is_streamed
 
     @property
     def guarded_text(self) -> str:
@@ -119,19 +112,20 @@ def split_bytes(data: bytes) -> tuple[bytes, ...]:
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
     """Validate a body, or raise a 400 that names the most deeply nested invalid field."""
+    fields = _convert_integral_floats(body)
     try:
-        return model.model_validate(body)
+        return model.model_validate(fields)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    problems = [(_find_path(body, item["loc"], item["type"]), item) for item in errors]
+    problems = [(_find_path(fields, item["loc"], item["type"]), item) for item in errors]
     unknown = {path for path, item in problems if item["type"] == "extra_forbidden"}
-    inputs = [item["input"] for item in errors]
-    has_integral_float = any(isinstance(it, float) and it.is_integer() for it in inputs)
-    if has_integral_float or (lenient and unknown):
-        copy = _convert_integral_floats(body)
-        for *parents, name in unknown if lenient else ():
-            del reduce(getitem, parents, copy)[name]
-        return validate_body(model, copy, lenient=lenient)
+    if lenient and unknown:
+        for *parents, name in unknown:
+            parent = fields
+            for step in parents:
+                parent = parent[step]
+            del parent[name]
+        return validate_body(model, fields, lenient=lenient)
     path, details = max(problems, key=lambda problem: len(problem[0]))
     message = _UNKNOWN_FIELD if path in unknown else details["msg"].removeprefix("Value error, ")
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
