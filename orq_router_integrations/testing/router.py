@@ -18,21 +18,27 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
+from pydantic import PrivateAttr
 
+from orq_router_integrations.client import RouterClient
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
 from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
 from orq_router_integrations.testing.classification import DecisionEndpoint, ModerationEndpoint
 from orq_router_integrations.testing.images import IMAGE_HOST, IMAGE_SCHEMAS, ImageEndpoint
+from orq_router_integrations.testing.models import ModelRegistry
+from orq_router_integrations.testing.ocr import OCREndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
-from orq_router_integrations.testing.retrieval.catalog import list_catalog
-from orq_router_integrations.testing.retrieval.embeddings import EmbeddingsEndpoint, RerankEndpoint
-from orq_router_integrations.testing.retrieval.knowledge import KnowledgeBaseIndex, KnowledgeBases
-from orq_router_integrations.testing.retrieval.ocr import OCREndpoint
+from orq_router_integrations.testing.retrieval import (
+    EmbeddingsEndpoint,
+    KnowledgeBaseIndex,
+    KnowledgeBases,
+    RerankEndpoint,
+)
 from orq_router_integrations.testing.routing import http_adapter, platform
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
@@ -47,10 +53,6 @@ from orq_router_integrations.testing.routing.request_routing import (
 )
 from orq_router_integrations.testing.speech import SpeechEndpoint, TranscriptionEndpoint
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Dialect
-
-if TYPE_CHECKING:
-    from orq_router_integrations.client import RouterClient
-
 
 Route = tuple[str, str, Callable[..., Any]]
 """Method, pattern of the path, and a function that creates the response.
@@ -132,7 +134,7 @@ class OfflineRouter:
         self.requests: list[http_adapter.RecordedRequest] = []
         self._locks: dict[int, threading.RLock] = {}
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
-        self._models = platform.ModelRegistry(self.models)
+        self._models = ModelRegistry(self.models)
         self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
         self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
         self._cache = platform.ExpiringDict[RouterResponse](self.clock)
@@ -203,7 +205,7 @@ class OfflineRouter:
         """Transport for ``httpx.Client`` and ``httpx.AsyncClient``. It opens no socket."""
         return http_adapter.OfflineTransport(self.handle, self.latency)
 
-    def client(self, **kwargs: Any) -> "RouterClient":
+    def client(self, **kwargs: Any) -> RouterClient:
         """Create a ``RouterClient`` that sends its requests to this router.
 
         The client can be pickled, for example by multiprocessing, Ray or joblib. The copy uses a
@@ -213,10 +215,8 @@ class OfflineRouter:
             **kwargs: Further arguments of ``RouterClient``, such as ``max_retries`` or
                 ``controls``.
         """
-        from orq_router_integrations.testing.client import create_client  # noqa: PLC0415 - not needed with plain httpx
-
         key = next(iter(self.api_keys or ()), "offline-no-key-needed")
-        return create_client(self, {"api_key": key, **kwargs})
+        return _create_client(self, {"api_key": key, **kwargs})
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer one HTTP request. The transport, not this method, waits for ``latency``."""
@@ -245,7 +245,7 @@ class OfflineRouter:
         models, responses = self._models, self._responses
         search = KnowledgeBaseIndex(self.knowledge_bases, models).search
         return [
-            ("GET", "/v2/model-catalog", partial(list_catalog, models.listed)),
+            ("GET", "/v2/model-catalog", models.list_catalog),
             ("POST", "/v2/knowledge/([^/]+)/search", partial(search, lenient=self.lenient)),
             ("POST", "/v1/responses/compact", partial(responses.compact, lenient=self.lenient)),
             ("GET", "/v[23]/router/models", lambda _: models.list_models()),
@@ -303,3 +303,24 @@ class OfflineRouter:
         if cache and response.status == 200:
             self._cache.put(key, response, seconds=cache.ttl)
         return handler.finalize(request, response)
+
+
+class OfflineClient(RouterClient):
+    """A ``RouterClient`` that can be pickled together with its offline router."""
+
+    _router: OfflineRouter = PrivateAttr()
+
+    def __reduce__(self) -> Any:
+        names = self.model_fields_set - {"http_client", "http_async_client"}
+        return _create_client, (self._router, {name: getattr(self, name) for name in names})
+
+
+def _create_client(router: OfflineRouter, settings: dict[str, Any]) -> RouterClient:
+    defaults: dict[str, Any] = {
+        "base_url": "https://offline.invalid/v3/router",  # no request is ever sent to it
+        "http_client": httpx.Client(transport=router.transport),
+        "http_async_client": httpx.AsyncClient(transport=router.transport),
+    }
+    client = OfflineClient(**defaults | settings)
+    client._router = router  # noqa: SLF001 - pydantic sets private attributes after the creation
+    return client

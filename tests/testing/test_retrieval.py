@@ -10,10 +10,7 @@ import pytest
 from langchain_core.documents import Document
 
 from orq_router_integrations.testing import Fault, OfflineRouter
-from orq_router_integrations.testing.retrieval.embeddings import (
-    compute_similarity,
-    create_vector,
-)
+from orq_router_integrations.testing.retrieval import compute_similarity, create_vector
 
 SMALL = "openai/text-embedding-3-small"
 RERANK = "cohere/rerank-v3.5"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orq_router_integrations.testing.models import check_model_id
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.platform import check_model_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+from orq_router_integrations.testing.models import ModelRegistry
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
@@ -28,7 +29,6 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import Fault, FaultScript
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
-from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
     LoadBalancer,

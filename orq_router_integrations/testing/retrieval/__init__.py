@@ -1,1 +1,0 @@
-"""Endpoints for retrieval: embeddings, rerank, OCR, knowledge bases and lists of models."""
