@@ -62,8 +62,8 @@ def test_client_is_immutable():
     assert script.headers("x-team") == ["blue"]
 
 
-def test_copies_share_retry_budget():
+def test_copies_share_retry_budget_and_pace():
     client = create_client(Script())
     client.send(create_call())
     assert RouterClient(**dict(client)).max_retries == client.max_retries
-    assert client.model_copy()._retry_budget is client._retry_budget
+    assert client.model_copy()._state is client._state

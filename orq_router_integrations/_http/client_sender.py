@@ -48,12 +48,12 @@ def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: A
     return client.send(built, stream=True, follow_redirects=False)
 
 
-def _get_parts(response: Any, exchange: Exchange[Any]) -> tuple[int, Any, Any]:
-    """Return the status, headers and body of a response."""
+def _start_response(response: Any, exchange: Exchange[Any]) -> Any:
+    """Start to read a response, and return its body."""
+    exchange.start_response(response.status_code, response.headers.raw)
     if isinstance(exchange.call, StreamCall):  # a stream may outlast the deadline
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
-    body = httpx.ByteStream(response.content) if response.is_stream_consumed else response.stream
-    return response.status_code, response.headers.raw, body
+    return httpx.ByteStream(response.content) if response.is_stream_consumed else response.stream
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def send_over_client(client: SyncHttpClient, exchange: Exchange[Any]) -> Iterato
         # The watchdog ends before the response, because another request may use its socket.
         with opened as response, closing(watchdog):
             watchdog.stream = response.extensions.get("network_stream")
-            chunks = exchange.iter_response(*_get_parts(response, exchange))
+            chunks = iter(_start_response(response, exchange))
             yield watchdog.iter_checked(chunks)
             if exchange.done and watchdog.stream:  # read the end, to reuse the connection
                 exchange.deadline.resume(DRAIN_SECONDS)
@@ -208,7 +208,7 @@ class BackgroundReader:
         request = {"headers": await exchange.astart_attempt(), "content": exchange.async_content}
         sending = _send_request(self._client, exchange, self._trace, **request)
         async with aclosing(await sending) as response:
-            async for chunk in exchange.aiter_response(*_get_parts(response, exchange)):
+            async for chunk in _start_response(response, exchange):
                 self._chunks.append(chunk)
                 self._size += len(chunk)
                 self._has_news.set()

@@ -1,8 +1,7 @@
 """Decompress response bodies in bounded steps, so that a small body cannot fill the memory."""
 
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from orq_router_integrations.wire.call import MalformedResponseError
 
@@ -16,45 +15,27 @@ class BoundedDecompressor:
     """Decompresses one response body, which may consist of several gzip members.
 
     Args:
-        encoding: Value of the ``Content-Encoding`` header.
+        encoding: Value of the ``Content-Encoding`` header, in lower case.
 
     Raises:
-        MalformedResponseError: The encoding was not requested, or is applied more than once.
+        MalformedResponseError: The encoding was not requested.
     """
 
     def __init__(self, encoding: str) -> None:
-        names = [name.strip().lower() for name in encoding.split(",")]
-        names = [name for name in names if name not in {"", "identity"}]
-        if len(names) > 1 or not _SUPPORTED_ENCODINGS.issuperset(names):
+        if encoding not in _SUPPORTED_ENCODINGS:
             raise MalformedResponseError(
                 f"The response body is encoded as {encoding[:80]!r}, which was not requested"
             )
-        self._zlib: Any = zlib.decompressobj(_DETECT_HEADER) if names else None
+        self._zlib = zlib.decompressobj(_DETECT_HEADER)
         self._is_empty = True
         self._trailer = b""  # the first bytes after a complete member
 
-    def decompress(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the decompressed content of a body as it arrives.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the decompressed content of the next bytes.
 
         Raises:
-            MalformedResponseError: The body is not valid compressed data, or is incomplete.
+            MalformedResponseError: The bytes are not valid compressed data.
         """
-        for data in body:
-            yield from self._feed(data)
-        yield from self._finish()
-
-    async def adecompress(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """Yield the decompressed content of a body as it arrives; see ``decompress``."""
-        async for data in body:
-            for chunk in self._feed(data):
-                yield chunk
-        for chunk in self._finish():
-            yield chunk
-
-    def _feed(self, data: bytes) -> Iterator[bytes]:
-        if self._zlib is None:
-            yield data
-            return
         self._is_empty = False
         while data:
             if self._zlib.eof:
@@ -73,7 +54,12 @@ class BoundedDecompressor:
             if chunk:
                 yield chunk
 
-    def _finish(self) -> Iterator[bytes]:
+    def finish(self) -> Iterator[bytes]:
+        """Yield the remaining content.
+
+        Raises:
+            MalformedResponseError: The compressed data is incomplete.
+        """
         if self._is_empty:
             return
         if remaining := self._zlib.flush():

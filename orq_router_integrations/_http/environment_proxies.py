@@ -4,26 +4,23 @@ httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Doc
 (IPv6 in brackets, networks), and requires the SOCKS package even if no host uses the proxy.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any
 from urllib.request import getproxies
 
 import httpx
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EnvironmentProxies:
-    """The proxies of one client, which are read from the environment by its first call.
+    """The proxies that the environment defines.
 
-    Two of them are always equal, so they do not affect whether two clients are.
+    Attributes:
+        urls: Their URLs by the scheme that they are for, and the hosts to bypass them as ``no``.
     """
 
-    @cached_property
-    def urls(self) -> dict[str, str]:
-        """The proxies by the scheme that they are for, and those to bypass as ``no``."""
-        return getproxies()
+    urls: Mapping[str, str] = field(default_factory=getproxies)
 
     def select(self, url: httpx.URL) -> str | None:
         """Return the URL of the proxy for a request, or ``None`` for a direct connection."""
@@ -31,9 +28,6 @@ class EnvironmentProxies:
         if not proxy or is_bypassed(url, self.urls.get("no", "")):
             return None
         return proxy if "://" in proxy else f"http://{proxy}"
-
-    def __reduce__(self) -> Any:
-        return EnvironmentProxies, ()  # an unpickled client reads its own environment
 
 
 def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:

@@ -2,25 +2,22 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import httpx
 
 from orq_router_integrations._http.auth import aget_api_key, get_api_key
+from orq_router_integrations._http.client_state import ClientState
 from orq_router_integrations._http.deadline import Deadline, create_limits
 from orq_router_integrations._http.decompression import BoundedDecompressor
-from orq_router_integrations._http.environment_proxies import EnvironmentProxies
-from orq_router_integrations._http.retry import (
-    MAX_RETRY_AFTER_SECONDS,
-    RetryBudget,
-    RetryPolicy,
-)
+from orq_router_integrations._http.retry import MAX_RETRY_AFTER_SECONDS, RetryPolicy
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import create_error, to_input_error
-from orq_router_integrations.settings import ApiKey, RouterSettings
+from orq_router_integrations.errors import create_error
+from orq_router_integrations.settings import RouterSettings
 from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.call import (
     IDEMPOTENCY_SEED,
@@ -32,17 +29,13 @@ from orq_router_integrations.wire.call import (
     StreamCall,
     StreamDecoder,
 )
-from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.error_response import parse_retry_after, redact
-from orq_router_integrations.wire.request_encoding import EncodedRequest, encode_request
+from orq_router_integrations.wire.request_encoding import EncodedRequest
 
 if TYPE_CHECKING:
     from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
-
-_RawHeaders = Sequence[tuple[bytes, bytes]]
 
 ACCEPT_ENCODING = "gzip"
 """The only compression requested. Another one would need a decoder with bounded output."""
@@ -71,42 +64,60 @@ class BufferedBody(Generic[T]):
 
 @dataclass(slots=True, kw_only=True)
 class Exchange(Generic[T]):
-    """State of one call across its attempts.
+    """State of one call across its attempts. It starts now.
 
     Attributes:
         encoded: The request, encoded for the router.
-        api_key: The API key, or a function that is called for each attempt.
-        headers: Default headers, with names in lower case and without the key.
+        state: What the call shares with the others of its client.
+        close_gate: Called with the seconds until the rate limit resets, if it is used up.
+        span: The OpenTelemetry span of the call, if the client records calls.
         timeout: Seconds to wait for the next byte.
         deadline: Deadline of the whole call.
-        proxies: Proxies of the client for the package's own connections.
         attempts: Requests sent so far.
+        secret: The key of the current attempt, to be redacted from errors.
         response: Status and headers of the response to the current attempt.
         decoder: Decodes the stream, once its response has started.
         received: Bytes of the stream received so far.
-        secret: The key of the current attempt, to be redacted from errors.
-        span: The OpenTelemetry span of the call, if the client records calls.
-        report_limit: Called with the seconds until the rate limit resets, if it is used up.
     """
 
     call: Call[T] | StreamCall[T]
     encoded: EncodedRequest
-    api_key: ApiKey | None
-    policy: RetryPolicy
     url: httpx.URL
-    headers: dict[str, str]
-    timeout: httpx.Timeout
-    deadline: Deadline
-    proxies: EnvironmentProxies
+    settings: RouterSettings
+    state: ClientState
+    close_gate: Callable[[float], None]
+    span: "CallSpan | None" = None
+    timeout: httpx.Timeout = field(init=False)
+    deadline: Deadline = field(init=False)
+    policy: RetryPolicy = field(init=False)
+    idempotency_key: str = field(init=False)
     attempts: int = 0
-    idempotency_key: str
+    secret: str = ""
     response: Response | None = None
     decoder: StreamDecoder[T] | None = None
     received: int = 0
-    secret: str = ""
-    span: "CallSpan | None" = None
-    report_limit: Callable[[float], None] | None = None
     _reader: Any = None
+    _decompressor: BoundedDecompressor | None = None
+
+    def __post_init__(self) -> None:
+        call, controls = self.call, self.encoded.controls
+        if any(fallback.model == call.body.get("model") for fallback in controls.fallbacks or ()):
+            warn_caller(
+                f"controls.fallbacks contains {call.body['model']!r}, the model of the call "
+                "itself. Use controls.retry to ask a model again."
+            )
+        covers_stream = isinstance(call, StreamCall) and call.is_collected
+        self.timeout, self.deadline = create_limits(
+            self.settings, controls, covers_stream=covers_stream
+        )
+        self.policy = RetryPolicy(
+            max_retries=self.settings.max_retries,
+            has_router_retries=controls.has_router_retries,
+            retry_ambiguous=call.retry_ambiguous,
+            deadline=self.deadline,
+            budget=self.state.budget,
+        )
+        self.idempotency_key = _create_idempotency_key(call.idempotency_seed, self.encoded)
 
     @property
     def endpoint(self) -> str:
@@ -125,11 +136,11 @@ class Exchange(Generic[T]):
 
     def start_attempt(self) -> dict[str, str]:
         """Start an attempt of a sync call and return the headers of its request."""
-        return self._start_attempt(get_api_key(self.api_key))
+        return self._start_attempt(get_api_key(self.settings.api_key))
 
     async def astart_attempt(self) -> dict[str, str]:
         """Start an attempt of an async call and return the headers of its request."""
-        return self._start_attempt(await aget_api_key(self.api_key, self.deadline))
+        return self._start_attempt(await aget_api_key(self.settings.api_key, self.deadline))
 
     def _start_attempt(self, api_key: str) -> dict[str, str]:
         self.attempts += 1
@@ -137,7 +148,9 @@ class Exchange(Generic[T]):
         self.response = self.decoder = self._reader = None
         self.received = 0
         return {
-            **self.headers,
+            "user-agent": f"orq-router-integrations/{__version__}",
+            "accept": "*/*",
+            **{name.lower(): value for name, value in self.settings.default_headers.items()},
             **{name.lower(): value for name, value in self.encoded.headers.items()},
             "accept-encoding": ACCEPT_ENCODING,
             "authorization": f"Bearer {api_key}",
@@ -162,55 +175,40 @@ class Exchange(Generic[T]):
         body = self.encoded.body
         return body if isinstance(body, bytes) else _ThreadedBody(body)
 
-    def iter_response(
-        self, status: int, headers: _RawHeaders, body: Iterable[bytes]
-    ) -> Iterator[bytes]:
-        """Start to read a response; returns an iterator over its decompressed body."""
-        encoding = self._start_response(status, headers)
-        return BoundedDecompressor(encoding).decompress(body) if encoding else iter(body)
-
-    def aiter_response(
-        self, status: int, headers: _RawHeaders, body: AsyncIterable[bytes]
-    ) -> AsyncIterator[bytes]:
-        """Start to read a response; see ``iter_response``."""
-        encoding = self._start_response(status, headers)
-        return BoundedDecompressor(encoding).adecompress(body) if encoding else aiter(body)
-
-    def _start_response(self, status: int, headers: _RawHeaders) -> str:
-        """Choose the reader of a response; returns the encoding of its body."""
-        fields = httpx.Headers(headers).items()
+    def start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Choose how to read a response, whose body then goes to ``feed``."""
         response = self.response = Response(
             status=status,
-            headers={name: redact(value, self.secret) for name, value in fields},
+            headers={
+                name: redact(value, self.secret) for name, value in httpx.Headers(headers).items()
+            },
             attempts=self.attempts,
             started_at=self.deadline.started_at,
         )
         if self.span:
             self.span.record_response(response)
-        is_success = 200 <= status < 300
-        if is_success and response.headers.get("x-ratelimit-remaining") == "0":
-            self._report_limit(response)
-        if not is_success:
+        if not 200 <= status < 300:
             self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES)
         elif isinstance(self.call, StreamCall):
             self._reader = self.decoder = self.call.create_decoder(response)
         else:
             max_bytes = self.call.endpoint.max_response_bytes
-            self._reader = BufferedBody(self._parse, max_bytes=max_bytes)
-        return response.headers.get("content-encoding", "")
+            self._reader = BufferedBody(partial(self._parse, self.call), max_bytes=max_bytes)
+        if response.headers.get("x-ratelimit-remaining") == "0" and 200 <= status < 300:
+            seconds = parse_retry_after(response.headers) or 0.0
+            if 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
+                self.close_gate(seconds)
+        encoding = response.headers.get("content-encoding", "").lower()
+        self._decompressor = None
+        if encoding not in {"", "identity"}:
+            self._decompressor = BoundedDecompressor(encoding)
 
-    def _report_limit(self, response: Response) -> None:
-        seconds = parse_retry_after(response.headers) or 0.0
-        if self.report_limit and 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
-            self.report_limit(seconds)
-
-    def _parse(self, content: bytes) -> T:
-        assert isinstance(self.call, Call)  # noqa: S101 - only chosen for such calls
-        max_bytes = self.call.endpoint.max_response_bytes
+    def _parse(self, call: Call[T], content: bytes) -> T:
+        max_bytes = call.endpoint.max_response_bytes
         if len(content) > max_bytes:
             message = f"The response body is larger than {max_bytes // 1024**2} MB"
             raise MalformedResponseError(message, content[:MAX_ERROR_BYTES])
-        return self.call.parse(self._set_content(content))
+        return call.parse(self._set_content(content))
 
     def _raise_error(self, content: bytes) -> T:
         response = self._set_content(content[:MAX_ERROR_BYTES])
@@ -223,13 +221,22 @@ class Exchange(Generic[T]):
 
     def feed(self, data: bytes) -> Iterator[T]:
         """Yield the items that are complete with these bytes of the response."""
-        if self.decoder:
-            self.received += len(data)
-        return self._iter_paused(self._reader.feed(data))
+        return self._decode(self._decompressor.feed(data) if self._decompressor else (data,))
 
     def finish(self) -> Iterator[T]:
         """Yield the items that are complete at the end of the response."""
-        return self._iter_paused(self._reader.finish() or ())
+        if self._decompressor:
+            yield from self._decode(self._decompressor.finish())
+        if not self.done:
+            yield from self._iter_paused(self._reader.finish() or ())
+
+    def _decode(self, chunks: Iterable[bytes]) -> Iterator[T]:
+        for chunk in chunks:
+            if self.decoder:
+                self.received += len(chunk)
+            yield from self._iter_paused(self._reader.feed(chunk))
+            if self.done:
+                return
 
     def _iter_paused(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items, with the deadline paused while the caller processes one."""
@@ -251,51 +258,6 @@ class Exchange(Generic[T]):
             self.span.end_attempt(error)
 
 
-def create_exchange(
-    call: Call[T] | StreamCall[T],
-    *,
-    settings: RouterSettings,
-    controls: RouterControls,
-    budget: RetryBudget,
-    proxies: EnvironmentProxies,
-    build_url: Callable[..., httpx.URL],
-) -> Exchange[T]:
-    """Create the state of a call that starts now. The other arguments come from its client.
-
-    Raises:
-        RouterInputError: The call cannot be encoded.
-    """
-    try:
-        encoded = encode_request(call, Dialect.from_base_url(settings.base_url), controls)
-    except ValueError as error:
-        raise to_input_error(error, endpoint=call.endpoint.path) from None
-    _warn_about_fallback_loops(call.body.get("model"), encoded.controls)
-    covers_stream = isinstance(call, StreamCall) and call.is_collected
-    timeout, deadline = create_limits(settings, encoded.controls, covers_stream=covers_stream)
-    return Exchange(
-        call=call,
-        encoded=encoded,
-        api_key=settings.api_key,
-        policy=RetryPolicy(
-            max_retries=settings.max_retries,
-            has_router_retries=encoded.controls.has_router_retries,
-            retry_ambiguous=call.retry_ambiguous,
-            deadline=deadline,
-            budget=budget,
-        ),
-        url=build_url(encoded.path, below_root=call.endpoint.below_root, query=call.query),
-        headers={
-            "user-agent": f"orq-router-integrations/{__version__}",
-            "accept": "*/*",
-            **{name.lower(): value for name, value in settings.default_headers.items()},
-        },
-        timeout=timeout,
-        deadline=deadline,
-        proxies=proxies,
-        idempotency_key=_create_idempotency_key(call.idempotency_seed, encoded),
-    )
-
-
 def _create_idempotency_key(seed: str | None, request: EncodedRequest) -> str:
     """Return a random key; with a seed, a key derived from the seed and the request."""
     source = IdempotencySeed(seed) if seed else IDEMPOTENCY_SEED.get()
@@ -303,14 +265,6 @@ def _create_idempotency_key(seed: str | None, request: EncodedRequest) -> str:
         return token_hex(16)
     body = request.body if isinstance(request.body, bytes) else request.body.digest_input
     return source.create_key(request.path.encode() + body)
-
-
-def _warn_about_fallback_loops(model: object, controls: RouterControls) -> None:
-    if any(fallback.model == model for fallback in controls.fallbacks or ()):
-        warn_caller(
-            f"controls.fallbacks contains {model!r}, the model of the call itself. "
-            "Use controls.retry to ask a model again."
-        )
 
 
 class _ThreadedBody:

@@ -4,13 +4,10 @@ import math
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
 from orq_router_integrations.errors import RouterInputError
-
-if TYPE_CHECKING:  # imported when a client has to wait
-    from orq_router_integrations._http.pacing import Pacer
 
 USABLE_SHARE = 0.95
 """Share of a limit to use. The rest absorbs differences between the clocks of client and router."""
@@ -98,30 +95,3 @@ class Pace:
     def rate(self) -> float:
         """Requests per second."""
         return self.limit * USABLE_SHARE / self.seconds
-
-
-class PacerReference:
-    """Holds the pacer of a client, once it needs one.
-
-    It affects neither the equality of clients nor their pickles.
-    """
-
-    def __init__(self) -> None:
-        self.pacer: Pacer | None = None
-
-    def get_pacer(self, pace: Pace | None) -> "Pacer":
-        """Return the pacer, and create it if it is missing or was made for another pace."""
-        from orq_router_integrations._http.pacing import Pacer  # noqa: PLC0415
-
-        if self.pacer is None or self.pacer.pace != pace:
-            self.pacer = Pacer(pace)
-        return self.pacer
-
-    def __reduce__(self) -> Any:
-        return PacerReference, ()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PacerReference)
-
-    def __hash__(self) -> int:
-        return hash(PacerReference)

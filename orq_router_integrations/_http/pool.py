@@ -143,7 +143,7 @@ class _Attempt:
     ) -> None:
         self._pool, self._exchange = pool, exchange
         url, host = exchange.url, exchange.url.raw_host
-        proxy = exchange.proxies.select(url)
+        proxy = exchange.state.proxies.select(url)
         if b":" in host and proxy and proxy.startswith("http"):
             host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
         self._route: Route = (url.raw_scheme, host, url.port, proxy)
@@ -221,7 +221,8 @@ class ConnectionPool(_Pool):
                 with attempt.replacing_connection():
                     response = attempt.check_response(attempt.http.handle_request(attempt.request))
             with closing(response):
-                chunks = exchange.iter_response(response.status, response.headers, response.stream)
+                exchange.start_response(response.status, response.headers)
+                chunks = iter(response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)
@@ -249,7 +250,8 @@ class AsyncConnectionPool(_Pool):
                     received = await attempt.http.handle_async_request(attempt.request)
                     response = attempt.check_response(received)
             async with aclosing(response):
-                chunks = exchange.aiter_response(response.status, response.headers, response.stream)
+                exchange.start_response(response.status, response.headers)
+                chunks = aiter(response.stream)
                 yield chunks
                 if exchange.done:
                     exchange.deadline.resume(DRAIN_SECONDS)

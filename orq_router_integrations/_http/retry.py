@@ -1,13 +1,15 @@
 """Retries of the client, limited to failures that the router cannot retry itself.
 
 The router has its own retries and fallbacks, which would multiply with those of the client. The
-client therefore only retries failures on the way to the router. Tenacity runs the retries.
+client therefore only retries failures on the way to the router.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from time import sleep
+from typing import TypeVar
 
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import (
@@ -45,7 +47,7 @@ class RetryBudget:
     no harm if two threads change the number at the same moment and one change is lost.
     """
 
-    tokens: int = field(default=BUDGET_TOKENS, compare=False)  # does not affect client equality
+    tokens: int = BUDGET_TOKENS
 
     def acquire(self, cost: int) -> bool:
         """Take tokens if enough are left, and return whether that was the case."""
@@ -57,9 +59,6 @@ class RetryBudget:
     def release(self, tokens: int) -> None:
         """Return tokens, up to the initial number."""
         self.tokens = min(self.tokens + tokens, BUDGET_TOKENS)
-
-    def __reduce__(self) -> Any:
-        return RetryBudget, ()  # an unpickled client starts with a full budget
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,73 +84,56 @@ class RetryPolicy:
     _charged: int = 0
     _retries: int = 0
     _short_waits: int = 0
-    _wait_seconds: float = 0.0  # before the next attempt
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
-        """Call a function, and retry it while its errors are retryable."""
-        errors: list[RouterError] = []
-        try:
-            result = function(argument)
-        except RouterError as error:
-            errors.append(error)
-        if errors:  # outside the handler, so that later errors are not chained to this one
-            import tenacity  # noqa: PLC0415 - most programs never need it
-
-            for attempt in tenacity.Retrying(**self._get_options()):
-                with attempt:
-                    if errors:  # show tenacity the error of the first attempt
-                        raise errors.pop()
-                    result = function(argument)
-        self.budget.release(max(self._charged, 1))
-        return result
+        """Call a function, and repeat it while its errors are retryable."""
+        while True:
+            try:
+                result = function(argument)
+            except RouterError as error:
+                seconds = self._start_retry(error)
+                if seconds is None:
+                    raise
+            else:
+                self.budget.release(max(self._charged, 1))
+                return result
+            sleep(seconds)
 
     async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
-        """Await a function, and retry it while its errors are retryable; see ``run``."""
-        errors: list[RouterError] = []
-        try:
-            result = await function(argument)
-        except RouterError as error:
-            errors.append(error)
-        if errors:
-            import tenacity  # noqa: PLC0415
+        """Await a function, and repeat it while its errors are retryable; see ``run``."""
+        while True:
+            try:
+                result = await function(argument)
+            except RouterError as error:
+                seconds = self._start_retry(error)
+                if seconds is None:
+                    raise
+            else:
+                self.budget.release(max(self._charged, 1))
+                return result
+            await asyncio.sleep(seconds)
 
-            async for attempt in tenacity.AsyncRetrying(**self._get_options()):
-                with attempt:
-                    if errors:
-                        raise errors.pop()
-                    result = await function(argument)
-        self.budget.release(max(self._charged, 1))
-        return result
-
-    def _get_options(self) -> dict[str, Any]:
-        from tenacity import retry_if_exception  # noqa: PLC0415
-
-        return {
-            "retry": retry_if_exception(self._start_retry),
-            "wait": lambda _: self._wait_seconds,
-        }
-
-    def _start_retry(self, error: BaseException) -> bool:
-        """Set the wait before a retry and charge the budget; returns false to raise the error."""
-        if not isinstance(error, RouterError) or not self._is_retryable(error):
-            return False
+    def _start_retry(self, error: RouterError) -> float | None:
+        """Charge the budget and return the seconds to wait, or ``None`` to raise the error."""
+        if not self._is_retryable(error):
+            return None
         throttle = get_throttle_seconds(error)
         remaining = self.deadline.remaining
         if throttle and self.max_retries:  # the pacer delays the next attempt
-            self._wait_seconds = 0.0
+            seconds = 0.0
             if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first
-                self._wait_seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
+                seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
                 self._short_waits += 1
             is_storm = self._short_waits > MAX_SHORT_WAITS
-            return not is_storm and max(throttle, self._wait_seconds) < remaining
-        self._wait_seconds = self._get_wait_seconds(error)
+            return None if is_storm or max(throttle, seconds) >= remaining else seconds
+        seconds = self._get_wait_seconds(error)
         cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
-        is_over = self._retries >= self.max_retries or self._wait_seconds >= remaining
+        is_over = self._retries >= self.max_retries or seconds >= remaining
         if is_over or not self.budget.acquire(cost):
-            return False
+            return None
         self._charged += cost
         self._retries += 1
-        return True
+        return seconds
 
     def _get_wait_seconds(self, error: RouterError) -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""

@@ -49,7 +49,7 @@ def test_gzip_bomb_uses_bounded_memory(caller, gzip_bomb, status, max_memory):
 
 @both_callers
 @pytest.mark.parametrize("chunk_size", [1, 7, 10_000])
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, x-gzip", "deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "deflate"])
 def test_compressed_response_is_decompressed(caller, chunk_size, encoding):
     data = zlib.compress(COMPLETION) if encoding == "deflate" else GZIPPED
     chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
@@ -60,7 +60,7 @@ def test_compressed_response_is_decompressed(caller, chunk_size, encoding):
 
 
 @both_callers
-@pytest.mark.parametrize("encoding", ["identity", "identity, identity"])
+@pytest.mark.parametrize("encoding", ["identity", ""])
 def test_identity_encoding_is_accepted(caller, encoding):
     headers = {"content-encoding": encoding}
     client = create_client(

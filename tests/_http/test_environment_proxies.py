@@ -17,7 +17,7 @@ from support.scripted_router import ANSWER, KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import pool
-from orq_router_integrations._http.environment_proxies import EnvironmentProxies, is_bypassed
+from orq_router_integrations._http.environment_proxies import is_bypassed
 from orq_router_integrations.errors import RouterConnectionError, RouterError, RouterInputError
 
 HOST = "nobody.invalid"
@@ -271,10 +271,10 @@ def test_clients_with_the_same_proxy_share_its_connections(monkeypatch):
 
 def test_proxies_do_not_affect_client_equality(monkeypatch):
     client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    monkeypatch.setenv("ORQ_API_KEY", KEY)
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    proxies = EnvironmentProxies()
-    assert proxies.select(httpx.URL("http://a")) == "http://127.0.0.1:9"
-    assert proxies == EnvironmentProxies()
+    url = httpx.URL("http://a")
+    assert client._state.proxies.select(url) == "http://127.0.0.1:9"
     assert client == other
     monkeypatch.delenv("ALL_PROXY")
-    assert pickle.loads(pickle.dumps(proxies)).select(httpx.URL("http://a")) is None
+    assert pickle.loads(pickle.dumps(client))._state.proxies.select(url) is None

@@ -220,7 +220,7 @@ class TestClient:
         start = time.monotonic()
         assert caller.send(client, create_call()) == ANSWER
         assert time.monotonic() - start >= 0.2
-        assert client._retry_budget.tokens == 500
+        assert client._state.budget.tokens == 500
 
     @pytest.mark.slow
     def test_calls_wait_without_retries(self, caller) -> None:
@@ -255,7 +255,7 @@ class TestClient:
         headers = {"x_ratelimit_remaining": remaining, "x_ratelimit_reset": reset}
         client = create_client(Script(respond(**headers)))
         caller.send(client, create_call())
-        assert client._pacer.pacer is None
+        assert client._state.pacer is None
 
     @pytest.mark.slow
     def test_pace(self, caller) -> None:

@@ -80,7 +80,7 @@ def test_retry_after_is_not_a_failed_attempt(caller, controls, status):
     client = create_client(script, controls=controls)
     assert caller.send(client, create_call()) == ANSWER
     assert script.sent == 6
-    assert client._retry_budget.tokens == BUDGET_TOKENS
+    assert client._state.budget.tokens == BUDGET_TOKENS
 
 
 @both_callers

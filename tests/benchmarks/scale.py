@@ -183,7 +183,7 @@ def measure_pacing(client: RouterClient) -> float:
     call = min(timeit.repeat(lambda: model.invoke("Hi"), number=50, repeat=3)) / 50
 
     def check() -> bool:
-        return bool(instant._get_private_attribute("_pacer").pacer or instant.pace)
+        return bool(instant.pace or instant._state.pacer)
 
     return min(timeit.repeat(check, number=10_000, repeat=3)) / 10_000 / call
 
