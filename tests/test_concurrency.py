@@ -238,18 +238,20 @@ CALL: Any = object()
 def test_closing_the_results_cancels_nested_steps(step: Any) -> None:
     """Pauses repeat as long as another process computes a result."""
     client: Any = PendingClient()
-    started = threading.Event()
-    released = [threading.Event() for _ in range(3)]
+    all_started = threading.Barrier(3, timeout=TIMEOUT_SECONDS)
+    released = [threading.Event(), threading.Event()]
+
+    def repeat_step(event: threading.Event) -> Generator[Any, Any, str]:
+        all_started.wait()
+        return (yield from create_steps(*[step] * 10**6, released=event))
 
     def process(is_first: bool) -> str:
         if is_first:
-            assert started.wait(TIMEOUT_SECONDS)
+            all_started.wait()
             return "first"
-        started.set()
-        nested = [create_steps(*[step] * 10**6, released=event) for event in released[1:]]
-        return run_steps(client, create_steps(nested, released=released[0]), semaphore)
+        nested = [repeat_step(event) for event in released]
+        return run_steps(client, create_steps(nested), threading.Semaphore(2))
 
-    semaphore = threading.Semaphore(2)
     results = map_ordered(process, iter([True, False]), 2)
     assert next(results) == "first"
     results.close()
