@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, content
 from langchain_core.messages.content import ContentBlock
 
 from orq_router_integrations.chat_models.response_metadata import get_refusal
+from orq_router_integrations.chat_models.tool_calls import create_invalid_call
 from orq_router_integrations.media.mime import detect_mime_type, is_data_url, parse_data_url
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS, THOUGHT_SIGNATURES_KWARG
@@ -26,8 +27,8 @@ Block = dict[str, Any]
 def translate_content(message: AIMessage) -> list[ContentBlock]:
     """Create the content blocks of a complete message, or of a chunk."""
     if isinstance(message, AIMessageChunk):
-        calls = [*message.tool_calls, *message.invalid_tool_calls]
-        is_sum = message.chunk_position == "last" and any(call["id"] for call in calls)
+        has_call_ids = any(call["id"] for call in message.tool_call_chunks)
+        is_sum = message.chunk_position == "last" and has_call_ids
         if not is_sum:
             return _translate_chunk(message)
     blocks = list(_iter_content(message))
@@ -37,7 +38,10 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
         if signature := signatures.get(call["id"]):
             block["extras"] = {"thought_signature": signature}
         blocks.append(block)
-    blocks += [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
+    blocks += [
+        dict(create_invalid_call(call["name"], call["args"] or "", call["id"]))
+        for call in message.invalid_tool_calls
+    ]
     return cast("list[ContentBlock]", blocks)
 
 
@@ -143,12 +147,12 @@ def _iter_server_tool(item: Block) -> Iterator[Block]:
 
 def _create_image(image: Any) -> Block:
     """Create an image block from a URL, a data URL or base64 text."""
-    source = image.get("image_url", image) if isinstance(image, dict) else image
-    data = source.get("b64_json") if isinstance(source, dict) else None
+    source = as_dict(image).get("image_url", image)
+    data = as_dict(source).get("b64_json")
     if isinstance(data, str) and not is_data_url(data):
         mime_type = detect_base64_type(data, "image/png")
         return {"type": "image", "base64": data, "mime_type": mime_type}
-    url = str(data or (source.get("url") if isinstance(source, dict) else source))
+    url = str(data or as_dict(source).get("url", source))
     try:
         mime_type, data = parse_data_url(url)
     except ValueError:

@@ -16,7 +16,6 @@ from orq_router_integrations.chat_models.response_metadata import (
     create_usage_metadata,
 )
 from orq_router_integrations.chat_models.tool_calls import (
-    ParsedToolCalls,
     ToolCallAccumulator,
     may_contain_object,
     parse_tool_calls,
@@ -48,7 +47,6 @@ _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
 """Fields of a response message, with their names in ``additional_kwargs`` and their types."""
 
 _LIST_KWARGS = {name for name, types in _KWARGS.values() if list in types}
-_NO_TOOL_CALLS = ParsedToolCalls()
 _AUDIO_TEXTS = ("data", "transcript")
 
 
@@ -70,7 +68,7 @@ def _create_generation(
 ) -> ChatGeneration:
     payload = choice["message"]
     kwargs = _extract_kwargs(payload)
-    calls = parse_tool_calls(payload["tool_calls"]) if payload.get("tool_calls") else _NO_TOOL_CALLS
+    calls = parse_tool_calls(payload.get("tool_calls"))
     if calls.signatures:
         kwargs[THOUGHT_SIGNATURES_KWARG] = calls.signatures
     finish = create_finish_metadata(
@@ -84,11 +82,10 @@ def _create_generation(
         response_metadata=metadata | finish,
         tool_calls=calls.valid,
         invalid_tool_calls=calls.invalid,
+        usage_metadata=usage,
     )
-    message.usage_metadata = usage
-    info: dict[str, Any] = dict(finish)
-    if choice.get("logprobs") is not None:
-        info["logprobs"] = choice["logprobs"]
+    logprobs = choice.get("logprobs")
+    info = finish if logprobs is None else {**finish, "logprobs": logprobs}
     return ChatGeneration(message=message, generation_info=info)
 
 
@@ -126,7 +123,7 @@ def _create_chunk(
         "additional_kwargs": kwargs,
         "response_metadata": {"model_provider": PROVIDER},
     }
-    if calls and any(may_contain_object(call) for call in calls):
+    if calls and any(may_contain_object(call["args"]) for call in calls):
         message = AIMessageChunk(**fields)
     else:
         fields |= {"tool_calls": [], "invalid_tool_calls": []}
@@ -161,7 +158,7 @@ class StreamConverter:
         self._finish_reason: str | None = None
         self._deferred: dict[str, list[Any]] = {}
         self._sent_kwargs: set[str] = set()
-        self._seen_audio_fields: set[str] = set()
+        self._sent_audio_fields: set[str] = set()
         self._audio_data = Base64Normalizer()
         self.done = False
 
@@ -211,9 +208,8 @@ class StreamConverter:
         texts = {name: audio[name] for name in _AUDIO_TEXTS if isinstance(audio.get(name), str)}
         if "data" in texts:
             texts["data"] = self._audio_data.feed(texts["data"])
-        seen = {*_AUDIO_TEXTS, *self._seen_audio_fields}
-        new = {name: value for name, value in audio.items() if name not in seen}
-        self._seen_audio_fields |= new.keys()
+        new = {k: v for k, v in audio.items() if k not in {*_AUDIO_TEXTS, *self._sent_audio_fields}}
+        self._sent_audio_fields |= new.keys()
         return new | texts
 
     def _create_final_chunk(self) -> ChatGenerationChunk:

@@ -8,14 +8,13 @@ content, so that they produce the same message as ``invoke``.
 from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import message_chunk_to_message
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from orq_router_integrations.chat_models.constants import PROVIDER
 from orq_router_integrations.chat_models.content_blocks import enumerate_by_type, translate_content
 from orq_router_integrations.chat_models.response_metadata import FINISH_FIELDS
-from orq_router_integrations.chat_models.tool_calls import parse_tool_calls, strip_truncation_mark
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 
 StreamEvent = dict[str, Any]
@@ -77,9 +76,11 @@ class StreamEventBuilder:
     def _iter_final_events(self) -> Iterator[StreamEvent]:
         """Yield the events that end the stream: all complete blocks, then the message."""
         merged: Any = merge_chat_generation_chunks(self._chunks)
-        message = merged.message
+        message: Any = merged.message
         call_indices = {call["id"]: call["index"] for call in message.tool_call_chunks}
-        for number, block in enumerate_by_type(_create_blocks(message)):
+        complete_message: Any = message_chunk_to_message(message)
+        blocks = [dict(block) for block in translate_content(complete_message)]
+        for number, block in enumerate_by_type(blocks):
             block_type = block["type"]
             is_call = block_type in _TOOL_CALL_TYPES
             key = ("call", call_indices[block["id"]]) if is_call else (block_type, number)
@@ -96,24 +97,3 @@ class StreamEventBuilder:
             "metadata": metadata,
             "additional_kwargs": message.additional_kwargs,
         }
-
-
-def _create_blocks(message: Any) -> list[dict[str, Any]]:
-    """Create the blocks of the merged message.
-
-    Tool calls are parsed from the received arguments, because langchain-core completes truncated
-    arguments when it merges chunks.
-    """
-    chunks = [
-        {**chunk, "function": {**chunk, "arguments": strip_truncation_mark(chunk["args"] or "")}}
-        for chunk in message.tool_call_chunks
-    ]
-    calls = parse_tool_calls(chunks)
-    complete = AIMessage(
-        content=message.content,
-        tool_calls=calls.valid,
-        invalid_tool_calls=calls.invalid,
-        additional_kwargs=message.additional_kwargs,
-        response_metadata=message.response_metadata,
-    )
-    return [dict(block) for block in translate_content(complete)]

@@ -5,7 +5,6 @@ object, null or not JSON at all. Here, every call gets a unique id. A call witho
 arguments are not a JSON object, becomes an invalid tool call.
 """
 
-import re
 import reprlib
 import uuid
 from collections.abc import Container
@@ -19,7 +18,6 @@ from langchain_core.messages.tool import (
     tool_call,
     tool_call_chunk,
 )
-from langchain_core.utils.json import parse_partial_json
 
 from orq_router_integrations.wire.json import (
     as_dict,
@@ -30,24 +28,24 @@ from orq_router_integrations.wire.json import (
     loads_arguments,
 )
 
-_TRUNCATION_MARKS = ('"] (truncated) "]', '"} (truncated) "}')
-"""Suffixes that make truncated arguments invalid.
+_TRUNCATION_MARK = '"{] (truncated) "{]'
+"""Suffix that makes truncated arguments invalid.
 
-langchain-core does not complete arguments with a bracket that does not match. Each suffix adds one,
-whether the arguments end inside a string or not; the second is for those that end inside a list.
+langchain-core completes truncated arguments, unless they have a bracket that does not match. One of
+the two is outside of a string, whether the arguments end inside a string or not.
 """
-_TRUNCATION_MARK = re.compile(r'"([]}]) \(truncated\) "\1\Z')
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _RawToolCall:
     """A tool call, or a fragment of one, without values of the wrong type."""
 
-    id: str | None
+    id: str | None  # from the provider
     name: str | None
-    arguments: str
+    fragments: list[str]  # of the arguments
     index: int | None
-    signature: str | None = None
+    signature: str | None
+    unique_id: str = ""
 
     @classmethod
     def from_payload(cls, payload: Any) -> "_RawToolCall":
@@ -60,15 +58,35 @@ class _RawToolCall:
         except ValueError:  # nested too deeply
             arguments = reprlib.repr(arguments)
         google = as_dict(as_dict(call.get("extra_content")).get("google"))
+        signature = as_str(google.get("thought_signature")) or as_str(call.get("thought_signature"))
         return cls(
             id=as_str(call.get("id")) or None,
             name=as_str(function.get("name")) or None,
-            arguments=arguments,
+            fragments=[arguments],
             index=as_int(call.get("index")),
-            signature=as_str(google.get("thought_signature"))
-            or as_str(call.get("thought_signature"))
-            or None,
+            signature=signature or None,
         )
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.fragments)
+
+    def is_complete(self) -> bool:
+        args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
+        return bool(self.name) and args is not None
+
+    def is_continued_by(self, part: "_RawToolCall") -> bool:
+        """Return whether a fragment belongs to this call, and does not start another one."""
+        if part.id and self.id and part.id != self.id:
+            # Some providers send a new id with each fragment, but not a new name.
+            return bool(self.name) and not part.name and part.index is not None
+        if not (part.name and self.name):
+            return True
+        # Some providers repeat the name in each fragment. It is another call of the same tool if
+        # this one is complete, the arguments start over, and no id or index says otherwise.
+        is_identified = part.id is not None and part.index in {None, self.index}
+        restarts = part.arguments.startswith("{") and not is_identified and self.is_complete()
+        return part.name == self.name and not restarts
 
 
 def _choose_id(call_id: str | None, used_ids: Container[str]) -> str:
@@ -95,17 +113,21 @@ def parse_tool_calls(payload: Any) -> ParsedToolCalls:
         raw = _RawToolCall.from_payload(item)
         call_id = _choose_id(raw.id, used_ids)
         used_ids.add(call_id)
-        args, error = _parse_arguments(raw.arguments)
+        args, _ = _parse_arguments(raw.arguments)
         if raw.name and args is not None:
             calls.valid.append(tool_call(name=raw.name, args=args, id=call_id))
         else:
-            error = error or "The tool call has no name."
-            calls.invalid.append(
-                invalid_tool_call(name=raw.name, args=raw.arguments, id=call_id, error=error)
-            )
+            calls.invalid.append(create_invalid_call(raw.name, raw.arguments, call_id))
         if raw.signature:
             calls.signatures[call_id] = raw.signature
     return calls
+
+
+def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
+    """Create an invalid call with the error of its arguments, which may have a truncation mark."""
+    arguments = strip_truncation_mark(arguments)
+    error = _parse_arguments(arguments)[1] or "The tool call has no name."
+    return invalid_tool_call(name=name, args=arguments, id=call_id, error=error)
 
 
 def _parse_arguments(
@@ -123,39 +145,6 @@ def _parse_arguments(
     return args, ""
 
 
-@dataclass(slots=True)
-class _PendingCall:
-    """A streamed call that may not be complete yet."""
-
-    index: int  # position among the calls of the stream
-    id: str  # unique
-    first_index: int | None  # in the first fragment
-    provider_id: str | None = None  # the first one received, unique or not
-    name: str | None = None
-    fragments: list[str] = field(default_factory=list)  # arguments received so far
-
-    @property
-    def arguments(self) -> str:
-        return "".join(self.fragments)
-
-    def is_complete(self) -> bool:
-        args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
-        return bool(self.name) and args is not None
-
-    def is_continued_by(self, raw: _RawToolCall) -> bool:
-        """Return whether a fragment belongs to this call, and does not start another one."""
-        has_other_id = raw.id and self.provider_id and raw.id != self.provider_id
-        if has_other_id and (raw.name or not self.name or raw.index is None):
-            return False  # some providers send a new id with each fragment, but not a new name
-        if not (raw.name and self.name):
-            return True
-        # Some providers repeat the name in each fragment. It is another call of the same tool if
-        # this one is complete, the arguments start over, and no id or index says otherwise.
-        is_identified = raw.id is not None and raw.index in {None, self.first_index}
-        restarts = raw.arguments.startswith("{") and not is_identified and self.is_complete()
-        return raw.name == self.name and not (restarts and self.fragments)
-
-
 class ToolCallAccumulator:
     """Converts the fragments of streamed calls to chunks that langchain-core merges correctly.
 
@@ -164,13 +153,17 @@ class ToolCallAccumulator:
     """
 
     def __init__(self) -> None:
-        self._calls: list[_PendingCall] = []
-        self.signatures: dict[str, str] = {}  # those of Gemini received so far, by call id
+        self._calls: list[_RawToolCall] = []  # each with everything received of it so far
 
     @property
     def has_calls(self) -> bool:
         """Whether a complete call was received."""
         return any(call.is_complete() for call in self._calls)
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """Gemini's signatures by call id."""
+        return {call.unique_id: call.signature for call in self._calls if call.signature}
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
         """Return one chunk for each call. langchain-core only merges chunks of several messages."""
@@ -183,29 +176,30 @@ class ToolCallAccumulator:
                 first["args"] = f"{first['args']}{chunk['args']}"
         return list(chunks.values())
 
-    def _convert_fragment(self, raw: _RawToolCall) -> ToolCallChunk:
-        call = self._find_call(raw)
-        first_id = None
-        if call is None or not call.is_continued_by(raw):
-            first_id = _choose_id(raw.id, {call.id for call in self._calls})
-            call = _PendingCall(len(self._calls), first_id, raw.index)
-            self._calls.append(call)
-        name = raw.name if call.name is None else None
-        call.name = call.name or name
-        call.provider_id = call.provider_id or raw.id
-        call.fragments.append(raw.arguments)
-        if raw.signature:
-            self.signatures[call.id] = raw.signature
-        return tool_call_chunk(name=name, args=raw.arguments, id=first_id, index=call.index)
+    def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
+        arguments = part.arguments
+        index = self._find_call(part)
+        if index is None or not self._calls[index].is_continued_by(part):
+            part.unique_id = _choose_id(part.id, {call.unique_id for call in self._calls})
+            self._calls.append(part)
+            index = len(self._calls) - 1
+            return tool_call_chunk(name=part.name, args=arguments, id=part.unique_id, index=index)
+        call = self._calls[index]
+        name = None if call.name else part.name
+        call.name = call.name or part.name
+        call.id = call.id or part.id
+        call.fragments.append(arguments)
+        call.signature = part.signature or call.signature
+        return tool_call_chunk(name=name, args=arguments, id=None, index=index)
 
-    def _find_call(self, raw: _RawToolCall) -> _PendingCall | None:
-        """Return the last call with the id or the index of a fragment."""
-        candidates = self._calls
-        same_id = [call for call in candidates if call.provider_id == raw.id] if raw.id else []
-        candidates = same_id or candidates
-        if raw.index is not None:
+    def _find_call(self, part: _RawToolCall) -> int | None:
+        """Return the position of the last call with the id or the index of a fragment."""
+        positions = range(len(self._calls))
+        same_id = [i for i in positions if part.id and self._calls[i].id == part.id]
+        candidates = same_id or list(positions)
+        if part.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
-            candidates = [call for call in candidates if call.first_index == raw.index] or same_id
+            candidates = [i for i in candidates if self._calls[i].index == part.index] or same_id
         return candidates[-1] if candidates else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
@@ -215,31 +209,18 @@ class ToolCallAccumulator:
         be sent back. The chunks append a mark that prevents both. ``strip_truncation_mark``
         removes it.
         """
-        incomplete = [call for call in self._calls if not call.is_complete()]
         return [
-            tool_call_chunk(name=None, args=mark, id=None, index=call.index)
-            for call in incomplete
-            if (mark := _choose_truncation_mark(call.arguments))
+            tool_call_chunk(name=None, args=_TRUNCATION_MARK, id=None, index=index)
+            for index, call in enumerate(self._calls)
+            if may_contain_object(call.arguments) and not call.is_complete()
         ]
 
 
-def may_contain_object(chunk: ToolCallChunk) -> bool:
-    """Return whether langchain-core may find an object in the arguments of a chunk."""
-    arguments = chunk["args"]
+def may_contain_object(arguments: str | None) -> bool:
+    """Return whether langchain-core may find an object in arguments, which may be incomplete."""
     return not arguments or arguments.lstrip().startswith("{")
-
-
-def _choose_truncation_mark(arguments: str) -> str:
-    """Return the mark that hides an object from langchain-core; empty if none is needed."""
-    for mark in ("", *_TRUNCATION_MARKS):
-        try:
-            if not isinstance(parse_partial_json(arguments + mark), dict):
-                return mark
-        except ValueError:
-            return mark
-    return _TRUNCATION_MARKS[0]
 
 
 def strip_truncation_mark(arguments: str) -> str:
     """Return the arguments of an invalid call as the provider sent them."""
-    return _TRUNCATION_MARK.sub("", arguments)
+    return arguments.removesuffix(_TRUNCATION_MARK)

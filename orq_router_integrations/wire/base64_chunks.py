@@ -13,9 +13,9 @@ class Base64Normalizer:
     """Rewrites base64 chunks so that their concatenation is one valid base64 string.
 
     Some providers cut one base64 string at arbitrary positions. Others encode each chunk
-    separately, so that padding appears in the middle. The output consists of complete groups of
-    four characters without padding, and incomplete groups are held back until the next chunk or
-    ``finish``. After the first character that is not base64, the input is returned unchanged.
+    separately, so that padding appears in the middle. Incomplete groups of four characters, and the
+    bytes of padded groups, are held back until the next chunk or ``finish``. Groups that are not
+    base64 are returned unchanged.
 
     >>> normalizer = Base64Normalizer()
     >>> normalizer.feed("QQ=="), normalizer.feed("QkNE"), normalizer.finish()
@@ -23,34 +23,27 @@ class Base64Normalizer:
     """
 
     def __init__(self) -> None:
-        self._pending_text = ""  # characters of an incomplete group of four
-        self._pending_bytes = b""  # decoded bytes of an incomplete group of three
-        self._is_invalid = False
+        self._text = ""  # characters of an incomplete group of four
+        self._data = b""  # decoded bytes of an incomplete group of three
 
     def feed(self, chunk: str) -> str:
         """Return the groups that a chunk completes."""
-        if self._is_invalid:
-            return chunk
-        text = self._pending_text + "".join(chunk.split()).translate(_URL_SAFE_TO_STANDARD)
+        text = self._text + "".join(chunk.split()).translate(_URL_SAFE_TO_STANDARD)
         end = len(text) // 4 * 4
-        groups, self._pending_text = text[:end], text[end:]
-        if not self._pending_bytes and "=" not in groups:
-            return groups
-        try:  # decode and encode again to remove padding in the middle
-            data = self._pending_bytes + b"".join(map(_decode, _PADDED_RUN.findall(groups)))
-        except ValueError:
-            self._is_invalid = True
-            return base64.b64encode(self._pending_bytes).decode() + text
-        end = len(data) // 3 * 3
-        self._pending_bytes = data[end:]
-        return base64.b64encode(data[:end]).decode()
+        self._text = text[end:]
+        return self._encode_again(text[:end], group_size=3)
 
     def finish(self) -> str:
         """Return the incomplete group with padding."""
-        if self._is_invalid:
-            return ""
-        padded = self._pending_text + "=" * (-len(self._pending_text) % 4)
+        return self._encode_again(self._text + "=" * (-len(self._text) % 4), group_size=1)
+
+    def _encode_again(self, text: str, group_size: int) -> str:
+        """Decode and encode groups of characters, which removes padding in the middle."""
         try:
-            return base64.b64encode(self._pending_bytes + _decode(padded)).decode()
+            data = self._data + b"".join(map(_decode, _PADDED_RUN.findall(text)))
         except ValueError:
-            return base64.b64encode(self._pending_bytes).decode() + self._pending_text
+            data, self._data = self._data, b""
+            return base64.b64encode(data).decode() + text
+        end = len(data) // group_size * group_size
+        self._data = data[end:]
+        return base64.b64encode(data[:end]).decode()

@@ -47,11 +47,11 @@ class TestEvents:
         ),
         "start of a tool call": (
             create_event("output_item.added", output_index=2, item=CALL),
-            {"tool_calls": [{"index": 2, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
+            {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
         ),
         "arguments": (
             create_event("function_call_arguments.delta", output_index=2, delta="{}"),
-            {"tool_calls": [{"index": 2, "function": {"arguments": "{}"}}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},
         ),
         "search": (create_event("output_item.done", item=SEARCH), {"output_items": [SEARCH]}),
         "image": (
@@ -104,7 +104,7 @@ class TestEvents:
         *_, call, last = decode_events(create_event("output_item.done", item=item, output_index=1))
         function = {"name": "run", "arguments": '{"__arg1":"ls"}'}
         assert call["choices"][0]["delta"]["tool_calls"] == [
-            {"index": 1, "id": "c1", "function": function}
+            {"index": 0, "id": "c1", "function": function}
         ]
         assert last["choices"][0]["finish_reason"] == "tool_calls"
 
@@ -134,12 +134,11 @@ class TestRepeatedContent:
     @pytest.mark.parametrize(
         "events",
         [
-            [TEXT_DONE],
             [ITEM_DONE],
             [TEXT_DONE, ITEM_DONE],
             [create_event("completed", response={**RESPONSE, "output": [MESSAGE]})],
         ],
-        ids=["text", "item", "text and item", "response"],
+        ids=["item", "text and item", "response"],
     )
     def test_text_without_deltas_is_emitted_once(self, events: Any) -> None:
         assert get_text(decode_deltas(*events)) == "Hi"
@@ -147,44 +146,23 @@ class TestRepeatedContent:
     PARTS = {"type": "message", "content": [{"text": "A"}, {"text": "B", "annotations": [NOTE]}]}
     PARTS_DONE = create_event("output_item.done", item=PARTS, output_index=0)
 
-    SECOND_PART: dict[str, list[Any]] = {
-        "in the item": [],
-        "as finished text": [
-            create_event("output_text.done", text="B", output_index=0, content_index=1)
-        ],
-        "as delta": [create_event("output_text.delta", delta="B", output_index=0, content_index=1)],
-        "as delta and finished text": [
+    def test_each_part_of_a_message_is_emitted_once(self) -> None:
+        deltas = decode_deltas(
+            create_event("output_text.delta", delta="A", output_index=0, content_index=0),
             create_event("output_text.delta", delta="B", output_index=0, content_index=1),
             create_event("output_text.done", text="B", output_index=0, content_index=1),
-        ],
-    }
-
-    @pytest.mark.parametrize("events", SECOND_PART.values(), ids=SECOND_PART)
-    def test_each_part_of_a_message_is_emitted_once(self, events: Any) -> None:
-        first = create_event("output_text.delta", delta="A", output_index=0, content_index=0)
-        deltas = decode_deltas(first, *events, self.PARTS_DONE)
+            self.PARTS_DONE,
+        )
         assert get_text(deltas) == "AB"
         assert deltas[-1]["annotations"] == [NOTE]
 
-    def test_finished_text_of_each_part_is_emitted_without_a_finished_item(self) -> None:
-        events = [
-            create_event("output_text.done", text=text, output_index=0, content_index=index)
-            for index, text in enumerate("ABC")
-        ]
-        assert decode_deltas(*events) == [{"content": text} for text in "ABC"]
-
     def test_finished_text_is_emitted_after_an_empty_delta(self) -> None:
-        delta = create_event("output_text.delta", delta="", output_index=0, content_index=0)
-        done = create_event("output_text.done", text="A", output_index=0, content_index=0)
-        assert decode_deltas(delta, done) == [{"content": ""}, {"content": "A"}]
+        delta = create_event("output_text.delta", delta="", output_index=0)
+        assert decode_deltas(delta, self.ITEM_DONE) == [{"content": ""}, {"content": "Hi"}]
 
-    def test_text_without_a_content_index_counts_for_the_whole_message(self) -> None:
+    def test_fields_without_deltas_are_taken_from_the_finished_item(self) -> None:
         delta = create_event("output_text.delta", delta="AB", output_index=0)
         assert decode_deltas(delta, self.PARTS_DONE) == [{"content": "AB"}, {"annotations": [NOTE]}]
-
-    def test_missing_end_of_a_text_is_emitted(self) -> None:
-        delta = create_event("output_text.delta", delta="H", output_index=0)
-        assert decode_deltas(delta, self.ITEM_DONE) == [{"content": "H"}, {"content": "i"}]
 
     def test_text_that_differs_from_its_deltas_is_not_repeated(self) -> None:
         delta = create_event("output_text.delta", delta="Hello", output_index=0)
