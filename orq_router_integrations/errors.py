@@ -2,8 +2,8 @@
 
 All of them are ``RouterError``s, and also a ``ModelError`` of langchain-core, or its more specific
 class where one exists, so LangChain's retry and fallback middleware can handle them. Calls do not
-raise exceptions of httpx or pydantic. Structured output that cannot be parsed raises LangChain's
-``OutputParserException``.
+raise exceptions of httpx, tenacity or pydantic. Structured output that cannot be parsed raises
+LangChain's ``OutputParserException``.
 """
 
 import re

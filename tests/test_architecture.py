@@ -58,6 +58,7 @@ MAY_IMPORT = {
 """For each folder or top-level module, the ones it may import."""
 
 ONLY_IN = {
+    "tenacity": {"_http"},
     "httpcore": {"_http"},
     "httpx": {"_http", "client", "testing"},
 }

@@ -1,15 +1,14 @@
 """Retries of the client, limited to failures that the router cannot retry itself.
 
 The router has its own retries and fallbacks, which would multiply with those of the client. The
-client therefore only retries failures on the way to the router.
+client therefore only retries failures on the way to the router. Tenacity runs the retries.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from time import sleep
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import (
@@ -84,56 +83,72 @@ class RetryPolicy:
     _charged: int = 0
     _retries: int = 0
     _short_waits: int = 0
+    _wait_seconds: float = 0.0  # before the next attempt
 
     def run(self, function: Callable[[A], T], argument: A) -> T:
         """Call a function, and repeat it while its errors are retryable."""
-        while True:
-            try:
-                result = function(argument)
-            except RouterError as error:
-                seconds = self._start_retry(error)
-                if seconds is None:
-                    raise
-            else:
-                self.budget.release(max(self._charged, 1))
-                return result
-            sleep(seconds)
+        try:
+            result = function(argument)
+        except RouterError as error:
+            if not self._start_retry(error):
+                raise
+        else:
+            return self._return_tokens(result)
+        # Not in the handler, so that later errors are not chained to the first one.
+        import tenacity  # noqa: PLC0415 - most programs never need it
+
+        tenacity.nap.sleep(self._wait_seconds)
+        retrying = tenacity.Retrying(**self._get_options())
+        return self._return_tokens(retrying(function, argument))
 
     async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
         """Await a function, and repeat it while its errors are retryable; see ``run``."""
-        while True:
-            try:
-                result = await function(argument)
-            except RouterError as error:
-                seconds = self._start_retry(error)
-                if seconds is None:
-                    raise
-            else:
-                self.budget.release(max(self._charged, 1))
-                return result
-            await asyncio.sleep(seconds)
+        try:
+            result = await function(argument)
+        except RouterError as error:
+            if not self._start_retry(error):
+                raise
+        else:
+            return self._return_tokens(result)
+        import tenacity  # noqa: PLC0415
 
-    def _start_retry(self, error: RouterError) -> float | None:
-        """Charge the budget and return the seconds to wait, or ``None`` to raise the error."""
-        if not self._is_retryable(error):
-            return None
+        await asyncio.sleep(self._wait_seconds)
+        retrying = tenacity.AsyncRetrying(**self._get_options())
+        return self._return_tokens(await retrying(function, argument))
+
+    def _return_tokens(self, result: T) -> T:
+        self.budget.release(max(self._charged, 1))
+        return result
+
+    def _get_options(self) -> dict[str, Any]:
+        from tenacity import retry_if_exception  # noqa: PLC0415
+
+        return {
+            "retry": retry_if_exception(self._start_retry),
+            "wait": lambda _: self._wait_seconds,
+        }
+
+    def _start_retry(self, error: BaseException) -> bool:
+        """Set the wait before a retry and charge the budget; returns false to raise the error."""
+        if not isinstance(error, RouterError) or not self._is_retryable(error):
+            return False
         throttle = get_throttle_seconds(error)
         remaining = self.deadline.remaining
         if throttle and self.max_retries:  # the pacer delays the next attempt
-            seconds = 0.0
+            self._wait_seconds = 0.0
             if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first
-                seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
+                self._wait_seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
                 self._short_waits += 1
             is_storm = self._short_waits > MAX_SHORT_WAITS
-            return None if is_storm or max(throttle, seconds) >= remaining else seconds
-        seconds = self._get_wait_seconds(error)
+            return not is_storm and max(throttle, self._wait_seconds) < remaining
+        self._wait_seconds = self._get_wait_seconds(error)
         cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
-        is_over = self._retries >= self.max_retries or seconds >= remaining
+        is_over = self._retries >= self.max_retries or self._wait_seconds >= remaining
         if is_over or not self.budget.acquire(cost):
-            return None
+            return False
         self._charged += cost
         self._retries += 1
-        return seconds
+        return True
 
     def _get_wait_seconds(self, error: RouterError) -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""

@@ -192,6 +192,23 @@ def test_max_retries_is_respected(caller, retries):
 
 
 @both_callers
+@pytest.mark.parametrize(("status", "max_retries"), [(503, 0), (400, 2)], ids=["no retries", "400"])
+def test_traceback_without_retries_has_no_frames_of_tenacity(caller, status, max_retries):
+    client = create_client(Script(respond(status, {})), max_retries=max_retries)
+    with pytest.raises(RouterError) as raised:
+        caller.send(client, create_call())
+    assert not [entry.path for entry in raised.traceback if "tenacity" in str(entry.path)]
+
+
+@both_callers
+def test_error_of_retry_is_not_chained_to_earlier_one(caller):
+    client = create_client(Script(respond(503, {}), respond(500, {}), respond(400, {})))
+    with pytest.raises(RouterError) as raised:
+        caller.send(client, create_call())
+    assert (raised.value.status_code, raised.value.__context__) == (400, None)
+
+
+@both_callers
 @pytest.mark.parametrize("failure", [respond(503, {}), httpx.ConnectError("refused")])
 def test_successful_retry_returns_result(caller, failure):
     script = Script(failure, failure, respond())

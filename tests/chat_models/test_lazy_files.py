@@ -73,7 +73,7 @@ def test_offline_router_receives_the_file(api: str) -> None:
 
 
 def test_retry_reads_the_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orq_router_integrations._http.retry.sleep", lambda _: None)
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
     script = Script(respond(503), respond())
     create_model(script).invoke(create_messages(content_block(ASSETS / "dummy.pdf", lazy=True)))
     first, second = (request.content for request in script.requests)

@@ -1,6 +1,7 @@
 """A scripted router, and sync and async callers with one interface, for tests of the client."""
 
 import asyncio
+import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing, closing
 from functools import partial
@@ -206,7 +207,8 @@ def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         record(None, seconds)
         await sleep(0)
 
-    monkeypatch.setattr("orq_router_integrations._http.retry.sleep", partial(record, None))
+    nap = types.SimpleNamespace(sleep=partial(record, None))
+    monkeypatch.setattr("tenacity.nap.time", nap)
     monkeypatch.setattr("asyncio.sleep", asleep)
     monkeypatch.setattr("orq_router_integrations._http.pacing.Gate.reject", record)
     return pauses
