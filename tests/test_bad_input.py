@@ -201,7 +201,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 CALL_ARGUMENTS = [
     *create_cases("model", "model", *MODELS[:-1]),
     *create_cases("controls", "controls", 5, {"retry": {"count": 0}}),
-    *create_cases("controls", "unknown: Unknown field", {"unknown": 1}),
+    *create_cases("controls", "Unknown argument 'unknown'", {"unknown": 1}),
     *create_cases("controls", "load_balancer", {"load_balancer": {"models": []}}),
     *create_cases("temprature", "Unknown argument 'temprature'", 1),
 ]

@@ -440,7 +440,7 @@ def test_nested_field_is_named_by_its_path():
 def test_list_with_invalid_items_is_not_reported_as_too_short():
     with pytest.raises(ValidationError) as raised:
         RouterControls(load_balancer={"models": [{"model": "a/b", "wieght": 1}]})
-    expected = "load_balancer.models.0.wieght: Unknown field. Did you mean 'weight'?"
+    expected = "load_balancer.models.0: Unknown argument 'wieght'. Did you mean 'weight'?"
     assert to_input_error(raised.value).message == expected
 
 

@@ -13,15 +13,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     field_validator,
-    model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.arguments import suggest_name, warn_caller
+from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
@@ -82,24 +79,7 @@ MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 class Control(DeferredModel):
     """Base class of all controls. Controls are immutable and reject unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_fields(cls, data: Any) -> Any:
-        if isinstance(data, Control):
-            return data
-        fields = cls.model_fields
-        if not isinstance(data, Mapping):
-            names = ", ".join(map(repr, fields))
-            raise ValueError(f"Expected a dict (keys: {names}), got {type(data).__name__}.")
-        if unknown := [name for name in data if name not in fields]:
-            name = str(unknown[0])
-            context = {"message": f"Unknown field.{suggest_name(name, fields)}"}
-            error = PydanticCustomError("extra_forbidden", "{message}", context)
-            details = InitErrorDetails(type=error, loc=(name,), input=data[unknown[0]])
-            raise ValidationError.from_exception_data(cls.__name__, [details])
-        return data
+    model_config = ConfigDict(frozen=True)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
@@ -185,10 +165,6 @@ class RouterTimeout(Control):
         description="Milliseconds, or a timedelta, for one call to a provider. Each retry and "
         "each fallback has a call of its own",
     )
-
-    if TYPE_CHECKING:
-
-        def __init__(self, *, call_timeout: int | timedelta) -> None: ...
 
 
 class Identity(Control):
@@ -292,8 +268,7 @@ class RouterControls(Control):
     """
 
     fallbacks: tuple[Annotated[Fallback, _accept_str_as("model")], ...] | None = optional(
-        "Ids of models to try in order if the requested model fails after its retries",
-        examples=[["anthropic/claude-sonnet-4-5"]],
+        "Ids of models to try in order if the requested model fails after its retries"
     )
     fallback_on_codes: (
         Annotated[tuple[FallbackStatus, ...], AfterValidator(_check_unique), Field(max_length=20)]

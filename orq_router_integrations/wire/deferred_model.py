@@ -1,12 +1,15 @@
 """Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
+from collections.abc import Mapping
 from inspect import Parameter, Signature, cleandoc
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
+
+from orq_router_integrations.wire.arguments import get_field_names, reject_unknown_arguments
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
@@ -30,6 +33,16 @@ class DeferredModel(BaseModel):
 
     positional_field: ClassVar[str | None] = None
     """The field that may be passed as the first positional argument of the constructor."""
+
+    argument_hints: ClassVar[Mapping[str, str]] = {}
+    """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reject_unknown_arguments(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            reject_unknown_arguments(data, get_field_names(cls), cls.argument_hints)
+        return data
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -56,22 +69,16 @@ def bind_positional_args(
     """Return the keyword arguments of a constructor call, its positional argument included."""
     if not args:
         return kwargs
-    name, positional = cls.__name__, cls.positional_field
-    if len(args) > 1 or positional is None:
-        accepted = "no positional arguments"
-        if positional:
-            accepted = f"one positional argument, {positional!r}"
-        examples = [
-            f"{field_name}={field.examples[0]!r}"
-            for field_name, field in order_fields(cls)
-            if field.examples and field_name != positional
-        ]
+    name = cls.positional_field
+    if len(args) > 1 or name is None:
+        accepted = f"one positional argument, {name!r}" if name else "no positional arguments"
+        keywords = [f"{other}=..." for other, _ in order_fields(cls) if other != name][:2]
         raise TypeError(
-            f"{name} takes {accepted}. Use keyword arguments, such as {', '.join(examples[:2])}."
+            f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {', '.join(keywords)}"
         )
-    if positional in kwargs:
-        raise TypeError(f"{name} got {positional!r} twice: by position and by keyword.")
-    return {positional: args[0], **kwargs}
+    if name in kwargs:
+        raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
+    return {name: args[0], **kwargs}
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
@@ -98,26 +105,15 @@ class _LazySignature:
     """Builds the signature of a model when it is read, with defaults and no annotations."""
 
     def __get__(self, _: object, owner: type[DeferredModel]) -> Signature:
-        parameters = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=_get_shown_default(field))
-            for name, field in order_fields(owner)
-        ]
-        if owner.positional_field:
-            parameters[0] = parameters[0].replace(kind=Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = []
+        for name, field in order_fields(owner):
+            is_positional = name == owner.positional_field
+            kind = Parameter.POSITIONAL_OR_KEYWORD if is_positional else Parameter.KEYWORD_ONLY
+            default = field.get_default(call_default_factory=True)
+            if field.is_required():
+                default = Parameter.empty
+            parameters.append(Parameter(name, kind, default=default))
         return Signature(parameters)
-
-
-def _get_shown_default(field: FieldInfo) -> Any:
-    if field.is_required():
-        return Parameter.empty
-    return _Ellipsis() if field.default_factory else field.default
-
-
-class _Ellipsis:
-    """Shown instead of a default that is computed."""
-
-    def __repr__(self) -> str:
-        return "..."
 
 
 def _add_args_section(docstring: str, cls: type[DeferredModel]) -> str:

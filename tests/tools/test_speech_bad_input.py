@@ -40,7 +40,7 @@ INVALID_CALLS = [
     ({"fallbacks": []}, r"controls=RouterControls\(fallbacks"),
     (
         {"controls": {"fallback": []}},
-        "controls.fallback: Unknown field. Did you mean 'fallbacks'",
+        "controls: Unknown argument 'fallback'. Did you mean 'fallbacks'",
     ),
     ({"controls": {"cache": {"ttl": 9}}}, "controls.cache: Not supported by /audio/speech"),
     ({"controls": {"thread": "t"}}, "controls.thread: "),
