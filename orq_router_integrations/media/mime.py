@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, TypeGuard
 from typing_extensions import Generator
 
 from orq_router_integrations.media.mp3 import find_mp3_frame
-from orq_router_integrations.wire.multipart import iter_upload
 from orq_router_integrations.wire.request_encoding import (
     MIN_DEFERRED_CHARS,
     PLACEHOLDER_MARK,
@@ -317,7 +316,7 @@ def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
     """Read data whose content was validated when it was created, like ``validate_base64``."""
     if isinstance(data.source, str):
         return data, len(data.source) * 3 // 4, Base64View(data.source)
-    with closing(iter_upload(data.source, "content", HEADER_BYTES)) as chunks:
+    with closing(data.source.iter_chunks(HEADER_BYTES)) as chunks:
         return data, data.source.size, next(chunks)
 
 

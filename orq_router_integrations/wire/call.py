@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
+from typing_extensions import Generator
+
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.json import get_json_type_name, loads
 
+CHUNK_BYTES = 192 * 1024  # of a file that are read at a time
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
 
 
@@ -157,6 +160,21 @@ class Upload:
     mime_type: str
     size: int  # in bytes
     open: Callable[[], BinaryIO] = field(repr=False)
+
+    def iter_chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Generator[bytes]:
+        """Read the file in chunks, and check that its size has not changed."""
+        sent_bytes = 0
+        try:
+            with self.open() as stream:
+                while chunk := stream.read(chunk_bytes):
+                    sent_bytes += len(chunk)
+                    if sent_bytes > self.size:
+                        break
+                    yield chunk
+        except OSError as error:
+            raise UploadReadError(f"Cannot read {self.filename}: {error}") from None
+        if sent_bytes != self.size:
+            raise UploadReadError(f"{self.filename} changed during the upload. Send it again.")
 
 
 class StreamDecoder(Protocol[T_co]):

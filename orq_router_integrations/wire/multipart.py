@@ -4,101 +4,72 @@ Generic HTTP clients flatten nested values into bracketed keys such as ``retry[c
 router does not document. Here a nested value is a single part that contains JSON.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import Upload, UploadReadError
+from orq_router_integrations.wire.call import Upload
 
-CHUNK_BYTES = 192 * 1024
 MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
 
 _CONTAINERS = (Mapping, list, tuple)
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A", "\0": "%00"})
 
 
-def iter_upload(upload: Upload, field_name: str, chunk_bytes: int) -> Generator[bytes]:
-    """Read a file in chunks, and check that its size has not changed.
-
-    The name of the request field is used in error messages.
-    """
-    sent_bytes = 0
-    try:
-        with upload.open() as stream:
-            while chunk := stream.read(chunk_bytes):
-                sent_bytes += len(chunk)
-                if sent_bytes > upload.size:
-                    break
-                yield chunk
-    except OSError as error:
-        raise UploadReadError(f"{field_name}: Cannot read {upload.filename}: {error}") from None
-    if sent_bytes != upload.size:
-        raise UploadReadError(
-            f"{field_name}: {upload.filename} changed during the upload. Send it again."
-        )
-
-
-class StreamedContent(NamedTuple):
-    """A part of a body that is read while the body is sent."""
-
-    size: int  # in bytes
-    iter_chunks: Callable[[], Iterator[bytes]]
-
-
-class StreamedBody:
-    """A request body whose files are read while it is sent. It can be iterated several times."""
-
-    def __init__(
-        self, content_type: str, segments: Iterable[bytes | StreamedContent], boundary: str = ""
-    ) -> None:
-        self.content_type = content_type
-        self.boundary = boundary
-        self._segments = tuple(segments)
+class StreamedContent(Protocol):
+    """A part of a body that is read while the body is sent: a file, or base64 of one."""
 
     @property
     def size(self) -> int:
-        return sum(len(item) if isinstance(item, bytes) else item.size for item in self._segments)
+        """The number of bytes to send."""
+
+    def iter_chunks(self) -> Iterable[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedBody:
+    """A request body whose files are read while it is sent. It can be iterated several times."""
+
+    content_type: str
+    segments: Sequence[bytes | StreamedContent]
+    boundary: str = ""
+
+    @property
+    def size(self) -> int:
+        return sum(len(item) if isinstance(item, bytes) else item.size for item in self.segments)
 
     @property
     def digest_input(self) -> bytes:
         """The body with the sizes of files instead of their contents, and without the boundary."""
-        inputs = (item if isinstance(item, bytes) else b"%d" % item.size for item in self._segments)
+        inputs = (item if isinstance(item, bytes) else b"%d" % item.size for item in self.segments)
         return b"".join(inputs).replace(self.boundary.encode(), b"")
 
     def __iter__(self) -> Iterator[bytes]:
-        for item in self._segments:
-            if isinstance(item, bytes):
-                yield item
-            else:
-                yield from item.iter_chunks()
+        for item in self.segments:
+            yield from [item] if isinstance(item, bytes) else item.iter_chunks()
 
 
 def build_multipart_body(
     fields: Mapping[str, Any], files: Mapping[str, Upload | Sequence[Upload]]
 ) -> StreamedBody:
     """Build a multipart body from form fields and files; see ``iter_parts``."""
-    parts: list[tuple[bytes, bytes | StreamedContent]] = []  # headers and content
+    parts: list[tuple[bytes, bytes | Upload]] = []  # headers and content
     for name, content, mime_type in iter_parts(fields, files):
         headers = f'Content-Disposition: form-data; name="{name.translate(_ESCAPES)}"'
-        segment: bytes | StreamedContent
-        if isinstance(content, bytes):
-            segment = content
-        else:
+        if isinstance(content, Upload):
             headers += f'; filename="{content.filename.translate(_ESCAPES)}"'
-            chunks = partial(iter_upload, content, name, CHUNK_BYTES)
-            segment = StreamedContent(content.size, chunks)
         if mime_type:
             headers += f"\r\nContent-Type: {mime_type.translate(_ESCAPES)}"
-        parts.append((f"{headers}\r\n\r\n".encode("utf-8", "replace"), segment))
-    boundary = _compute_boundary(StreamedBody("", chain.from_iterable(parts)))
+        parts.append((f"{headers}\r\n\r\n".encode("utf-8", "replace"), content))
+    boundary = _compute_boundary(StreamedBody("", [*chain.from_iterable(parts)]))
     delimiter = f"--{boundary}".encode()
     segments: list[bytes | StreamedContent] = []
-    for head, segment in parts:
-        segments += [delimiter + b"\r\n" + head, segment, b"\r\n"]
+    for headers_data, content in parts:
+        segments += [delimiter + b"\r\n" + headers_data, content, b"\r\n"]
     segments.append(delimiter + b"--\r\n")
     return StreamedBody(f"multipart/form-data; boundary={boundary}", segments, boundary)
 

@@ -25,11 +25,9 @@ from orq_router_integrations.wire.endpoints import (
     Endpoint,
 )
 from orq_router_integrations.wire.multipart import (
-    CHUNK_BYTES,
     StreamedBody,
     StreamedContent,
     build_multipart_body,
-    iter_upload,
 )
 
 MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
@@ -137,14 +135,11 @@ def place_controls(
             case ControlLocation.HEADER:
                 headers |= _build_control_headers(name, value, endpoint)
             case None:
-                supported = ", ".join(
-                    control
-                    for control in RouterControls.model_fields
-                    if endpoint.locate_control(control, dialect)
-                )
+                names = RouterControls.model_fields
+                supported = [other for other in names if endpoint.locate_control(other, dialect)]
                 raise ValueError(
                     f"controls.{name}: Not supported by {endpoint.path} under {dialect.value}. "
-                    f"Remove it. Supported controls: {supported}."
+                    f"Remove it. Supported controls: {', '.join(supported)}."
                 )
     return fields | ({"orq": nested} if nested else {}), headers
 
@@ -239,7 +234,7 @@ class DeferredBase64(str):
                 yield self.source[start : start + MIN_DEFERRED_CHARS].encode("ascii")
             return
         pending = b""  # bytes of an incomplete group of three
-        for chunk in iter_upload(self.source, "content", CHUNK_BYTES):
+        for chunk in self.source.iter_chunks():
             data = pending + chunk if pending else chunk
             end = len(data) // 3 * 3
             pending = data[end:]
@@ -270,5 +265,5 @@ def build_json_body(value: Any) -> bytes | StreamedBody:
     parts: list[bytes | StreamedContent] = []
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)
-        parts += [before, StreamedContent(item.size, item.iter_chunks)]
+        parts += [before, item]
     return StreamedBody("application/json", [*parts, tail])

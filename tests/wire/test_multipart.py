@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.call import CHUNK_BYTES, Upload
 from orq_router_integrations.wire.multipart import (
-    CHUNK_BYTES,
     MAX_DIGEST_BYTES,
     StreamedBody,
     build_multipart_body,
     iter_parts,
-    iter_upload,
 )
 
 
@@ -158,7 +156,7 @@ def test_size(fields, files):
 
 
 def test_file_is_sent_in_chunks():
-    chunks = list(iter_upload(create_upload(bytes(2 * CHUNK_BYTES + 1)), "f", CHUNK_BYTES))
+    chunks = list(create_upload(bytes(2 * CHUNK_BYTES + 1)).iter_chunks())
     assert [len(chunk) for chunk in chunks] == [CHUNK_BYTES, CHUNK_BYTES, 1]
 
 
@@ -209,8 +207,8 @@ def test_mime_type_cannot_inject_headers():
 )
 def test_changed_file_size_raises(size, content):
     upload, chunks = create_upload(content, size=size), []
-    with pytest.raises(ValueError, match=r"file: a\.bin changed during the upload"):
-        chunks.extend(iter_upload(upload, "file", CHUNK_BYTES))
+    with pytest.raises(ValueError, match=r"a\.bin changed during the upload"):
+        chunks.extend(upload.iter_chunks())
     assert len(b"".join(chunks)) <= size
 
 
