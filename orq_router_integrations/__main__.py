@@ -5,10 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orq_router_integrations._version import __version__
-from orq_router_integrations.errors import format_validation_error
+from orq_router_integrations.errors import RouterError, raise_input_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,14 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _create_parser().parse_args(arguments)
     run = _run_demo if args.command == "demo" else _serve
     try:
-        return run(args)
-    except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
-        sys.stderr.close()
-        return 0
-    except (ValueError, ImportError, OSError) as error:
-        message = format_validation_error(error) if isinstance(error, ValidationError) else error
-        print(f"orq-router {args.command}: {message}", file=sys.stderr)
+        with raise_input_errors():
+            run(args)
+    except (RouterError, ImportError, OSError) as error:
+        print(f"orq-router {args.command}: {error}", file=sys.stderr)
         return 1
+    return 0
 
 
 def _create_parser() -> argparse.ArgumentParser:
@@ -41,9 +37,6 @@ def _create_parser() -> argparse.ArgumentParser:
         help="demonstrate chat with files and a fallback, images, speech and transcription",
         description="Uses the offline router, or the real one if ORQ_API_KEY is set.",
     )
-    demo.add_argument("--image", type=Path, help="your own image (PNG, JPEG, GIF or WebP)")
-    demo.add_argument("--pdf", type=Path, help="your own PDF")
-    demo.add_argument("--audio", type=Path, help="your own recording (WAV or MP3)")
     demo.add_argument("--model", default="openai/gpt-4o", help="the primary model")
     demo.add_argument("--fallback", default="anthropic/claude-sonnet-4-5", help="its fallback")
     demo.add_argument("--keep", type=Path, help="directory for the images and the speech")
@@ -74,14 +67,13 @@ def _parse_fault(value: str) -> tuple[str, int]:
     return model, int(status)
 
 
-def _run_demo(args: argparse.Namespace) -> int:
+def _run_demo(args: argparse.Namespace) -> None:
     from orq_router_integrations.demo import run_demo  # noqa: PLC0415 - only for this command
 
-    files = {"image": args.image, "file": args.pdf, "audio": args.audio}
-    return run_demo(args.model, args.fallback, output_directory=args.keep, files=files)
+    run_demo(args.model, args.fallback, output_directory=args.keep)
 
 
-def _serve(args: argparse.Namespace) -> int:
+def _serve(args: argparse.Namespace) -> None:
     from orq_router_integrations.testing import OfflineRouter  # noqa: PLC0415
     from orq_router_integrations.testing.serve import serve  # noqa: PLC0415
 
@@ -92,7 +84,6 @@ def _serve(args: argparse.Namespace) -> int:
         latency=args.latency,
     )
     serve(args.host, args.port, router, record=args.record)
-    return 0
 
 
 if __name__ == "__main__":
