@@ -12,7 +12,6 @@ repeated; and without times, words that match by chance are taken for an overlap
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import NamedTuple
 
 from orq_router_integrations.document_loaders.chunking import AudioChunk
@@ -34,9 +33,6 @@ MAX_WORDS_PER_SECOND = 4
 MAX_OVERLAP_WORDS = 60
 """Number of words at the end and the start of texts that are compared without timestamps."""
 
-MAX_MISHEARD_WORDS = 3
-"""Number of words at the end or start of a chunk that may be wrong because they were cut."""
-
 MAX_INVENTED_WORDS = 12
 """Number of words that a model may have added where a chunk ends in the middle of a sentence."""
 
@@ -57,16 +53,17 @@ class TimedWord(NamedTuple):
     starts_segment: bool = False
 
 
-class Run(NamedTuple):
-    """A run of equal words near the end of one text and near the start of another.
+class Alignment(NamedTuple):
+    """Two texts in a position in which some of their words are equal.
 
-    ``after`` is the number of words after it in the first text, ``before`` the number of words
-    before it in the second. ``seconds`` is the difference of their times, 0 if they have none.
+    The equal words are between ``start`` and ``end`` in the left text. Adding ``offset`` gives the
+    position in the right one. ``seconds`` is the difference of their times.
     """
 
-    length: int
-    after: int
-    before: int
+    start: int
+    end: int
+    offset: int
+    score: int
     seconds: float
 
 
@@ -103,7 +100,8 @@ def _shift_times(transcript: Transcript, chunk: AudioChunk) -> Transcript:
 
     def shift(span: Span) -> Span:
         speaker = f"{chunk.index + 1}:{span.speaker}" if span.speaker else None
-        return replace(span.shift(chunk.start_seconds), speaker=speaker)
+        start, end = span.start + chunk.start_seconds, span.end + chunk.start_seconds
+        return replace(span, start=start, end=end, speaker=speaker)
 
     words = tuple(map(shift, transcript.words))
     segments = tuple(map(shift, transcript.segments))
@@ -125,14 +123,13 @@ def stitch(
     left: Transcript,
     right: Transcript,
     cut_seconds: float,
-    overlap_words: float = MAX_OVERLAP_WORDS / 2,
+    overlap_words: float,
     *,
-    max_words: float | None = None,
+    max_words: float = MAX_OVERLAP_WORDS,
 ) -> Transcript:
     """Join two transcripts that overlap, keeping the words of the overlap once.
 
-    ``overlap_words`` is the estimated number of these words, ``max_words`` the largest possible,
-    by default twice as many.
+    ``overlap_words`` is the estimated number of these words, ``max_words`` the largest possible.
     """
     by_time: Overlap | None = None
     if left.words and right.words:
@@ -143,7 +140,7 @@ def stitch(
         counts = len(left_words), len(right_words)
         if by_time is not None and counts == (len(left.words), len(right.words)):
             return by_time
-        return match_by_text(left_words, right_words, overlap_words, max_words or 2 * overlap_words)
+        return match_by_text(left_words, right_words, overlap_words, max_words)
 
     left_spoken = _split_spans(left.segments)
     right_spoken = _split_spans(right.segments)
@@ -249,90 +246,53 @@ def _count_unmatched(words: Sequence[Span], others: Sequence[Span]) -> int:
 def match_by_text(
     left: list[TimedWord], right: list[TimedWord], overlap_words: float, max_words: float
 ) -> Overlap:
-    """Find a run of words at the end of one text and the start of the other.
+    """Find the words at the end of one text that are also at the start of the other.
 
-    The texts are joined in the middle of the run, or where a segment starts in both.
+    The texts are joined in the middle of these words, or where a segment starts in both.
     """
+
+    def rank_alignment(alignment: Alignment) -> tuple[float, float]:
+        return alignment.seconds, abs(len(left) + alignment.offset - overlap_words)
+
+    def rank_join(position: int) -> tuple[bool, float]:
+        next_words = left[position:][:1] + right[position + best.offset :][:1]
+        return not all(word.starts_segment for word in next_words), abs(position - middle)
+
     left, right = left[-MAX_OVERLAP_WORDS:], right[:MAX_OVERLAP_WORDS]
-    run = _choose_run(left, right, overlap_words, max_words)
-    if run is None:
+    alignments = [item for item in _align(left, right) if item.end + item.offset <= max_words + 1]
+    if not alignments:
         return Overlap()
-    start = len(left) - run.after - run.length
-    half = (run.length + 1) // 2
-
-    def rank(count: int) -> tuple[bool, int]:
-        next_words = left[start + count :][:1] + right[run.before + count :][:1]
-        return not all(word.starts_segment for word in next_words), abs(count - half)
-
-    kept = min(range(run.length + 1), key=rank)
-    return Overlap(run.after + run.length - kept, run.before + kept)
+    # If the speaker repeats the same words, there are many good alignments.
+    min_score = max(alignment.score for alignment in alignments) / 3
+    best = min((item for item in alignments if item.score >= min_score), key=rank_alignment)
+    middle = (best.start + best.end + 1) // 2
+    position = min(range(best.start, best.end + 1), key=rank_join)
+    return Overlap(len(left) - position, position + best.offset)
 
 
-def _choose_run(
-    left: list[TimedWord], right: list[TimedWord], overlap_words: float, max_words: float
-) -> Run | None:
-    """Choose the longest run that may be the overlap.
+def _align(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Alignment]:
+    """Yield the alignments in which more words of the overlap are equal than different.
 
-    A few misheard words may follow the run on the left and precede it on the right. A run that is
-    much longer than the expected overlap is ignored, because its words were spoken twice. If the
-    speaker repeats the same words, runs of many lengths match, and the one closest to the expected
-    overlap is used. If only one word or none matches, more words may follow the run on the left,
-    because models invent an end for a sentence that was cut.
+    Words may be misheard where a chunk starts or ends. Models also invent an end for a sentence
+    that was cut, so words after the last equal one in the left text count as two at most.
     """
-
-    def rank_repetition(run: Run) -> tuple[float, float, int]:
-        words = run.length + run.after + run.before
-        return run.seconds, abs(words - overlap_words), -run.length
-
-    runs = [run for run in _iter_runs(left, right) if run.before + run.length <= max_words + 1]
-    runs.sort(key=lambda run: (-run.length, run.after + run.before))
-    best = next(filter(_is_regular, runs), None)
-    if best is None or best.length == 1:
-        has_times = bool(left) and math.isfinite(left[-1].uncertainty)
-        min_length = 2 if has_times else max(3, int(overlap_words / 2))
-        invented = (
-            run
-            for run in runs
-            if MAX_MISHEARD_WORDS < run.after <= MAX_INVENTED_WORDS
-            and run.before <= 1
-            and run.length >= min_length
-            and _count_occurrences(left, run, left) == 1
-        )
-        return next(invented, best)
-    if all(_count_occurrences(left, best, words) > 1 for words in (left, right)):
-        return min(filter(_is_regular, runs), key=rank_repetition)
-    return best
-
-
-def _is_regular(run: Run) -> bool:
-    """Return whether a run is long enough for the number of misheard words next to it."""
-    misheard = max(run.after, run.before)
-    return misheard == 0 or (run.length > 1 and misheard <= min(run.length, MAX_MISHEARD_WORDS))
-
-
-def _iter_runs(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Run]:
-    """Yield the runs of equal words, for every number of words that may overlap."""
-    for shift in range(1 - len(right), len(left)):
-        index = max(0, shift)
-        pairs = zip(left[index:], right[index - shift :], strict=False)
-        for is_equal, group in groupby(pairs, lambda pair: pair[0].text == pair[1].text):
-            words = list(group)
-            word, other = words[len(words) // 2]
-            seconds = abs(word.time - other.time)
-            # The times of segments may be wrong. Several equal words are stronger evidence.
-            tolerance = min(len(words), 3) * (word.uncertainty + other.uncertainty)
-            if is_equal and seconds <= tolerance:
-                after = len(left) - index - len(words)
-                yield Run(len(words), after, index - shift, seconds)
-            index += len(words)
-
-
-def _count_occurrences(source: list[TimedWord], run: Run, words: list[TimedWord]) -> int:
-    """Count how often the words of a run at the end of ``source`` occur in other words."""
-    start = len(source) - run.after - run.length
-    texts = [word.text for word in source[start : start + run.length]]
-    starts = range(len(words) - run.length + 1)
-    return sum([word.text for word in words[i : i + run.length]] == texts for i in starts)
+    for offset in range(1 - len(left), len(right)):
+        first = max(0, -offset)
+        pairs = enumerate(zip(left[first:], right[first + offset :], strict=False), first)
+        equal = [index for index, (word, other) in pairs if word.text == other.text]
+        if not equal:
+            continue
+        start, end = equal[0], equal[-1] + 1
+        word = left[equal[len(equal) // 2]]
+        other = right[equal[len(equal) // 2] + offset]
+        seconds = abs(word.time - other.time)
+        # The times of segments may be wrong. Several equal words are stronger evidence.
+        tolerance = min(len(equal), 3) * (word.uncertainty + other.uncertainty)
+        invented = len(left) - end
+        max_different = 1 if math.isfinite(word.uncertainty) else 2
+        score = 2 * len(equal) - (end + offset) - min(invented, max_different)
+        if score > 0 and seconds <= tolerance and invented <= MAX_INVENTED_WORDS:
+            yield Alignment(start, end, offset, score, seconds)
 
 
 def normalize_word(word: str) -> str:

@@ -7,7 +7,7 @@ cues and line endings may vary or be missing. Negative times become 0.
 import html
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 
 _TIME = r"(-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
@@ -30,9 +30,6 @@ class Span:
     @property
     def middle(self) -> float:
         return (self.start + self.end) / 2
-
-    def shift(self, seconds: float) -> "Span":
-        return replace(self, start=self.start + seconds, end=self.end + seconds)
 
 
 def parse_subtitles(text: str) -> list[Span]:

@@ -48,7 +48,7 @@ def create_transcript(
     words: Sequence[Span], start: float, times: Times, segment_words: int
 ) -> Transcript:
     """Create what a model returns for words, with times from the start of its chunk."""
-    shifted = [word.shift(-start) for word in words]
+    shifted = [replace(word, start=word.start - start, end=word.end - start) for word in words]
     groups = [shifted[i : i + segment_words] for i in range(0, len(shifted), segment_words)]
     segments = tuple(
         Span(" ".join(w.text for w in group), round(group[0].start, 1), round(group[-1].end, 1))
@@ -197,11 +197,11 @@ def test_words_without_a_match_are_cut_only_where_both_chunks_have_words() -> No
         words = zip(text.split(), times, strict=True)
         return Transcript(text, tuple(Span(word, time, time + 0.1) for word, time in words))
 
-    silent = stitch(create("a b", 1, 2), create("c d", 8, 13), 10)
+    silent = stitch(create("a b", 1, 2), create("c d", 8, 13), 10, 2)
     assert silent.text == "a b c d"
-    late = stitch(create("a b c", 1, 9, 11), create("d e", 12, 13), 10)
+    late = stitch(create("a b c", 1, 9, 11), create("d e", 12, 13), 10, 2)
     assert late.text == "a b c d e"
-    misheard = stitch(create("a b cat", 1, 9, 10.5), create("bee can d", 9, 10.5, 12), 10)
+    misheard = stitch(create("a b cat", 1, 9, 10.5), create("bee can d", 9, 10.5, 12), 10, 2)
     assert misheard.text == "a b can d"
 
 
@@ -211,6 +211,6 @@ def test_word_that_only_one_chunk_heard_decides_where_to_join() -> None:
         return Transcript(" ".join(words), spans)
 
     left = create({"a": 9.0, "b": 9.5, "c": 10.2, "d": 10.7})
-    assert stitch(left, create({"b": 9.5, "d": 10.7, "e": 11.2}), 9.4).text == "a b c d e"
+    assert stitch(left, create({"b": 9.5, "d": 10.7, "e": 11.2}), 9.4, 2).text == "a b c d e"
     right = create({"b": 9.5, "x": 10.0, "d": 10.7, "e": 11.2})
-    assert stitch(create({"a": 9.0, "b": 9.5, "d": 10.7}), right, 10.8).text == "a b x d e"
+    assert stitch(create({"a": 9.0, "b": 9.5, "d": 10.7}), right, 10.8, 2).text == "a b x d e"

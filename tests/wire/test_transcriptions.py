@@ -284,10 +284,5 @@ def test_from_json_rejects_other_data(data: bytes) -> None:
         Transcript.from_json(data)
 
 
-def test_shift_moves_a_span() -> None:
-    shifted = TRANSCRIPT.words[0].shift(10)
-    assert (shifted.start, shifted.end) == (10, 11)
-
-
 def test_errors_are_those_of_the_segments() -> None:
     assert TRANSCRIPT.errors == ["e"]
