@@ -5,7 +5,7 @@ tool calls, and reject signatures of other providers. Because the router may use
 answer has the provider that created it in its metadata.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -44,15 +44,14 @@ _IGNORED_TYPES = REPLAYED_ITEMS | {
 _SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
 _CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``
 _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
+_GENERATED_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
+"""The kinds of media that a model generates, by the type of the block."""
 
-_IMAGE_GENERATION = "image_generation_call"
-_MEDIA_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
-_SPECIAL_TYPES = {"tool_use", "tool_call", "invalid_tool_call", "refusal", "non_standard"}
-_UNWRAPPED_TYPES = {
-    *REASONING_BLOCK_TYPES, *_SPECIAL_TYPES, *_MEDIA_TYPES,
-    _IMAGE_GENERATION, "text", "output_text",
-}  # fmt: skip
-"""Types of blocks that are sent even if they are the value of a ``non_standard`` block."""
+_ROUTER_PROVIDERS = {"bedrock": "aws", "mistralai": "mistral"}
+"""The router's provider names, where those in LangChain's ``model_provider`` differ."""
+
+_CLAUDE_PROVIDERS = ("anthropic", "aws", "google")
+"""Providers that accept ``redacted_thinking`` and ``reasoning_content`` blocks."""
 
 
 def convert_assistant_message(
@@ -102,8 +101,6 @@ class _AssistantContent:
         self._message = message
         self._provider = provider
         self._api = api
-        # Media that a model has generated cannot be sent back.
-        self._is_generated = bool(message.response_metadata.get("model_provider"))
         dropped = set() if self._accepts_signature("") else set(SIGNATURE_KWARGS)
         dropped |= set() if api == RESPONSES else set(ITEM_KWARGS)
         kwargs = message.additional_kwargs
@@ -111,10 +108,12 @@ class _AssistantContent:
         self.parts: list[Part] = []
         self.signed_reasoning: list[Part] = []  # sent before the other parts
         self.reasoning: list[str] = []  # texts without a signature
-        self.omitted = {"image"} if kwargs.get("images") else set()  # types of media
-        # Tool calls of blocks, which usually repeat those of the message.
-        self._tool_calls: list[dict[str, Any]] = []
-        self._invalid_tool_calls: list[Mapping[str, Any]] = []
+        # Media that a model has generated cannot be sent back.
+        self._omitted_types = {"image_generation_call": "image"}
+        if message.response_metadata.get("model_provider"):
+            self._omitted_types |= _GENERATED_TYPES
+        self.omitted = {"image"} if kwargs.get("images") else set()
+        self._call_blocks: list[dict[str, Any]] = []  # usually repeat the calls of the message
 
     def get_blocks(self) -> list[Any]:
         """Return the content blocks, and replace audio that is not sent by its transcript."""
@@ -130,39 +129,33 @@ class _AssistantContent:
                 blocks += ["\n", transcript] if text else [transcript]
         return blocks
 
-    def add_block(self, block: Any) -> None:
-        fields = block if isinstance(block, Mapping) else {}
-        block_type = fields.get("type")
-        if not isinstance(block_type, str):
-            if _BEDROCK_CACHE_KEY not in fields:
-                self._add_text(block)
-        elif (self._is_generated and block_type in _MEDIA_TYPES) or block_type == _IMAGE_GENERATION:
-            self.omitted.add(_MEDIA_TYPES.get(block_type, "image"))
-        elif block_type in REASONING_BLOCK_TYPES:
-            self._add_reasoning(fields)
-        elif block_type in _SPECIAL_TYPES:
-            self._add_special_block(fields)
-        elif block_type not in _IGNORED_TYPES and not block_type.endswith(_SERVER_RESULT_SUFFIX):
-            self._add_text(block)
-
-    def _add_special_block(self, block: Mapping[str, Any]) -> None:
-        match block["type"]:
-            case "tool_use" | "tool_call":
-                self._tool_calls.append(_create_tool_call(block))
-            case "invalid_tool_call":
-                self._invalid_tool_calls.append(block)
+    def add_block(self, block: Any, *, is_wrapped: bool = False) -> None:
+        """Add a content block; ``is_wrapped`` if it is the value of a ``non_standard`` block."""
+        fields = as_dict(block)
+        match fields.get("type"):
+            case "non_standard":
+                self.add_block(as_dict(fields.get("value")), is_wrapped=True)
+            case str(type_) if type_ in self._omitted_types:
+                self.omitted.add(self._omitted_types[type_])
+            case str(type_) if type_ in REASONING_BLOCK_TYPES:
+                self._add_reasoning(fields)
+            case "tool_use" | "tool_call" | "invalid_tool_call":
+                self._call_blocks.append(fields)
             case "refusal":
-                if refusal := as_str(block.get("refusal")):  # no API accepts an empty one
+                if refusal := as_str(fields.get("refusal")):  # no API accepts an empty one
                     self.parts.append({"type": "refusal", "refusal": refusal})
-            case "non_standard":  # of other models, whose blocks it may wrap
-                value = as_dict(block.get("value"))
-                if as_str(value.get("type")) in _UNWRAPPED_TYPES:
-                    self.add_block(value)
+            case type_ if not is_wrapped or type_ in ("text", "output_text"):
+                self._add_text(block)
 
     def _add_text(self, block: Any) -> None:
-        block_type = str(block.get("type")) if isinstance(block, Mapping) else "text"
+        """Add a text block, or the JSON of a block that no API accepts but that may be useful."""
+        fields = as_dict(block)
+        type_ = str(fields.get("type"))
+        is_ignored = type_ in _IGNORED_TYPES or type_.endswith(_SERVER_RESULT_SUFFIX)
+        if is_ignored or _BEDROCK_CACHE_KEY in fields:
+            return
         # The results of calls that the client runs need the call, so leaving it out is an error.
-        if block_type not in SUPPORTED_TYPES and not block_type.endswith(_CLIENT_CALL_SUFFIX):
+        if fields and type_ not in SUPPORTED_TYPES and not type_.endswith(_CLIENT_CALL_SUFFIX):
             block = create_json_block(block)
         part = convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
@@ -199,13 +192,15 @@ class _AssistantContent:
             self._add_reasoning({**item, "type": "reasoning"})
 
     def convert_tool_calls(self) -> list[dict[str, Any]]:
-        calls = [_create_tool_call(call) for call in self._message.tool_calls] or self._tool_calls
+        invalid = [block for block in self._call_blocks if block["type"] == "invalid_tool_call"]
+        valid = [block for block in self._call_blocks if block not in invalid]
+        calls = [_create_tool_call(call) for call in self._message.tool_calls or valid]
         ids = {call["id"] for call in calls}
-        blocks = [block for block in self._invalid_tool_calls if block.get("id") not in ids]
         calls += [
             _create_tool_call(call)
-            for call in self._message.invalid_tool_calls or blocks
-            if call.get("name")  # no API accepts a call without one, even if a provider sent it
+            for call in self._message.invalid_tool_calls or invalid
+            # No API accepts a call without a name, even if a provider sent it.
+            if call.get("name") and call.get("id") not in ids
         ]
         signatures = as_dict(self.kwargs.get(THOUGHT_SIGNATURES_KWARG))
         for call in calls:
@@ -216,18 +211,26 @@ class _AssistantContent:
     def _accepts_signature(self, block_type: str) -> bool:
         """Return whether the provider and the API of the request accept the message's signatures.
 
-        If the metadata does not identify the provider that created the message, its signatures are
-        accepted, except for blocks whose type identifies another provider.
+        Other LangChain models use the provider's own API. The router passes their signatures on in
+        Chat Completions, but not in the Responses API. If the metadata does not identify the
+        provider, only the type of a block may show that it is another one.
         """
-        if self._provider is None:
+        provider, metadata = self._provider, self._message.response_metadata
+        origin = as_str(metadata.get("model_provider"))
+        if provider is None:
             return True
-        owners = _find_signature_owners(self._message.response_metadata, self._api)
-        if owners is not None:
-            return self._provider in owners
-        if block_type not in _BLOCK_PROVIDERS:
+        if origin == PROVIDER:
+            owner = metadata.get("upstream") or get_provider(as_str(metadata.get("model_name")))
+            is_same_api = metadata.get("api", CHAT_COMPLETIONS) == self._api
+            return is_same_api and provider == owner != ""
+        if block_type in ("", "reasoning") and not origin:
             return True
-        providers = _BLOCK_PROVIDERS[block_type]
-        return self._api == CHAT_COMPLETIONS and (not providers or self._provider in providers)
+        if self._api != CHAT_COMPLETIONS:
+            return False
+        if not origin:
+            return block_type == "thinking" or provider in _CLAUDE_PROVIDERS
+        name = origin.partition("_")[0]  # such as ``google_genai``
+        return provider.partition("-")[0] == _ROUTER_PROVIDERS.get(name, name)
 
 
 def _create_tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,42 +250,3 @@ def _create_tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
         arguments = json.replace_lone_surrogates(arguments or {})
         arguments = json.dumps(arguments, f"arguments of {name}", nan_as_null=True).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-_ROUTER_PROVIDERS: dict[str, tuple[str, ...]] = {
-    "anthropic_bedrock": ("aws",),
-    "azure_ai": ("azure",),
-    "azure_openai": ("azure",),
-    "bedrock": ("aws",),
-    "bedrock_converse": ("aws",),
-    "google_anthropic_vertex": ("google",),
-    "google_genai": ("google-ai", "google"),  # AI Studio or Vertex; the metadata does not say which
-    "google_vertexai": ("google",),
-    "mistralai": ("mistral",),
-}
-"""The router's provider names, by LangChain's ``model_provider`` where the names differ."""
-
-_BLOCK_PROVIDERS: dict[str, tuple[str, ...]] = {
-    "thinking": (),
-    "redacted_thinking": ("anthropic", "aws", "google"),
-    "reasoning_content": ("aws",),
-}
-"""Providers whose own API creates this type of block; empty for any provider."""
-
-
-def _find_signature_owners(metadata: Mapping[str, Any], api: str) -> Collection[str] | None:
-    """Return the providers that accept the signatures of a message; ``None`` if unknown.
-
-    Other LangChain models use the provider's own API. The router passes their signatures on in
-    Chat Completions, but not in the Responses API.
-    """
-    model_provider = metadata.get("model_provider")
-    if model_provider == PROVIDER:
-        model = str(metadata.get("model_name") or "")
-        provider = metadata.get("upstream") or get_provider(model)
-        return (provider,) if provider and metadata.get("api", CHAT_COMPLETIONS) == api else ()
-    if not isinstance(model_provider, str) or not model_provider:
-        return None
-    if api != CHAT_COMPLETIONS:
-        return ()
-    return _ROUTER_PROVIDERS.get(model_provider, (model_provider,))

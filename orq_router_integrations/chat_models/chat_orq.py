@@ -81,9 +81,8 @@ class ChatOrq(ChatOrqFields):
         streaming callback asks for a stream, the complete answer is used instead. An explicit
         ``stream=True`` counts as streamable here and raises an error later.
         """
-        from orq_router_integrations.chat_models import request_builder  # noqa: PLC0415
-
-        return bool(kwargs.get("stream")) or request_builder.can_stream(self, kwargs)
+        params = {"n": self.n, "background": self.background, **kwargs}
+        return bool(params.get("stream")) or (params["n"] in (None, 1) and not params["background"])
 
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Answer lists of messages; see ``BaseChatModel.generate``."""

@@ -26,7 +26,7 @@ Schema = dict[str, Any]
 _SCHEMA_MAPPINGS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 _SCHEMA_KEYWORDS = (
     "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
-    "unevaluatedItems", "unevaluatedProperties", "anyOf", "oneOf", "allOf", "prefixItems",
+    "anyOf", "oneOf", "allOf", "prefixItems",
 )  # fmt: skip
 _NOT_AN_OBJECT = ("anyOf", "oneOf", "enum", "const", "$ref", "items", "prefixItems")
 
@@ -80,12 +80,13 @@ def inline_refs(schema: Mapping[str, Any]) -> Schema:
     definitions = {**as_dict(schema.get("definitions")), **as_dict(schema.get("$defs"))}
     root = {key: value for key, value in schema.items() if key not in ("definitions", "$defs")}
     try:
-        inlined: Schema = _inline(root, schema, ())
+        return _inline(root, schema, ())  # type: ignore[no-any-return]
     except RecursionError:  # raised by ``_inline``
         if "$ref" in root:
             root = {**_resolve(root.pop("$ref"), schema), **root}
-        inlined = _rename_refs({**root, "$defs": definitions} if definitions else root)
-    return inlined
+        # ``definitions`` is the older name of ``$defs``.
+        text = json.dumps({**root, "$defs": definitions} if definitions else root)
+        return json.loads(text.replace(b'"#/definitions/', b'"#/$defs/'))  # type: ignore[no-any-return]
 
 
 def _inline(node: Any, root: Mapping[str, Any], parents: tuple[str, ...]) -> Any:
@@ -112,16 +113,6 @@ def _resolve(ref: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     return target
 
 
-def _rename_refs(node: Any) -> Any:
-    """Replace ``definitions``, the older name of ``$defs``, in references."""
-    if not isinstance(node, Mapping):
-        return node
-    renamed = _map_subschemas(node, _rename_refs)
-    if isinstance(ref := node.get("$ref"), str):
-        renamed["$ref"] = ref.replace("#/definitions/", "#/$defs/")
-    return renamed
-
-
 # The subset of JSON Schema that OpenAI's strict mode supports
 
 _STRICT_KEYWORDS = {
@@ -139,8 +130,8 @@ _DESCRIBED_KEYWORDS = (
 """Keywords that strict mode rejects and that are added to the description for the model."""
 
 _UNSUPPORTED_KEYWORDS = (
-    "allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
-    "patternProperties", "prefixItems", "contains", "unevaluatedItems", "unevaluatedProperties",
+    "allOf", "not", "if", "dependentRequired", "dependentSchemas", "patternProperties",
+    "prefixItems", "contains",
 )  # fmt: skip
 _LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
 _JSON_TYPES = {
@@ -213,12 +204,8 @@ def _replace_unions(schema: Mapping[str, Any]) -> Schema:
 
 
 def _infer_type(schema: Schema, path: str) -> str | list[str]:
-    """Return the type of a schema that does not declare it, because strict mode requires it."""
-    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
-    types = sorted({_JSON_TYPES.get(type(value), "object") for value in values})
-    if not types:
-        keywords = {"properties": "object", "items": "array"}
-        types = [type_ for keyword, type_ in keywords.items() if keyword in schema]
+    """Return the type of an enum of several types, which pydantic does not declare."""
+    types = sorted({_JSON_TYPES.get(type(value), "object") for value in schema.get("enum", ())})
     if not types:
         raise _create_strict_error(path, "allows any value", "Give it a type")
     return types[0] if len(types) == 1 else types
@@ -257,7 +244,8 @@ def _convert_object(schema: Schema, path: str) -> Schema:
     }
 
 
-# TypedDicts
+# TypedDicts. pydantic rejects ``typing.TypedDict`` before Python 3.12, so it receives copies, which
+# refer to each other by name because TypedDicts may be recursive.
 
 
 def create_typed_dict_function(cls: Any) -> Schema:
@@ -265,59 +253,53 @@ def create_typed_dict_function(cls: Any) -> Schema:
 
     Fields may be ``Annotated[type, default, description]``, which is LangChain's convention.
     """
-    copier = _TypedDictCopier()
-    adapter = TypeAdapter[Any](copier.convert(cls))
-    adapter.rebuild(_types_namespace=copier.copies)
+    copies: dict[str, Any] = {}
+    adapter = TypeAdapter[Any](_copy_typed_dict(cls, copies))
+    adapter.rebuild(_types_namespace=copies)
     return create_function(adapter.json_schema(), name=cls.__name__)
 
 
-class _TypedDictCopier:
-    """Copies TypedDicts, because pydantic rejects ``typing.TypedDict`` before Python 3.12.
-
-    The copies refer to each other by name because TypedDicts may be recursive.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[Any, str] = {}
-        self.copies: dict[str, Any] = {}
-
-    def convert(self, hint: Any) -> Any:
-        """Replace the TypedDicts in a type hint by references to their copies."""
-        if is_typeddict(hint):
-            if hint not in self._names:
-                self._names[hint] = name = f"{hint.__name__}_{len(self._names)}"
-                self.copies[name] = self._copy(hint)
-            return ForwardRef(self._names[hint])
-        origin, args = get_origin(hint), get_args(hint)
-        if not args or origin is Literal:
-            return hint
-        if origin is Annotated:
-            return Annotated[self.convert(args[0]), *hint.__metadata__]
-        converted = tuple(map(self.convert, args))
-        if origin is UnionType:
-            return Union[converted]  # noqa: UP007
-        return origin[converted[0] if len(converted) == 1 else converted]
-
-    def _copy(self, cls: Any) -> Any:
+def _copy_typed_dict(cls: Any, copies: dict[str, Any]) -> Any:
+    """Add a copy of a TypedDict to ``copies``, by name, and return a reference to it."""
+    name = f"copy_{id(cls)}"
+    if name not in copies:
+        copies[name] = None  # fields may refer to the TypedDict
         hints = get_type_hints(cls, include_extras=True)
         required = cls.__required_keys__
-        fields = {key: self._convert_field(hint, key in required) for key, hint in hints.items()}
+        fields = {key: _copy_field(hint, key in required, copies) for key, hint in hints.items()}
         copy: Any = TypedDict(cls.__name__, fields)  # type: ignore[misc]
         copy.__doc__ = cls.__doc__
-        return copy
+        copies[name] = copy
+    return ForwardRef(name)
 
-    def _convert_field(self, hint: Any, is_required: bool) -> Any:
-        origin, args = get_origin(hint), get_args(hint)
-        if origin is ReadOnly:  # pydantic warns about it
-            return self._convert_field(args[0], is_required)
-        if origin in (Required, NotRequired):  # Python overlooks those in quoted annotations
-            return self._convert_field(args[0], origin is Required)
-        match getattr(hint, "__metadata__", ()):
-            case [str(description)]:
-                hint = Annotated[args[0], Field(description=description)]
-            case [default, str(description)]:
-                is_required = is_required and default is ...
-                extra = None if default in (..., None) else {"default": default}
-                hint = Annotated[args[0], Field(description=description, json_schema_extra=extra)]
-        converted = self.convert(hint)
-        return converted if is_required else NotRequired[converted]
+
+def _copy_field(hint: Any, is_required: bool, copies: dict[str, Any]) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is ReadOnly:  # pydantic warns about it
+        return _copy_field(args[0], is_required, copies)
+    if origin in (Required, NotRequired):  # Python overlooks those in quoted annotations
+        return _copy_field(args[0], origin is Required, copies)
+    match getattr(hint, "__metadata__", ()):
+        case [str(description)]:
+            hint = Annotated[args[0], Field(description=description)]
+        case [default, str(description)]:
+            is_required = is_required and default is ...
+            extra = None if default in (..., None) else {"default": default}
+            hint = Annotated[args[0], Field(description=description, json_schema_extra=extra)]
+    copied = _copy_hint(hint, copies)
+    return copied if is_required else NotRequired[copied]
+
+
+def _copy_hint(hint: Any, copies: dict[str, Any]) -> Any:
+    """Replace the TypedDicts in a type hint by references to their copies."""
+    if is_typeddict(hint):
+        return _copy_typed_dict(hint, copies)
+    origin, args = get_origin(hint), get_args(hint)
+    if not args or origin is Literal:
+        return hint
+    if origin is Annotated:
+        return Annotated[_copy_hint(args[0], copies), *hint.__metadata__]
+    copied = tuple(_copy_hint(arg, copies) for arg in args)
+    if origin is UnionType:
+        return Union[copied]  # noqa: UP007
+    return origin[copied[0] if len(copied) == 1 else copied]

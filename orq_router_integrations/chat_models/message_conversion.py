@@ -15,11 +15,10 @@ from langchain_core.messages import (
 )
 
 from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
-from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES, ToolMedia
+from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ToolMedia
 from orq_router_integrations.chat_models.content_parts import (
     DATA_FIELDS,
     MEDIA_TYPES,
-    MediaSource,
     Part,
     convert_block,
     convert_blocks,
@@ -27,6 +26,7 @@ from orq_router_integrations.chat_models.content_parts import (
     create_json_block,
     describe_parts,
     join_text_parts,
+    read_source,
 )
 from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
 from orq_router_integrations.media import mime
@@ -40,6 +40,7 @@ MESSAGE_TYPES: dict[str, type[BaseMessage]] = {
 }
 """The class of a message, by its role."""
 
+_ROLE_KWARG = "__openai_role__"  # key in ``additional_kwargs``, by which LangChain keeps the role
 
 _TRACED_TYPES = {"image", "audio", "input_audio", "file"}
 _TRACED_FIELDS = {"base64", "source_type", "input_audio", "file"}
@@ -70,12 +71,14 @@ def convert_messages(
             payloads.append({"role": "user", "content": attachments})
             attachments = []
         try:
-            payload, tool_attachments = _convert_message(message, tool_media, provider, api)
+            if isinstance(message, ToolMessage):
+                payload, tool_attachments = _convert_tool_message(message, tool_media, api)
+                attachments += tool_attachments
+            else:
+                payload = _convert_chat_message(message, provider, api)
         except ValueError as error:
             raise _add_index(error, index) from None
         payloads.append(payload)
-        if tool_media == "user":
-            attachments += tool_attachments
     if attachments:
         payloads.append({"role": "user", "content": attachments})
     return payloads
@@ -112,60 +115,34 @@ def _add_index(error: ValueError, index: int) -> ValueError:
     return ValueError(f"messages[{index}]{separator}{text}")
 
 
-_UNSUPPORTED_PARTS = {
-    CHAT_COMPLETIONS: {
-        "mcp_approval_response": "MCP approvals need api='responses'.",
-        "image_file": "A file_id of an image needs api='responses'. Pass its URL or its data.",
-    },
-    RESPONSES: {"input_audio": "Audio needs api='chat_completions'."},
-}
-"""For each API, the types of parts that it does not accept, with the error."""
-
-
-def _convert_message(
-    message: BaseMessage, tool_media: ToolMedia, provider: str | None, api: str
-) -> tuple[dict[str, Any], list[Part]]:
-    """Return the payload of a message, and the media of a tool result."""
-    attachments: list[Part] = []
-    if isinstance(message, ToolMessage):
-        payload, attachments = _convert_tool_message(message, keep_media=tool_media == "tool")
-    else:
-        payload = _convert_chat_message(message, provider, api)
-    for parts in (payload["content"], attachments):
-        for index, part in enumerate(parts if isinstance(parts, list) else ()):
-            if error := _UNSUPPORTED_PARTS[api].get(part["type"]):
-                raise ValueError(f".content[{index}]: {error}")
-    return payload, attachments
-
-
 def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) -> dict[str, Any]:
+    if isinstance(message, ChatMessage):
+        if message.role not in MESSAGE_TYPES:
+            known = ", ".join(MESSAGE_TYPES)
+            raise ValueError(f"Unknown role {message.role!r}. Use one of {known}.")
+        kwargs = {_ROLE_KWARG: message.role}
+        create_message = MESSAGE_TYPES[message.role]
+        message = create_message(message.content, name=message.name, additional_kwargs=kwargs)
     content: Any = message.content
     if not isinstance(content, (str, list, tuple)):  # the message was not validated
         type_name = type(content).__name__
         raise ValueError(f".content: Expected a str or a list, got {type_name}.")
     match message:
         case HumanMessage():
-            payload = {"role": "user", "content": convert_blocks(content, convert_block)}
+            content = convert_blocks(content, partial(convert_block, api=api))
+            payload = {"role": "user", "content": content}
         case AIMessage():
             payload = convert_assistant_message(message, provider, api)
             payload = replace_lone_surrogates(payload)
         case SystemMessage():
             convert = partial(convert_text_block, container="A system message")
-            role = message.additional_kwargs.get("__openai_role__", "system")  # set by LangChain
+            role = message.additional_kwargs.get(_ROLE_KWARG, "system")
             payload = {"role": role, "content": convert_blocks(content, convert)}
-        case ChatMessage(role=role) if role in MESSAGE_TYPES:
-            payload = _convert_chat_message(MESSAGE_TYPES[role](message.content), provider, api)
-            payload["role"] = role
-        case ChatMessage(role=role):
-            payload = {"role": role}  # unknown, rejected below
         case _:
             type_name = type(message).__name__
             raise ValueError(
                 f"A {type_name} cannot be sent. Use a system, human, AI or tool message."
             )
-    if payload["role"] not in MESSAGE_TYPES:
-        known = ", ".join(MESSAGE_TYPES)
-        raise ValueError(f"Unknown role {payload['role']!r}. Use one of {known}.")
     return {**payload, "name": message.name} if message.name else payload
 
 
@@ -175,7 +152,7 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
 
 
 def _convert_tool_message(
-    message: ToolMessage, *, keep_media: bool
+    message: ToolMessage, tool_media: ToolMedia, api: str
 ) -> tuple[dict[str, Any], list[Part]]:
     """Return the payload of a tool result, and the media to send in a user message."""
     if not message.tool_call_id:
@@ -189,9 +166,9 @@ def _convert_tool_message(
         is_wrapper = as_dict(block).get("type") == "custom_tool_call_output"
         unwrapped = (block.get("output") or "") if is_wrapper else block
         blocks += unwrapped if isinstance(unwrapped, list) else [unwrapped]
-    convert = partial(_convert_or_dump, convert=partial(convert_block, is_third_party=True))
-    parts = convert_blocks(blocks, convert)
-    if keep_media:
+    convert = partial(convert_block, api=api, is_third_party=True)
+    parts = convert_blocks(blocks, partial(_convert_or_dump, convert=convert))
+    if tool_media == "tool":
         return {**payload, "content": join_text_parts(parts, "\n")}, []
     texts = [part for part in parts if part["type"] == "text"]
     attachments = [part for part in parts if part["type"] != "text"]
@@ -199,7 +176,8 @@ def _convert_tool_message(
         types = describe_parts(attachments)
         placeholder = f"[{len(attachments)} attachment(s) of this tool result: {types}]"
         texts.append({"type": "text", "text": f"\n{placeholder}" if texts else placeholder})
-    return {**payload, "content": join_text_parts(texts, "\n")}, attachments
+    payload["content"] = join_text_parts(texts, "\n")
+    return payload, attachments if tool_media == "user" else []
 
 
 def _convert_or_dump(block: Any, convert: Callable[[Any], Any]) -> Any:
@@ -215,12 +193,10 @@ def _convert_or_dump(block: Any, convert: Callable[[Any], Any]) -> Any:
 def _has_media_data(block: Any) -> bool:
     if not isinstance(block, Mapping) or block.get("type") not in MEDIA_TYPES:
         return False
-    dicts = [block, *(value for value in block.values() if isinstance(value, Mapping))]
+    nested = [value for value in block.values() if isinstance(value, Mapping)]
     return any(
-        (value and name in DATA_FIELDS)
-        or isinstance(value, (bytes, bytearray))
-        or mime.is_data_url(value)
-        for fields in dicts
+        (value and name in DATA_FIELDS) or mime.is_data_url(value)
+        for fields in (block, *nested)
         for name, value in fields.items()
     )
 
@@ -255,7 +231,7 @@ def _normalize_block(block: Any) -> Any:
     if not isinstance(block_type, str | None):
         raise ValueError(f"Expected a str in 'type', got {type(block_type).__name__}.")
     if block_type in _TRACED_TYPES and not _TRACED_FIELDS.isdisjoint(block):
-        source = MediaSource.from_block(block)
-        if block_type == "image" and source.data is not None and not block.get("mime_type"):
-            return {**block, "mime_type": mime.validate_media("image", source.data)[0]}
+        source = read_source(block)
+        if block_type == "image" and source["base64"] and not block.get("mime_type"):
+            return {**block, "mime_type": mime.validate_media("image", source["base64"])[0]}
     return block

@@ -50,9 +50,15 @@ _CONSTRUCTOR_HINTS = {
     for name in ChatOrqFields.model_fields.keys() - CALL_KWARGS
 }
 
-_PARAM_DEPENDENCIES = {"top_logprobs": "logprobs", "audio": "modalities"}
-"""Parameters that providers reject unless the other parameter is set as well."""
+_PARAM_DEPENDENCIES = {
+    "top_logprobs": "logprobs",
+    "audio": "modalities",
+    "reasoning_effort": "reasoning",
+}
+"""Parameters that are not sent if the other one is disabled.
 
+Providers reject the first two without it, and the Responses API converts the third to it.
+"""
 
 _READERS: dict[str, tuple[ParseResponse, Callable[[], EventStreamDecoder]]] = {
     CHAT_COMPLETIONS: (chat_completions.parse_completion, chat_completions.ChatStreamDecoder),
@@ -107,8 +113,10 @@ def build_stream_call(
     model: ChatOrqFields, messages: Sequence[BaseMessage], overrides: dict[str, Any]
 ) -> StreamCall[ChatGenerationChunk]:
     body, controls, candidates = build_request(model, messages, overrides)
-    if problem := _get_streaming_error(body):
-        raise RouterInputError(problem)
+    if body.get("n") not in (None, 1):
+        raise RouterInputError("Cannot stream n > 1 answers. Use invoke() instead.")
+    if body.get("background"):
+        raise RouterInputError("Cannot stream a background response. Use invoke() instead.")
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
@@ -116,21 +124,6 @@ def build_stream_call(
     decoder = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
     endpoint = ENDPOINTS[model.api]
     return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=decoder)
-
-
-def can_stream(model: ChatOrqFields, overrides: Mapping[str, Any]) -> bool:
-    """Return whether the request of a call, which is not built yet, can be streamed."""
-    extra_body = _get_extra_body(model, overrides)
-    params = {"n": model.n, "background": model.background, **extra_body, **overrides}
-    return _get_streaming_error(_drop_disabled_params(params, model.disabled_params)) is None
-
-
-def _get_streaming_error(params: Mapping[str, Any]) -> str | None:
-    if (params.get("n") or 1) > 1:
-        return "Cannot stream n > 1 answers. Use invoke() instead."
-    if params.get("background"):
-        return "Cannot stream a background response. Use invoke() instead."
-    return None
 
 
 def build_request(
@@ -179,28 +172,23 @@ def _build_body(
     overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
     tool_args = {"parallel_tool_calls": model.parallel_tool_calls, **overrides}
-    chat_body = {
-        "model": params.model,
-        "messages": messages,
+    fields = {
         **params.build_chat_params(),
+        **params.build_responses_params(),
         **build_tool_params(tool_args, api=model.api),
     }
-    responses_params = params.build_responses_params()
     if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
         # The call's reasoning_effort takes precedence over the model's reasoning.effort.
-        responses_params.get("reasoning", {}).pop("effort", None)
-    # Disabled parameters are dropped before the Responses API renames them, and once more
-    # afterwards, because it derives some parameters from others.
-    drop = partial(_drop_disabled_params, disabled=model.disabled_params)
-    body = drop(chat_body)
-    responses_params = drop(responses_params)
+        fields.get("reasoning", {}).pop("effort", None)
+    fields = _drop_disabled_params(fields, model.disabled_params)
+    body = {"model": params.model, "messages": messages, **fields}
     if model.api == RESPONSES:
-        body = drop(build_responses_body(body, responses_params))
-    elif responses_params:
-        name = next(iter(responses_params))
-        raise ValueError(f"{name!r} is only supported by the Responses API. Use api='responses'.")
-    extra_body = _get_extra_body(model, overrides)
-    return _merge_extra_body(body, extra_body) if extra_body else body
+        return _add_extra_body(build_responses_body(body), model, overrides)
+    if unsupported := [name for name in ResponsesParams.model_fields if name in body]:
+        raise ValueError(
+            f"{unsupported[0]!r} is only supported by the Responses API. Use api='responses'."
+        )
+    return _add_extra_body(body, model, overrides)
 
 
 def build_tool_params(
@@ -223,35 +211,29 @@ def build_tool_params(
 
 
 def _drop_disabled_params(
-    params: Mapping[str, Any], disabled: Mapping[str, Sequence[Any] | None]
+    params: dict[str, Any], disabled: Mapping[str, Sequence[Any] | None]
 ) -> dict[str, Any]:
     """Remove disabled parameters, and parameters that need a removed one.
 
     ``disabled`` maps each parameter to the values to remove, or to ``None`` for all values.
     """
-    if not disabled:
-        return dict(params)
-    disabled = {WIRE_NAMES.get(name, name): values for name, values in disabled.items()}
-    dropped = {
-        name
-        for name, value in params.items()
-        if name in disabled and (disabled[name] is None or value in (disabled[name] or ()))
-    }
+    dropped = set()
+    for name, values in disabled.items():
+        wire_name = WIRE_NAMES.get(name, name)
+        if values is None or params.get(wire_name) in values:
+            dropped.add(wire_name)
     dropped |= {name for name, needed in _PARAM_DEPENDENCIES.items() if needed in dropped}
     return {name: value for name, value in params.items() if name not in dropped}
 
 
-def _get_extra_body(model: ChatOrqFields, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    extra_body = overrides.get("extra_body")
-    if extra_body is None:
-        return model.extra_body
+def _add_extra_body(
+    body: dict[str, Any], model: ChatOrqFields, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    extra_body = overrides.get("extra_body") or {}
     if not isinstance(extra_body, Mapping):
         raise ValueError(f"'extra_body' must be a dict, got {type(extra_body).__name__}.")
     json.dumps(extra_body, "extra_body")  # raises if it is not valid JSON
-    return {**model.extra_body, **extra_body}
-
-
-def _merge_extra_body(body: dict[str, Any], extra_body: Mapping[str, Any]) -> dict[str, Any]:
+    extra_body = {**model.extra_body, **extra_body}
     reserved = {*body, "stream", "stream_options", "orq", *RouterControls.model_fields}
     if conflicts := reserved & extra_body.keys():
         raise ValueError(

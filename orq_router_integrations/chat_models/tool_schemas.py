@@ -18,6 +18,7 @@ from orq_router_integrations.chat_models.json_schemas import (
 )
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
+from orq_router_integrations.wire.json import as_dict
 
 ToolLike = dict[str, Any] | type | Callable[..., Any] | Runnable[Any, Any]
 """A tool. ``BaseTool`` is a ``Runnable``; importing it would slow down programs without tools."""
@@ -67,10 +68,11 @@ def _convert_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> d
     from langchain_core.tools import BaseTool  # noqa: PLC0415
 
     extras = (tool.extras or {}) if isinstance(tool, BaseTool) else {}
-    converted = _create_tool(tool, "tool", extras.get("strict", strict))
+    converted = dict(_create_tool(tool, "tool"))
     type_ = converted["type"]
     if type_ == "function":
-        converted["function"] = _convert_parameters(converted["function"])
+        strict = extras.get("strict", strict)
+        converted["function"] = _convert_function(as_dict(converted.get("function")), strict)
     elif not _is_server_type(type_):
         raise ValueError(f"Tool type {type_!r} is not supported. Use a function instead.")
     elif not for_responses:
@@ -80,7 +82,10 @@ def _convert_tool(tool: ToolLike, strict: bool | None, for_responses: bool) -> d
     return converted
 
 
-def _convert_parameters(function: dict[str, Any]) -> dict[str, Any]:
+def _convert_function(function: dict[str, Any], strict: bool | None) -> dict[str, Any]:
+    """Check the name and the parameters of a function, whose own ``strict`` takes precedence."""
+    if strict is not None:
+        function = {"strict": strict, **function}
     name, parameters = function.get("name"), function.get("parameters") or {}
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -105,37 +110,25 @@ def _convert_root(schema: Any, label: str, strict: bool | None) -> dict[str, Any
     return to_strict_schema({"properties": {}, **schema}) if strict else schema
 
 
-def _create_tool(tool: Any, noun: str, strict: bool | None = None) -> dict[str, Any]:
-    """Convert a tool or schema, called ``noun`` in errors, to an OpenAI tool definition.
-
-    A ``strict`` key of the tool takes precedence.
-    """
+def _create_tool(tool: Any, noun: str) -> dict[str, Any]:
+    """Convert a tool or schema, called ``noun`` in errors, to an OpenAI tool definition."""
     try:
-        create = _create_tool_from_dict if isinstance(tool, dict) else _create_function
-        converted = create(tool).copy()
-        if converted["type"] == "function":
-            converted["function"] = {**converted["function"]}
-            if strict is not None:
-                converted["function"].setdefault("strict", strict)
+        return _create_tool_from_dict(tool) if isinstance(tool, dict) else _create_function(tool)
     except (TypeError, LookupError, AttributeError, NameError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"Cannot convert the {noun} {tool!r:.80}: {detail}") from None
-    return converted
 
 
 def _create_tool_from_dict(tool: dict[str, Any]) -> dict[str, Any]:
     if _is_server_type(tool.get("type")):
         return tool
     if tool.get("type") == "function" and "function" not in tool:  # as in the Responses API
-        names = ("name", "description", "parameters", "strict")
-        function = {name: tool[name] for name in names if name in tool}
-        return {**{k: v for k, v in tool.items() if k not in names}, "function": function}
+        return {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
     if tool.keys().isdisjoint({"name", "function", "toolSpec"}):  # a JSON schema
-        schema = dict(tool) if "title" in tool else inline_refs(tool)
+        schema = inline_refs(tool)
         if "title" in schema:
-            function = {"name": schema.pop("title"), "parameters": schema}
-            if description := schema.pop("description", None):
-                function["description"] = description
+            name, description = schema.pop("title"), schema.pop("description", "")
+            function = {"name": name, "description": description, "parameters": schema}
             return {"type": "function", "function": function}
     return convert_to_openai_tool(tool)
 
@@ -248,7 +241,7 @@ def _create_json_schema(schema: OutputSchema) -> dict[str, Any]:
     if isinstance(fields, Mapping) and isinstance(fields.get("schema"), Mapping):
         json_schema = dict(fields)
     else:
-        function = _create_tool(fields, "schema")["function"]
+        function = as_dict(_create_tool(fields, "schema").get("function"))
         json_schema = {key: value for key, value in function.items() if value not in ("", {}, None)}
         json_schema["schema"] = json_schema.pop("parameters", {"type": "object"})
     json.dumps(json_schema, "schema")  # raises if it is not valid JSON

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from orq_router_integrations.wire.json import loads
+from orq_router_integrations.wire.json import as_dict, loads
 from orq_router_integrations.wire.responses_output import (
     CUSTOM_TOOL_ARGUMENT,
     REPLAYED_ITEMS,
@@ -11,63 +11,50 @@ from orq_router_integrations.wire.responses_output import (
     JsonObject,
 )
 
-_UNSUPPORTED_FIELDS = ("seed", "modalities", "audio")
+_UNSUPPORTED_FIELDS = ("seed", "modalities", "audio", "n")
 _RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_sequences"}
-_CONVERTED_FIELDS = {
-    "messages", "tools", "response_format", "verbosity", "reasoning_effort", "logprobs", "n",
-}  # fmt: skip
+
 APPROVAL_RESPONSE = "mcp_approval_response"
 """Type of the content part, and of the item, that answers the request of an MCP server."""
 
 _LOGPROBS = "message.output_text.logprobs"  # a value of ``include``
 
 
-def build_responses_body(
-    chat_body: Mapping[str, Any], responses_params: Mapping[str, Any]
-) -> JsonObject:
-    """Build the body of a request to the Responses API."""
-    unsupported = [name for name in _UNSUPPORTED_FIELDS if name in chat_body]
-    if chat_body.get("n", 1) > 1:
-        unsupported.append("n")
-    if unsupported:
+def build_responses_body(chat_body: Mapping[str, Any]) -> JsonObject:
+    """Convert the body of a chat completion, which may contain parameters of the Responses API."""
+    body = {_RENAMED_FIELDS.get(name, name): value for name, value in chat_body.items()}
+    unsupported = {name: body.pop(name) for name in _UNSUPPORTED_FIELDS if name in body}
+    if unsupported not in ({}, {"n": 1}):
         raise ValueError(
-            f"{unsupported[0]}: Not supported by the Responses API. Use api='chat_completions'."
+            f"{next(iter(unsupported))}: Not supported by the Responses API. "
+            "Use api='chat_completions'."
         )
-    body = {
-        _RENAMED_FIELDS.get(name, name): value
-        for name, value in chat_body.items()
-        if name not in _CONVERTED_FIELDS
-    }
-    messages, tools = chat_body["messages"], chat_body.get("tools", ())
+    messages, tools = body.pop("messages"), body.get("tools", [])
     custom_ids = _find_custom_calls(messages, tools)
     body["input"] = [item for message in messages for item in _convert_message(message, custom_ids)]
     if tools:
         body["tools"] = [_flatten_function(tool) for tool in tools]
-    if isinstance(choice := chat_body.get("tool_choice"), Mapping):
+    if isinstance(choice := body.get("tool_choice"), Mapping):
         body["tool_choice"] = _flatten_function(choice)
-    if text := _build_text_settings(chat_body):
+    if text := _build_text_settings(body.pop("response_format", {}), body.pop("verbosity", None)):
         body["text"] = text
-    body |= responses_params
-    if "reasoning_effort" in chat_body:
-        options = responses_params.get("reasoning", {})
-        body["reasoning"] = {"effort": chat_body["reasoning_effort"], **options}
-    if chat_body.get("logprobs"):
-        body["include"] = [*responses_params.get("include", ()), _LOGPROBS]
+    if effort := body.pop("reasoning_effort", None):
+        body["reasoning"] = {"effort": effort, **body.get("reasoning", {})}
+    if body.pop("logprobs", False):
+        body["include"] = [*body.get("include", ()), _LOGPROBS]
     return body
 
 
-def _build_text_settings(chat_body: Mapping[str, Any]) -> JsonObject:
-    response_format: Mapping[str, Any] = chat_body.get("response_format") or {"type": "text"}
-    settings: JsonObject = {}
-    if response_format["type"] == "json_object":
-        raise ValueError(
-            "response_format: The Responses API does not support 'json_object'. "
-            "Use 'json_schema', for example with_structured_output(..., method='json_schema')."
-        )
-    if response_format["type"] == "json_schema":
-        settings["format"] = {"type": "json_schema", **response_format["json_schema"]}
-    if "verbosity" in chat_body:
-        settings["verbosity"] = chat_body["verbosity"]
+def _build_text_settings(response_format: Mapping[str, Any], verbosity: str | None) -> JsonObject:
+    settings: JsonObject = {"verbosity": verbosity} if verbosity else {}
+    match response_format:
+        case {"type": "json_schema", "json_schema": json_schema}:
+            settings["format"] = {"type": "json_schema", **json_schema}
+        case {"type": "json_object"}:
+            raise ValueError(
+                "response_format: The Responses API does not support 'json_object'. "
+                "Use 'json_schema', such as with_structured_output(..., method='json_schema')."
+            )
     return settings
 
 
@@ -164,25 +151,21 @@ def _convert_answer(parts: list[JsonObject], refusal: str | None) -> str | list[
 
 def _get_custom_input(arguments: str) -> str:
     try:
-        parsed = loads(arguments)
+        value = as_dict(loads(arguments)).get(CUSTOM_TOOL_ARGUMENT)
     except ValueError:
         return arguments
-    value = parsed.get(CUSTOM_TOOL_ARGUMENT) if isinstance(parsed, dict) else None
     return value if isinstance(value, str) else arguments
 
 
 def _convert_part(part: Mapping[str, Any]) -> JsonObject:
-    cache_control = {"cache_control": part["cache_control"]} if "cache_control" in part else {}
     match part:
-        case {"type": "text", "text": text}:
-            return {"type": "input_text", "text": text, **cache_control}
-        case {"type": "image_url", "image_url": image}:
-            detail = {"detail": image["detail"]} if "detail" in image else {}
-            return {"type": "input_image", "image_url": image["url"], **detail, **cache_control}
-        case {"type": "image_file"}:
-            return {**part, "type": "input_image"}
-        case {"type": "file", "file": {} as file}:
+        case {"type": "text"}:
+            return {**part, "type": "input_text"}
+        case {"type": "image_url", "image_url": image, **fields}:
+            image = {"image_url" if name == "url" else name: item for name, item in image.items()}
+            return {**fields, **image, "type": "input_image"}
+        case {"type": "file", "file": file, **fields}:
             names = {"uri": "file_url", "mimeType": "mime_type"}
             flat = {names.get(name, name): value for name, value in file.items()}
-            return {"type": "input_file", **flat, **cache_control}
-    raise ValueError("audio: Not supported by the Responses API. Use api='chat_completions'.")
+            return {**fields, **flat, "type": "input_file"}
+    return {**part, "type": "input_image"}  # of an uploaded image

@@ -88,18 +88,14 @@ def test_name_is_sent(
 INVALID_MESSAGES = {
     "unknown role": (ChatMessage(role="boss", content="Hi"), "Unknown role 'boss'"),
     "tool role without a call": (ChatMessage(role="tool", content="Hi"), "Unknown role 'tool'"),
-    "unknown system role": (
-        SystemMessage("Hi", additional_kwargs={"__openai_role__": "boss"}),
-        "Unknown role 'boss'",
-    ),
     "function message": (FunctionMessage(name="f", content="x"), "FunctionMessage"),
     "remove message": (RemoveMessage(id="1"), "RemoveMessage"),
     "tool message without tool_call_id": (ToolMessage("x", tool_call_id=""), "tool_call_id"),
     "call without id": (AIMessage("", tool_calls=[{**CALL, "id": None}]), "'look' has no id"),
     "image in a system message": (SystemMessage([IMAGE]), "content[0]: A system message"),
     "image in an assistant message": (AIMessage([IMAGE]), "content[0]: An assistant message"),
-    "tool_use without id": (AIMessage([{"type": "tool_use", "name": "f"}]), "content[0]"),
-    "tool_use without name": (AIMessage([{"type": "tool_use", "id": "1"}]), "content[0]"),
+    "tool_use without id": (AIMessage([{"type": "tool_use", "name": "f"}]), "'f' has no id"),
+    "tool_use without name": (AIMessage([{"type": "tool_use", "id": "1"}]), "has no name"),
     "arguments that are not JSON": (
         AIMessage("", tool_calls=[{**CALL, "args": {"where": object()}}]),
         "look",
