@@ -1,9 +1,8 @@
 """API keys: resolve a fixed key or a key function for every attempt of a call."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from inspect import isawaitable, iscoroutinefunction
-from typing import TypeVar
 from uuid import uuid4
 
 from orq_router_integrations._http.daemon_threads import run_in_thread
@@ -11,8 +10,6 @@ from orq_router_integrations._http.deadline import Deadline, DeadlineExceededErr
 from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, validate_api_key
-
-T = TypeVar("T")
 
 
 def get_api_key(source: ApiKey | None) -> str:
@@ -39,12 +36,20 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
         RouterInputError: The key is missing or invalid.
         DeadlineExceededError: The function does not return before the deadline.
     """
-    if callable(source) and not iscoroutinefunction(source):
-        reading = asyncio.wrap_future(run_in_thread(_read_source, source))
-        key: object = await _wait_until(deadline, reading)
-    else:
-        key = _read_source(source)
-    return _validate(await _wait_until(deadline, key) if isawaitable(key) else key)
+    if not callable(source):
+        return _validate(_read(source))
+    try:
+        async with asyncio.timeout(deadline.remaining) as scope:
+            key: object
+            if iscoroutinefunction(source):
+                key = source()
+            else:
+                key = await asyncio.wrap_future(run_in_thread(source))
+            return _validate(await key if isawaitable(key) else key)
+    except TimeoutError:
+        if scope.expired():
+            raise DeadlineExceededError from None
+        raise
 
 
 def get_account_id(source: ApiKey | None) -> str:
@@ -56,19 +61,9 @@ def get_account_id(source: ApiKey | None) -> str:
     return _resolve_now(source) or uuid4().hex
 
 
-async def _wait_until(deadline: Deadline, awaitable: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(deadline.remaining) as scope:
-            return await awaitable
-    except TimeoutError:
-        if scope.expired():
-            raise DeadlineExceededError from None
-        raise
-
-
 def _resolve_now(source: ApiKey | None) -> str | None:
     """Return the key, or ``None`` if it would have to be awaited."""
-    key = _read_source(source)
+    key = _read(source)
     if not isawaitable(key):
         return _validate(key)
     if isinstance(key, Coroutine):
@@ -76,16 +71,10 @@ def _resolve_now(source: ApiKey | None) -> str | None:
     return None
 
 
-def _read_source(source: ApiKey | None) -> object:
-    if not callable(source):
-        return source.get_secret_value() if source else ""
-    try:
+def _read(source: ApiKey | None) -> object:
+    if callable(source):
         return source()
-    except StopIteration:
-        # Raised inside a generator or future, it would turn into an unrelated error.
-        raise RouterInputError(
-            "The api_key function raised StopIteration. Return a key on every call."
-        ) from None
+    return source.get_secret_value() if source else ""
 
 
 def _validate(key: object) -> str:

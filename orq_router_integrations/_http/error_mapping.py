@@ -1,7 +1,6 @@
 """Map errors of httpx, of the deadline and of response parsing to the package's own errors."""
 
 import re
-import socket
 from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
@@ -22,6 +21,7 @@ from orq_router_integrations.errors import (
     create_error,
 )
 from orq_router_integrations.wire.call import (
+    MAX_ERROR_BYTES,
     EmbeddedError,
     MalformedResponseError,
     Response,
@@ -31,7 +31,6 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.error_response import redact
 
-MAX_EXAMINED_BYTES = 64 * 1024  # bytes of an unreadable response to examine for its error message
 MAX_PREVIEW_CHARS = 200  # characters of an unreadable response to show
 MAPPED_ERRORS = (httpx.HTTPError, httpx.StreamError, DeadlineExceededError, WireError)
 """Errors that must not reach the caller."""
@@ -39,20 +38,13 @@ MAPPED_ERRORS = (httpx.HTTPError, httpx.StreamError, DeadlineExceededError, Wire
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """Errors after which the router cannot have received the request."""
 
-_ADVICE = {
-    httpx.ProxyError: "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
-    socket.gaierror: "Check the host name in base_url and the connection of this machine.",
-    ConnectionRefusedError: "Check that the router is running, and the port in base_url.",
-}
-"""What to change, by a cause of the error."""
-
+_CONNECT_ADVICE = "Check the host name and port in base_url, and that the router is running."
+_PROXY_ADVICE = (
+    "Check the proxy and its user name and password in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: "
+    "http://user:password@proxy.example:3128"
+)
 _CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from proxy server"
 """Messages of httpcore if an HTTP or SOCKS proxy requires other credentials."""
-
-_CREDENTIALS_ADVICE = (
-    "Add the user name and password to the URL of the proxy in HTTPS_PROXY, HTTP_PROXY or "
-    "ALL_PROXY: http://user:password@proxy.example:3128"
-)
 
 
 def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
@@ -73,15 +65,14 @@ def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
 
 def _to_httpx_error(error: Exception) -> Exception:
     """Convert an error of httpcore or httpx2 to the error of httpx with the same name."""
-    for base in type(error).__mro__:
-        if base.__module__.partition(".")[0] in {"httpcore", "httpx2"}:
-            counterpart = getattr(httpx, base.__name__, httpx.TransportError)
-            if not issubclass(counterpart, httpx.TransportError):
-                counterpart = httpx.TransportError
-            converted: Exception = counterpart(str(error))
-            converted.__cause__ = error.__cause__
-            return converted
-    return error
+    if type(error).__module__.partition(".")[0] not in {"httpcore", "httpx2"}:
+        return error
+    error_class = getattr(httpx, type(error).__name__, httpx.TransportError)
+    if not issubclass(error_class, httpx.TransportError):
+        error_class = httpx.TransportError
+    converted: Exception = error_class(str(error))
+    converted.__cause__ = error.__cause__
+    return converted
 
 
 @singledispatch
@@ -90,19 +81,19 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
     message = redact(str(error), exchange.secret) or type(error).__name__
     if exchange.decoder is not None:
         return _create_interrupted_error(f"the connection was lost ({message})", exchange)
-    causes = list(_iter_causes(error))
-    permanent_advice = explain_tls_error(error, causes)
-    if isinstance(error, httpx.ProxyError) and re.search(_CREDENTIALS_ERROR, str(error)):
-        permanent_advice = _CREDENTIALS_ADVICE
-    advice = permanent_advice or next(
-        (text for kind, text in _ADVICE.items() if any(isinstance(item, kind) for item in causes)),
-        None,
-    )
+    is_ambiguous = not isinstance(error, _NOT_SENT)
+    advice = explain_tls_error(error, _iter_causes(error))
+    is_permanent = advice is not None
+    if isinstance(error, httpx.ProxyError):
+        advice = advice or _PROXY_ADVICE
+        is_permanent = is_permanent or bool(re.search(_CREDENTIALS_ERROR, str(error)))
+    elif not is_ambiguous:
+        advice = advice or _CONNECT_ADVICE
     return RouterConnectionError(
         f"Cannot reach the router at {exchange.url.netloc.decode()}: {message}"
         + (f". {advice}" if advice else ""),
-        ambiguous=not isinstance(error, _NOT_SENT),
-        is_retryable=permanent_advice is None,
+        ambiguous=is_ambiguous,
+        is_retryable=not is_permanent,
         **_get_details(exchange),
     )
 
@@ -167,7 +158,7 @@ def _map_malformed_response(error: MalformedResponseError, exchange: Exchange[An
     response = exchange.response or Response(0, {})
     if response.status >= 300:  # the status is reliable even if the body cannot be decompressed
         return create_error(response, exchange.endpoint, secret=exchange.secret)
-    body = (error.body or response.content)[:MAX_EXAMINED_BYTES]
+    body = (error.body or response.content)[:MAX_ERROR_BYTES]
     text = redact(body.decode("utf-8", "replace"), exchange.secret)
     return InvalidResponseError(
         f"{redact(str(error), exchange.secret)}; content type "

@@ -1,6 +1,7 @@
 """TLS settings of the environment, and explanations of failed handshakes."""
 
 import os
+import re
 import ssl
 from collections.abc import Iterable
 from functools import cache
@@ -9,58 +10,39 @@ import httpx
 
 from orq_router_integrations.errors import RouterInputError
 
-_PATH_CHECKS = {"SSL_CERT_FILE": os.path.isfile, "SSL_CERT_DIR": os.path.isdir}
-"""Environment variables that name trusted certificates. The first one that is set is used."""
-
 _ADVICE = {
-    ("hostname mismatch", "ip address mismatch"): "Check the host in base_url.",
-    ("certificate has expired", "certificate is not yet valid"): (
-        "Check the clock of this machine. If it is right, the server needs a new certificate."
-    ),
-    ("certificate verify failed",): (
+    "local issuer certificate|self.signed certificate": (
         "If the server or a proxy uses its own certificate authority, set SSL_CERT_FILE to a file "
         "with the certificate of that authority."
     ),
-    ("protocol version", "unsupported protocol", "no protocols available"): (
-        "The server and this Python installation have no TLS version in common. "
-        "Update the older one."
-    ),
-    ("no application protocol",): "The server does not support HTTP/1.1. Check base_url.",
-    ("wrong version number", "record layer failure", "packet length too long"): (
-        "The server does not use TLS on this port. Check the scheme and port of base_url."
-    ),
-    ("unrecognized name",): "The server does not know this host name. Check base_url.",
-    ("handshake failure", "certificate required", "bad certificate", "unknown ca"): (
+    "handshake failure|certificate required|bad certificate|unknown ca": (
         "The server may require a client certificate. Pass an httpx client with one as "
         "http_client= and http_async_client=."
     ),
 }
-"""What to change, by a part of OpenSSL's error message in lower case."""
+"""What to change, by a pattern of OpenSSL's error message in lower case."""
+
+_GENERAL_ADVICE = (
+    "Check the scheme, host and port of base_url, the clock of this machine, and the certificate "
+    "and TLS versions of the server."
+)
 
 
-def create_tls_context() -> ssl.SSLContext:
-    """Create a TLS context with the trusted certificates of the environment, or certifi's.
+@cache
+def get_tls_context() -> ssl.SSLContext:
+    """Return the TLS context of all connections, with the certificates of the environment.
 
     Raises:
-        RouterInputError: ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` contains no usable certificate.
+        RouterInputError: ``SSL_CERT_FILE`` contains no certificates.
     """
-    name = next((name for name in _PATH_CHECKS if os.environ.get(name)), "")
-    path = os.environ.get(name, "")
-    if name and not any(map(_PATH_CHECKS[name], path.split(os.pathsep))):
-        raise RouterInputError(
-            f"{name}: {path!r} does not exist. Set {name} to an existing path, or unset it."
-        )
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # includes SSLError
+        path = os.environ.get("SSL_CERT_FILE")
         raise RouterInputError(
-            f"{name or 'certifi'}: cannot load certificates from {path!r} ({error}). "
-            "It must contain certificates in PEM format."
+            f"SSL_CERT_FILE: Cannot load certificates from {path!r} ({error}). Set it to a file "
+            "with certificates in PEM format, or unset it."
         ) from None
-
-
-get_tls_context = cache(create_tls_context)
-"""Return the TLS context that all connections share. Loading its certificates is slow."""
 
 
 def explain_tls_error(error: Exception, causes: Iterable[BaseException]) -> str | None:
@@ -74,8 +56,8 @@ def explain_tls_error(error: Exception, causes: Iterable[BaseException]) -> str 
         if type(cause) in {ssl.SSLError, ssl.SSLCertVerificationError}:
             text = str(cause).lower().replace("_", " ")
             if isinstance(error, httpx.ConnectError) or "alert" in text:
-                return next(
-                    (advice for parts, advice in _ADVICE.items() if any(p in text for p in parts)),
-                    "The TLS settings of the server and of this machine are incompatible.",
+                matches = (
+                    advice for pattern, advice in _ADVICE.items() if re.search(pattern, text)
                 )
+                return next(matches, _GENERAL_ADVICE)
     return None

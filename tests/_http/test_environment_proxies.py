@@ -174,7 +174,7 @@ def test_error_of_proxy_names_proxy_without_password(caller, monkeypatch, proxy_
 def test_missing_credentials_name_proxy(caller, monkeypatch, scheme):
     with Proxy(credentials="user:secret") as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
-        message = f"proxy {proxy.url}: 407 Proxy Authentication Required. Add the user name"
+        message = f"proxy {proxy.url}: 407 Proxy Authentication Required. Check the proxy"
         with pytest.raises(RouterConnectionError, match=message):
             caller.send(create_client(f"{scheme}://{HOST}", max_retries=2), create_call())
         assert len(proxy.requests) == 1  # the same credentials would fail again
@@ -186,7 +186,9 @@ def test_missing_credentials_of_socks_proxy_are_not_retried(caller, monkeypatch,
     with SocksProxy(credentials="user:secret") as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url.replace("http://", f"socks5://{credentials}"))
         client = create_client(f"https://{HOST}", max_retries=2)
-        with pytest.raises(RouterConnectionError, match="Add the user name and password"):
+        with pytest.raises(
+            RouterConnectionError, match="Check the proxy and its user name and password"
+        ):
             caller.send(client, create_call())
         assert proxy.accepted == 1
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,25 @@ from support.loopback_server import Loopback, complete_response
 from support.scripted_router import KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
-from orq_router_integrations._http.tls import create_tls_context, explain_tls_error
+from orq_router_integrations._http.tls import explain_tls_error, get_tls_context
 from orq_router_integrations.errors import RouterConnectionError, RouterInputError
 
 MISSING = "/no/such/path"
 
 
 @pytest.fixture(autouse=True)
-def unset_paths(monkeypatch) -> None:
+def unset_paths(monkeypatch) -> Iterator[None]:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    get_tls_context.cache_clear()
+    yield
+    get_tls_context.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_missing_path_of_certificates_is_named(monkeypatch, name):
-    monkeypatch.setenv(name, MISSING)
-    with pytest.raises(RouterInputError, match=f"{name}: '{MISSING}' does not exist"):
-        create_tls_context()
+def test_missing_file_of_certificates_is_named(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", MISSING)
+    with pytest.raises(RouterInputError, match=f"SSL_CERT_FILE: .*'{MISSING}'.*No such file"):
+        get_tls_context()
 
 
 def test_file_without_certificates_is_named(monkeypatch, tmp_path: Path):
@@ -36,7 +39,7 @@ def test_file_without_certificates_is_named(monkeypatch, tmp_path: Path):
     path.write_text("not a certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(RouterInputError, match=r"SSL_CERT_FILE: .*empty\.pem.*PEM format"):
-        create_tls_context()
+        get_tls_context()
 
 
 def test_file_takes_precedence_over_directory(monkeypatch, tmp_path: Path):
@@ -44,12 +47,12 @@ def test_file_takes_precedence_over_directory(monkeypatch, tmp_path: Path):
     path.write_text(to_pem("CERTIFICATE", CERTIFICATE))
     monkeypatch.setenv("SSL_CERT_DIR", MISSING)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    assert create_tls_context().cert_store_stats()["x509"] == 1
+    assert get_tls_context().cert_store_stats()["x509"] == 1
 
 
 def test_one_directory_of_several_may_be_missing(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("SSL_CERT_DIR", f"{MISSING}:{tmp_path}")
-    assert isinstance(create_tls_context(), ssl.SSLContext)
+    assert isinstance(get_tls_context(), ssl.SSLContext)
 
 
 def encode_alert(number: int) -> bytes:
@@ -71,13 +74,13 @@ class HandshakeServer(Loopback):
 
 
 REJECTED_HANDSHAKES = {
-    "old version": (encode_alert(70), "no TLS version in common"),
-    "other protocol": (encode_alert(120), "does not support HTTP/1.1"),
+    "old version": (encode_alert(70), "and TLS versions of the server"),
+    "other protocol": (encode_alert(120), "Check the scheme, host and port of base_url"),
     "handshake failure": (encode_alert(40), "may require a client certificate"),
-    "unknown name": (encode_alert(112), "does not know this host name"),
-    "unexplained": (encode_alert(80), "are incompatible"),
-    "plain HTTP": (b"HTTP/1.1 400 Bad Request\r\n\r\n", "Check the scheme and port of base_url"),
-    "mail server": (b"220 mail.example ESMTP\r\n", "Check the scheme and port of base_url"),
+    "unknown name": (encode_alert(112), "Check the scheme, host and port of base_url"),
+    "unexplained": (encode_alert(80), "Check the scheme, host and port of base_url"),
+    "plain HTTP": (b"HTTP/1.1 400 Bad Request\r\n\r\n", "Check the scheme, host and port"),
+    "mail server": (b"220 mail.example ESMTP\r\n", "Check the scheme, host and port"),
 }
 
 
@@ -123,10 +126,10 @@ def test_connection_closed_during_handshake_is_retried(caller):
 
 
 CERTIFICATE_ERRORS = {
-    "Hostname mismatch, certificate is not valid for 'a.b'": "Check the host in base_url",
-    "IP address mismatch, certificate is not valid for '1.2.3.4'": "Check the host in base_url",
-    "certificate has expired": "Check the clock",
-    "certificate is not yet valid": "Check the clock",
+    "Hostname mismatch, certificate is not valid for 'a.b'": "host and port of base_url",
+    "IP address mismatch, certificate is not valid for '1.2.3.4'": "host and port of base_url",
+    "certificate has expired": "the clock of this machine",
+    "certificate is not yet valid": "the clock of this machine",
     "unable to get local issuer certificate": "set SSL_CERT_FILE",
 }
 

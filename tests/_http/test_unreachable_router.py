@@ -112,10 +112,12 @@ TOO_LATE = "Pass a longer|Check that the router is running and can be reached"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CASES = {
     "unknown name": Case(
-        resolving(fail_to_resolve), RouterConnectionError, "Check the host name in base_url"
+        resolving(fail_to_resolve),
+        RouterConnectionError,
+        "Check the host name and port in base_url",
     ),
     "slow resolver": Case(resolving(resolve_slowly), RouterTimeoutError, TOO_LATE),
-    "refused port": Case(refusing, RouterConnectionError, "Check that the router is running"),
+    "refused port": Case(refusing, RouterConnectionError, "that the router is running"),
     "not accepted": Case(never_accepting, RouterTimeoutError, TOO_LATE),
     "TLS handshake": Case(stuck(scheme="https"), RouterTimeoutError, TOO_LATE),
     "half a TLS record": Case(stuck(b"\x16\x03\x03", "https"), RouterTimeoutError, TOO_LATE),
