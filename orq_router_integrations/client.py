@@ -114,15 +114,13 @@ class RouterClient(RouterSettings):
         Raises:
             RouterError: The call failed; see ``errors`` for the subclasses.
         """
-        exchange = self._create_exchange(call)
-        with exchange.span or _UNTRACED:
-            return exchange.policy.run(self._send_attempt, exchange)
+        (result,) = self._iter_results(call)
+        return result
 
     async def asend(self, call: "Call[T]") -> T:
         """Send a call and return its parsed response; see ``send``."""
-        exchange = self._create_exchange(call)
-        with exchange.span or _UNTRACED:
-            return await exchange.policy.arun(self._asend_attempt, exchange)
+        (result,) = [result async for result in self._aiter_results(call)]
+        return result
 
     def stream(self, call: "StreamCall[T]") -> Generator[T]:
         """Send a call and yield its items as they arrive.
@@ -137,23 +135,11 @@ class RouterClient(RouterSettings):
             RouterError: The call failed. If the stream was interrupted, ``partial`` contains the
                 text received and ``received`` the number of bytes.
         """
-        exchange = self._create_exchange(call)
-        with exchange.span or _UNTRACED:
-            first, items = exchange.policy.run(self._open_stream, exchange)
-            with closing(items):
-                yield from first
-                yield from items
+        return self._iter_results(call)
 
-    async def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
+    def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
         """Send a call and yield its items as they arrive; see ``stream``."""
-        exchange = self._create_exchange(call)
-        with exchange.span or _UNTRACED:
-            first, items = await exchange.policy.arun(self._aopen_stream, exchange)
-            async with items:
-                for item in first:
-                    yield item
-                async for item in items:
-                    yield item
+        return self._aiter_results(call)
 
     def list_models(self) -> "list[EnabledModel]":
         """List the models that are enabled in the workspace, without their capabilities.
@@ -292,19 +278,31 @@ class RouterClient(RouterSettings):
             exchange.span = CallSpan(exchange.url, endpoint, call.body)
         return exchange
 
-    def _send_attempt(self, exchange: "Exchange[T]") -> T:
-        (result,) = self._iter_items(exchange)
-        return result
+    def _iter_results(self, call: "Call[T] | StreamCall[T]") -> Generator[T]:
+        """Yield the items of a stream, or the result of another call."""
+        exchange = self._create_exchange(call)
+        with exchange.span or nullcontext():
+            first, items = exchange.policy.run(self._open, exchange)
+            with closing(items):
+                yield from first
+                yield from items
 
-    async def _asend_attempt(self, exchange: "Exchange[T]") -> T:
-        (result,) = [item async for item in self._aiter_items(exchange)]
-        return result
+    async def _aiter_results(self, call: "Call[T] | StreamCall[T]") -> AsyncGenerator[T]:
+        exchange = self._create_exchange(call)
+        with exchange.span or nullcontext():
+            first, items = await exchange.policy.arun(self._aopen, exchange)
+            async with items:
+                for item in first:
+                    yield item
+                async for item in items:
+                    yield item
 
-    def _open_stream(self, exchange: "Exchange[T]") -> tuple[tuple[T, ...], Generator[T]]:
+    def _open(self, exchange: "Exchange[T]") -> tuple[tuple[T, ...], Generator[T]]:
+        """Send a request and return its first item and the others."""
         items = self._iter_items(exchange)
         return tuple(islice(items, 1)), items
 
-    async def _aopen_stream(
+    async def _aopen(
         self, exchange: "Exchange[T]"
     ) -> tuple[tuple[T, ...], ScopedAsyncGenerator[T]]:
         items = ScopedAsyncGenerator(self._aiter_items(exchange))
@@ -383,9 +381,6 @@ class RouterClient(RouterSettings):
         if not client and getattr(self, other):
             raise RouterInputError(f"This call needs {name} because {other} was given. Pass both.")
         return client
-
-
-_UNTRACED: "AbstractContextManager[None]" = nullcontext()
 
 
 def _build_catalog_call(filters: Mapping[str, str | Sequence[str]]) -> "Call[list[CatalogModel]]":

@@ -187,14 +187,13 @@ class Exchange(Generic[T]):
         )
         if self.span:
             self.span.record_response(response)
-        if not 200 <= status < 300:
-            self._reader = BufferedBody(self._raise_error, max_bytes=MAX_ERROR_BYTES)
-        elif isinstance(self.call, StreamCall):
+        is_success = 200 <= status < 300
+        if is_success and isinstance(self.call, StreamCall):
             self._reader = self.decoder = self.call.create_decoder(response)
         else:
-            max_bytes = self.call.endpoint.max_response_bytes
-            self._reader = BufferedBody(partial(self._parse, self.call), max_bytes=max_bytes)
-        if response.headers.get("x-ratelimit-remaining") == "0" and 200 <= status < 300:
+            max_bytes = self.call.endpoint.max_response_bytes if is_success else MAX_ERROR_BYTES
+            self._reader = BufferedBody(partial(self._parse, response), max_bytes=max_bytes)
+        if is_success and response.headers.get("x-ratelimit-remaining") == "0":
             seconds = parse_retry_after(response.headers) or 0.0
             if 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
                 self.close_gate(seconds)
@@ -203,21 +202,17 @@ class Exchange(Generic[T]):
         if encoding not in {"", "identity"}:
             self._decompressor = BoundedDecompressor(encoding)
 
-    def _parse(self, call: Call[T], content: bytes) -> T:
-        max_bytes = call.endpoint.max_response_bytes
+    def _parse(self, response: Response, content: bytes) -> T:
+        """Convert a complete response to the result of the call, or raise its error."""
+        if isinstance(self.call, StreamCall) or not 200 <= response.status < 300:
+            self.response = replace(response, content=content[:MAX_ERROR_BYTES])
+            raise create_error(self.response, self.endpoint, secret=self.secret)
+        max_bytes = self.call.endpoint.max_response_bytes
         if len(content) > max_bytes:
             message = f"The response body is larger than {max_bytes // 1024**2} MB"
             raise MalformedResponseError(message, content[:MAX_ERROR_BYTES])
-        return call.parse(self._set_content(content))
-
-    def _raise_error(self, content: bytes) -> T:
-        response = self._set_content(content[:MAX_ERROR_BYTES])
-        raise create_error(response, self.endpoint, secret=self.secret)
-
-    def _set_content(self, content: bytes) -> Response:
-        assert self.response is not None  # noqa: S101 - the head comes first
-        self.response = replace(self.response, content=content)
-        return self.response
+        self.response = replace(response, content=content)
+        return self.call.parse(self.response)
 
     def feed(self, data: bytes) -> Iterator[T]:
         """Yield the items that are complete with these bytes of the response."""
