@@ -79,8 +79,3 @@ def test_retried_polls_count_as_attempts() -> None:
     )
     model = ChatOrq(model=GPT, api="responses", background=True, client=create_client(script))
     assert Provenance.of(model.invoke("Hi")).attempts == script.sent == 4
-
-
-def test_background_requires_store(router: OfflineRouter) -> None:
-    with pytest.raises(ValueError, match="Requires the response to be stored"):
-        create_background_model(router, store=False)

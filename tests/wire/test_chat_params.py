@@ -1,9 +1,4 @@
-"""Parameters of both chat APIs: names in the request body, and combinations that are invalid."""
-
-from typing import Any
-
-import pytest
-from pydantic import ValidationError
+"""Parameters of both chat APIs, and their names in the request body."""
 
 from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
 
@@ -26,25 +21,3 @@ def test_nested_objects_are_sent_without_unset_fields() -> None:
     assert params.build_chat_params() == {"cache_control": {"type": "ephemeral"}}
     params = ResponsesParams.model_validate({"reasoning": {"effort": "low"}})
     assert params.build_responses_params() == {"reasoning": {"effort": "low"}}
-
-
-INVALID: dict[str, tuple[dict[str, Any], str]] = {
-    "top_logprobs": ({"top_logprobs": 2}, "top_logprobs: Requires logprobs=True"),
-    "audio": ({"modalities": ["audio"]}, "audio: Required because modalities contains 'audio'"),
-    "thinking": (
-        {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 2048},
-        "thinking.budget_tokens: Must be smaller than max_tokens",
-    ),
-}
-
-
-@pytest.mark.parametrize(("params", "message"), INVALID.values(), ids=INVALID)
-def test_invalid_combination_is_rejected(params: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        ChatParams.model_validate(params)
-
-
-def test_background_requires_store() -> None:
-    with pytest.raises(ValidationError, match="background: Requires the response to be stored"):
-        ResponsesParams(background=True, store=False)
-    assert ResponsesParams(background=True).build_responses_params() == {"background": True}
