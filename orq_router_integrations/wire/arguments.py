@@ -5,10 +5,9 @@ import inspect
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BeforeValidator
 
 from orq_router_integrations.wire.json import check_encodable
 
@@ -81,13 +80,6 @@ def reject_unknown_arguments(
             hint = f"Use {hint!r}." if hint.isidentifier() else f"Use {hint}."
         fix = f" {hint}" if hint else suggest_name(str(name), allowed)
         raise ValueError(f"Unknown argument {str(name)!r}.{fix}")
-
-
-@lru_cache(maxsize=256)  # saves 15 microseconds for each client that is created
-def get_field_names(cls: type[BaseModel]) -> frozenset[str]:
-    """Return the names and aliases of the fields of a model."""
-    aliases = (field.alias for field in cls.model_fields.values())
-    return frozenset([*cls.model_fields, *filter(None, aliases)])
 
 
 def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
-from orq_router_integrations.wire.arguments import get_field_names, reject_unknown_arguments
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
@@ -41,7 +41,7 @@ class DeferredModel(BaseModel):
     @classmethod
     def _reject_unknown_arguments(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            reject_unknown_arguments(data, get_field_names(cls), cls.argument_hints)
+            reject_unknown_arguments(data, cls.model_fields, cls.argument_hints)
         return data
 
     @classmethod

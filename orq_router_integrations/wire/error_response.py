@@ -62,7 +62,6 @@ def redact(text: str, secret: str = "") -> str:
 _DURATION = re.compile(
     r"(?:([0-9]+(?:\.[0-9]+)?)h)?(?:([0-9]+(?:\.[0-9]+)?)m(?!s))?(?:([0-9]+(?:\.[0-9]+)?)s?)?"
 )
-_MAX_LENGTH = 64  # longer numbers are not plausible and slow to parse
 
 
 def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) -> float | None:
@@ -74,14 +73,13 @@ def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) 
     it is only read if the response reports an exceeded limit (``rate_limited``). Values that are
     not positive and finite are ignored.
     """
-    short = {name: value for name, value in headers.items() if len(value) <= _MAX_LENGTH}
-    retry_after, reset = short.get("retry-after", ""), short.get("x-ratelimit-reset", "")
+    retry_after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
     candidates = [
-        _parse_seconds(short.get("retry-after-ms", "")) / 1000,
+        _parse_seconds(headers.get("retry-after-ms", "")) / 1000,
         _parse_seconds(retry_after),
     ]
     if retry_time := _parse_date(retry_after):
-        now = _parse_date(short.get("date", "")) or datetime.now(UTC)
+        now = _parse_date(headers.get("date", "")) or datetime.now(UTC)
         candidates.append((retry_time - now).total_seconds())
     if rate_limited and not reset[-1:].isdecimal():  # a number would be a point in time
         candidates.append(_parse_seconds(reset))

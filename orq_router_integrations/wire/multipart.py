@@ -113,9 +113,5 @@ def iter_parts(
 
 
 def _encode_scalar(value: Any, path: str) -> bytes:
-    if not isinstance(value, (str, int, float)):
-        raise ValueError(
-            f"{path}: {type(value).__name__} cannot be sent in a form. Use a str, number or bool."
-        )
-    data = json.dumps(value, path)  # rejects lone surrogates and NaN
+    data = json.dumps(value, path)  # rejects lone surrogates, NaN, and what is not JSON
     return value.encode() if isinstance(value, str) else data

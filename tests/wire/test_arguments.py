@@ -1,11 +1,9 @@
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.wire.arguments import (
-    get_field_names,
     reject_unknown_arguments,
     suggest_name,
     validate_list,
@@ -39,11 +37,6 @@ def test_single_item_is_not_a_list():
         validate_list(UUID(int=1), UUID, "ids")
 
 
-class Spice(BaseModel):
-    name: str
-    from_: str = Field(default="", alias="from")
-
-
 @pytest.mark.parametrize(
     ("name", "suggestion"),
     [
@@ -61,11 +54,6 @@ def test_no_suggestion_without_candidates():
     assert suggest_name("temperature", []) == ""
 
 
-@pytest.mark.parametrize("data", [{"name": "salt"}, {"from": "here"}, {"from_": "x"}, {}])
-def test_known_fields_are_accepted(data):
-    reject_unknown_arguments(data, get_field_names(Spice))
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -80,7 +68,7 @@ def test_known_fields_are_accepted(data):
 def test_unknown_field_raises(data, message):
     hints = {"spice": "name", "pinch": "Spice(name=...)", "salt": "It is a spice."}
     with pytest.raises(ValueError, match="Unknown argument") as raised:
-        reject_unknown_arguments(data, get_field_names(Spice), hints)
+        reject_unknown_arguments(data, ["name"], hints)
     assert str(raised.value) == message
 
 
