@@ -48,32 +48,22 @@ class CatalogModel:
 
     Attributes:
         id: Provider and model, such as ``openai/gpt-4o``.
-        name: Display name.
-        provider: Id of the provider.
-        endpoints: Endpoints that the model has, such as ``chat``.
         input_modalities: Kinds of input, such as ``text`` and ``image``.
         output_modalities: Kinds of output.
         features: Capabilities, such as ``tool_calling`` and ``json_mode``.
         supported_parameters: Parameters that the model accepts, such as ``temperature``.
         context_window: Maximum number of input tokens, if known.
         pricing: Prices as sent by the platform. Empty if there are none.
-        is_deprecated: Whether the provider will stop serving the model.
-        has_zero_retention: Whether the provider keeps no data.
-        fields: The complete entry.
+        fields: The complete entry, such as its ``endpoints`` and whether it is ``deprecated``.
     """
 
     id: str
-    name: str = ""
-    provider: str = ""
-    endpoints: frozenset[str] = frozenset()
     input_modalities: frozenset[str] = frozenset()
     output_modalities: frozenset[str] = frozenset()
     features: frozenset[str] = frozenset()
     supported_parameters: frozenset[str] = frozenset()
     context_window: int | None = None
     pricing: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    is_deprecated: bool = False
-    has_zero_retention: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def supports(self, feature: str) -> bool:
@@ -97,46 +87,40 @@ class CatalogModel:
             "tier": "",
         }
         prices = dict(self.pricing)
-        for variant in as_dicts(prices.pop("variants", None)):
-            applies = _evaluate_condition(as_str(variant.get("when")), facts)
-            if applies is None:
-                return None
-            if applies:
-                prices |= variant
-        total = 0.0
-        for name, tokens in (("input", input_tokens), ("output", output_tokens)):
-            price = _get_token_price(prices.get(name)) if tokens else 0.0
-            if price is None:
-                return None
-            total += price * tokens
-        return total
+        try:
+            for variant in as_dicts(prices.pop("variants", None)):
+                if _evaluate_condition(as_str(variant.get("when")), facts):
+                    prices |= variant
+            used = {"input": input_tokens, "output": output_tokens}
+            costs = (_get_token_price(prices.get(kind)) * n for kind, n in used.items() if n)
+            return sum(costs, start=0.0)
+        except (KeyError, TypeError, ValueError):  # an unknown condition, or another kind of price
+            return None
 
 
-def _get_token_price(price: Any) -> float | None:
-    """Return the price of one token in US dollars, or ``None`` if it is something else."""
+def _get_token_price(price: Any) -> float:
+    """Return the price of one token in US dollars."""
     fields = as_dict(price)
-    cost = as_float(fields.get("cost"))
-    per = as_float(fields.get("per")) or 1
-    is_in_dollars = as_str(fields.get("currency")).upper() == "USD"
-    is_per_token = as_str(fields.get("unit")) in {"token", "tokens"}
-    return cost / per if cost is not None and is_in_dollars and is_per_token else None
+    if as_str(fields.get("currency")).upper() != "USD":
+        raise ValueError("the price is not in US dollars")
+    if fields.get("unit") not in {"token", "tokens"}:
+        raise ValueError("the price is not per token")
+    return float(fields["cost"]) / (as_float(fields.get("per")) or 1)
 
 
-def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool | None:
-    """Evaluate comparisons that are joined by ``&&``; ``None`` if the condition is anything else.
+def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool:
+    """Evaluate comparisons that are joined by ``&&``.
 
     The conditions are written in CEL, of which this is the part that prices need.
     """
     results = []
     for comparison in condition.split("&&"):
         match = _CONDITION.fullmatch(comparison)
-        if not match or match[1] not in facts:
-            return None
-        literal, fact = match[3], facts[match[1]]
+        if not match:
+            raise ValueError(f"unknown condition {comparison!r}")
+        name, operator_name, literal = match.groups()
         value = int(literal) if literal.isdecimal() else literal[1:-1]
-        if type(fact) is not type(value):
-            return None
-        results.append(bool(_OPERATORS[match[2]](fact, value)))
+        results.append(_OPERATORS[operator_name](facts[name], value))
     return all(results)
 
 
@@ -177,17 +161,12 @@ def _parse_entry(item: dict[str, Any]) -> CatalogModel:
     modalities = as_dict(item.get("modalities"))
     return CatalogModel(
         id=item["id"],
-        name=as_str(item.get("name")),
-        provider=as_str(as_dict(item.get("provider")).get("id")) or item["id"].partition("/")[0],
-        endpoints=_parse_names(item.get("endpoints")),
         input_modalities=_parse_names(modalities.get("input")),
         output_modalities=_parse_names(modalities.get("output")),
         features=_parse_names(item.get("features")),
         supported_parameters=_parse_names(item.get("supported_parameters")),
         context_window=as_int(item.get("context_window")),
         pricing=as_dict(item.get("pricing")),
-        is_deprecated=item.get("deprecated") is True,
-        has_zero_retention=item.get("zdr") is True,
         fields=item,
     )
 

@@ -52,17 +52,16 @@ def test_missing_list_raises(body):
 
 def test_catalog_entry():
     (model,) = parse_catalog(create_response([ENTRY], has_more=False))
-    assert (model.id, model.provider, model.context_window) == ("openai/gpt-4o", "openai", 128000)
+    assert (model.id, model.context_window) == ("openai/gpt-4o", 128000)
     assert (model.input_modalities, model.output_modalities) == ({"text", "image"}, {"text"})
     assert model.supports("vision")
     assert not model.supports("web_search")
-    assert (model.has_zero_retention, model.is_deprecated) == (True, False)
     assert model.fields == ENTRY
 
 
 def test_entry_with_an_id_only():
-    (model,) = parse_catalog(create_response([{"id": "a/b", "endpoints": None}]))
-    assert (model.provider, model.context_window, model.endpoints) == ("a", None, frozenset())
+    (model,) = parse_catalog(create_response([{"id": "a/b", "features": None}]))
+    assert (model.context_window, model.features) == (None, frozenset())
 
 
 def test_incomplete_catalog_raises():
