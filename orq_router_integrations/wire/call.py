@@ -17,7 +17,7 @@ from typing_extensions import Generator
 
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
-from orq_router_integrations.wire.json import get_json_type_name, loads
+from orq_router_integrations.wire.json import loads
 
 CHUNK_BYTES = 192 * 1024  # of a file that are read at a time
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
@@ -121,7 +121,7 @@ def parse_json_object(data: bytes, error_body: bytes) -> dict[str, Any]:
         raise MalformedResponseError(f"the response is not JSON ({error})", error_body) from None
     raise_for_error(body, error_body)
     if not isinstance(body, dict):
-        message = f"expected a JSON object, got {get_json_type_name(body)}"
+        message = f"expected a JSON object, got {type(body).__name__}"
         raise MalformedResponseError(message, error_body)
     return body
 
@@ -130,7 +130,7 @@ def get_array(body: Mapping[str, Any], name: str) -> list[Any]:
     """Return a field of a response body that must be an array."""
     value = body.get(name)
     if not isinstance(value, list):
-        raise MalformedResponseError(f"{name!r} must be an array, not {get_json_type_name(value)}")
+        raise MalformedResponseError(f"{name!r} must be an array, not {type(value).__name__}")
     return value
 
 

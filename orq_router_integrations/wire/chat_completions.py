@@ -20,7 +20,6 @@ from orq_router_integrations.wire.json import (
     as_int,
     as_str,
     dumps,
-    get_json_type_name,
 )
 from orq_router_integrations.wire.reasoning import (
     REASONING_BLOCK_TYPES,
@@ -100,7 +99,7 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
         if texts or not (content and required):
             return "".join(texts)
     raise MalformedResponseError(
-        f"the content of the answer is {get_json_type_name(content)} without text", data
+        f"the content of the answer ({type(content).__name__}) has no text", data
     )
 
 

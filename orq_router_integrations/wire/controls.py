@@ -71,7 +71,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_check_json)]
 NonEmptyStr = Annotated[str, StringConstraints(min_length=1)]
 RetryStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
 FallbackStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
@@ -98,11 +98,8 @@ class Fallback(Control):
 class RouterRetry(Control):
     """Retries by the router."""
 
-    count: int = Field(
+    count: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
         default=_DEFAULT_ROUTER_RETRIES,
-        strict=True,
-        ge=0,
-        le=5,
         description="Number of retries per model, 0 to 5. Only /responses and /embeddings "
         "support 0",
     )
@@ -118,13 +115,8 @@ class WeightedModel(Control):
     """A model of a load balancer."""
 
     model: ModelId = Field(description="Id of the model, such as 'openai/gpt-4o'")
-    weight: float = Field(
-        default=0.5,
-        strict=True,
-        ge=0.001,
-        le=1,
-        allow_inf_nan=False,
-        description="Share of the requests relative to the other models, 0.001 to 1",
+    weight: Annotated[float, Field(strict=True, ge=0.001, le=1)] = Field(
+        default=0.5, description="Share of the requests relative to the other models, 0.001 to 1"
     )
 
 
@@ -147,12 +139,8 @@ class RouterCache(Control):
     """Cache of responses in the router. Requests must be identical to share a response."""
 
     type: Literal["exact_match"] = Field(default="exact_match", description="Kind of cache")
-    ttl: int = Field(
-        default=3600,
-        strict=True,
-        ge=1,
-        le=_MAX_CACHE_SECONDS,
-        description="Seconds to keep a response, up to three days",
+    ttl: Annotated[int, Field(strict=True, ge=1, le=_MAX_CACHE_SECONDS)] = Field(
+        default=3600, description="Seconds to keep a response, up to three days"
     )
 
 

@@ -14,7 +14,7 @@ import orjson
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-MAX_DEPTH = 256  # of a value that is sent, or read while it arrives
+MAX_DEPTH = 256  # of a value that is sent
 
 MAX_CONTAINERS = 1_000_000
 """Maximum number of objects and arrays in a value that is read.
@@ -180,12 +180,6 @@ def as_float(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def get_json_type_name(value: Any) -> str:
-    """Return the JSON type of a parsed value for an error message, such as ``"an array"``."""
-    names = {list: "an array", dict: "an object", str: "a string", type(None): "null"}
-    return names.get(type(value), "a number or boolean")
 
 
 def check_encodable(text: str, name: str = "") -> str:

@@ -15,7 +15,6 @@ from orq_router_integrations.wire.json import (
     as_float,
     as_int,
     as_str,
-    get_json_type_name,
 )
 from orq_router_integrations.wire.request_encoding import DeferredBase64
 
@@ -96,7 +95,7 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
     body = response.json_object()
     items = body.get("pages")
     if not isinstance(items, list):
-        raise MalformedResponseError(f"'pages' must be an array, not {get_json_type_name(items)}")
+        raise MalformedResponseError(f"'pages' must be an array, not {type(items).__name__}")
     pages = sorted(map(_parse_page, items), key=lambda page: page.index)
     indices = [page.index for page in pages]
     expected = set(indices) if requested is None else set(requested)

@@ -69,10 +69,6 @@ def encode_request(
     controls = filter_defaults(defaults or RouterControls(), endpoint, dialect)
     controls = controls.merge(request.controls)
     control_fields, control_headers = place_controls(controls, endpoint, dialect)
-    if duplicates := sorted(control_fields.keys() & request.body.keys()):
-        raise ValueError(
-            f"{duplicates[0]}: Set in the body and in the controls. Remove one of the two."
-        )
     fields = {**request.body, **control_fields}
     is_form = endpoint.multipart
     body = build_multipart_body(fields, request.files) if is_form else build_json_body(fields)

@@ -31,7 +31,6 @@ from orq_router_integrations.wire.json import (
     as_float,
     as_str,
     dumps,
-    get_json_type_name,
     loads,
 )
 from orq_router_integrations.wire.subtitles import Span, parse_subtitles
@@ -162,7 +161,7 @@ def parse_transcript(
     elif isinstance(body, str):
         transcript = Transcript(body.strip(), offline=offline)
     else:
-        raise MalformedResponseError(f"expected an object or text, got {get_json_type_name(body)}")
+        raise MalformedResponseError(f"expected an object or text, got {type(body).__name__}")
     if not expects_subtitles:
         return transcript
     try:

@@ -90,17 +90,3 @@ def test_large_text_without_many_containers_is_read():
 def test_deep_nesting_around_lone_surrogate_raises_value_error():
     with pytest.raises(ValueError, match="nested too deeply"):
         json.loads(b"[" * 100_000 + rb'"\ud800"' + b"]" * 100_000)
-
-
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [
-        ([], "an array"),
-        ({}, "an object"),
-        ("", "a string"),
-        (None, "null"),
-        (1, "a number or boolean"),
-    ],
-)
-def test_json_type_name(value, name):
-    assert json.get_json_type_name(value) == name

@@ -118,21 +118,6 @@ def test_unavailable_endpoint_raises(dialect):
         encode(RESPONSES, dialect=dialect)
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "dialect", "body", "controls", "name"),
-    [
-        (CHAT_COMPLETIONS, V3, {"metadata": {"a": "b"}}, {"metadata": {"c": "d"}}, "metadata"),
-        (CHAT_COMPLETIONS, V3, {"retry": None}, {"retry": {"count": 1}}, "retry"),
-        (CHAT_COMPLETIONS, Dialect.V2_ROUTER, {"orq": {}}, {"thread": "t"}, "orq"),
-        (CHAT_COMPLETIONS, Dialect.V2_PROXY, {"orq": {}}, {"name": "n"}, "orq"),
-        (IMAGE_EDITS, V3, {"name": "m"}, {"name": "n"}, "name"),
-    ],
-)
-def test_field_in_body_and_controls_raises(endpoint, dialect, body, controls, name):
-    with pytest.raises(ValueError, match=rf"^{name}: Set in the body and in the controls"):
-        encode(endpoint, body, dialect=dialect, **controls)
-
-
 def test_body_may_contain_router_fields():
     body = {"orq": {"prompt": {"id": "p", "version": "latest"}}, "metadata": {"a": "b"}}
     assert encode_fields(CHAT_COMPLETIONS, body, name="n") == {**body, "name": "n"}
