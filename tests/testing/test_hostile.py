@@ -127,4 +127,4 @@ def test_client_shorthands_return_400(create_chat, controls, param):
     (name,) = controls
     assert create_chat().get_error(400, **controls)["param"] == f"{name}.{param}"
     error = create_chat().get_error(400, prefix="v2/router", orq=controls)
-    assert error["param"] == f"orq.{name}.{param}"
+    assert error["param"] == f"{name}.{param}"

@@ -108,10 +108,6 @@ class TestSchema:
             ({"orq": {"retry": {"count": 1}}}, "orq.retry"),
             ({"retry": {}}, "retry.count"),
             ({"retry": {"count": 6}}, "retry.count"),
-            (
-                {"load_balancer": {"type": "round_robin", "models": [{"model": GPT}]}},
-                "load_balancer.models[0].weight",
-            ),
         ],
     )
     def test_invalid_request_names_the_field(self, create_responses, fields, param):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
@@ -49,26 +49,19 @@ def split_controls(
         reject_field("orq", "must be an object")
     top = {name: body[name] for name in body if name in RouterControls.model_fields}
     names = _map_paths(endpoint, dialect)
-    fields: dict[str, Any] = {}
+    controls: dict[str, Any] = {}
     for path, value in ({f"orq.{name}": value for name, value in orq.items()} | top).items():
-        if path in names:
-            if names[path] in fields and not lenient:
-                reject_field(names[path], "sent at top level and in orq. Send it once.")
-            fields[names[path]] = value
-        elif not lenient:
+        if path not in names and not lenient:
             supported = ", ".join([*names, "headers for identity and metadata"])
             reject_field(
                 path,
                 f"not supported here by {endpoint.path} under {dialect.value}. The real router "
                 f"would ignore it silently. Supported are {supported}.",
             )
-    try:
-        controls = _validate_controls(fields, endpoint, dialect, lenient=lenient)
-    except HTTPError as error:
-        if (error.param or "").partition(".")[0].partition("[")[0] not in top:
-            error.param = f"orq.{error.param}"
-        raise
-    return controls, {name: body[name] for name in body if name not in {"orq", *top}}
+        if path in names and value is not None:
+            controls[names[path]] = value
+    rest = {name: body[name] for name in body if name not in {"orq", *top}}
+    return _validate_controls(controls, endpoint, dialect, lenient=lenient), rest
 
 
 def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
@@ -87,9 +80,8 @@ def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
 
 
 def _validate_controls(
-    fields: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
+    fields: dict[str, Any], endpoint: Endpoint, dialect: Dialect, *, lenient: bool
 ) -> RouterControls:
-    fields = {name: value for name, value in fields.items() if value is not None}
     if dialect is Dialect.V2_GATEWAY and "load_balancer" in fields:
         if not isinstance(fields["load_balancer"], list):
             reject_field("load_balancer", "must be a list of models under v2/gateway")
@@ -97,10 +89,6 @@ def _validate_controls(
     if endpoint is not RESPONSES and isinstance(fields.get("retry"), Mapping):
         fields["retry"] = {"count": 3, **fields["retry"]}  # the v2 schema's default
     shapes = validate_body(ControlFields, fields, lenient=lenient).model_dump(exclude_unset=True)
-    models = shapes.get("load_balancer", {}).get("models", [])
-    for index, model in enumerate(models if endpoint is RESPONSES else ()):
-        if "weight" not in model:
-            reject_field(f"load_balancer.models[{index}].weight", "is required by /responses")
     controls = validate_body(RouterControls, shapes, lenient=lenient)
     try:
         place_controls(controls, endpoint, dialect)

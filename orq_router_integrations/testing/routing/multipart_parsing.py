@@ -37,24 +37,20 @@ class FormFile:
 
 
 def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
-    """Parse a form into text, JSON values, ``FormFile`` objects, and lists of text or files.
-
-    Raises:
-        HTTPError: 400, the body is not a form or uses another encoding.
-    """
+    """Parse a form into text, JSON values, ``FormFile`` objects, and lists of text or files."""
     fields: dict[str, Any] = {}
-    keys: dict[str, str] = {}
     for key, value in _iter_parts(content_type, body):
         name = key.removesuffix("[]")
         if "[" in name or not name:
             reject_field(
                 key,
-                "bracketed keys are not supported. Send an object as one JSON part "
-                f"{key.partition('[')[0]!r}, and a list of scalars as repeated 'name[]' parts.",
+                "bracketed keys are not supported. Send an object as one JSON part, and a list of "
+                "scalars as repeated 'name[]' parts.",
             )
-        if keys.setdefault(name, key) != key or (name in fields and key == name):
+        items = fields.setdefault(name, [])
+        if not isinstance(items, list) or (items and key == name):
             reject_field(name, f"sent twice. For a list, repeat {name}[].")
-        fields[name] = value if key == name else [*fields.get(name, []), value]
+        fields[name] = value if key == name else [*items, value]
     return fields
 
 
@@ -98,7 +94,7 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def _get_parameter(headers: Message, name: str) -> str:
-    """Return the name of a part or of its file, without the escapes of browsers and httpx."""
+    """Return a name without the escapes of browsers and httpx."""
     value = collapse_rfc2231_value(headers.get_param(name, "", header="content-disposition"))
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
