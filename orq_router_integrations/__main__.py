@@ -43,7 +43,6 @@ def _create_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve", help="serve the offline router on this machine, for any OpenAI client"
     )
-    serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
     serve.add_argument("--port", type=int, default=8080, help="0 picks a free port")
     serve.add_argument("--lenient", action="store_true", help="ignore undocumented request fields")
     serve.add_argument("--requests-per-minute", type=int, metavar="N", help="rate limit")
@@ -77,13 +76,16 @@ def _serve(args: argparse.Namespace) -> None:
     from orq_router_integrations.testing import OfflineRouter  # noqa: PLC0415
     from orq_router_integrations.testing.serve import serve  # noqa: PLC0415
 
+    faults = dict(args.fault)
+    if len(faults) < len(args.fault):
+        raise ValueError("--fault: only one status per model is supported.")
     router = OfflineRouter(
-        faults=dict(args.fault),
+        faults=faults,
         requests_per_minute=args.requests_per_minute,
         lenient=args.lenient,
         latency=args.latency,
     )
-    serve(args.host, args.port, router, record=args.record)
+    serve(args.port, router, record=args.record)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ documentation is silent, one behavior was chosen, so the real router may behave 
 Every response carries ``x-orq-offline: 1``, and successful ones name the answering model in
 ``x-orq-offline-model``, a header that the real router does not send.
 
-Choices where the documentation is silent: input guardrails run after the model lookup and before
-the cache lookup; the cache is consulted before the load balancer picks a model; a model of the load
-balancer that is not enabled returns the same 404 as the request's own model.
+Choices where the documentation is silent: guardrails never block a request; the cache is consulted
+before the load balancer picks a model; a model of the load balancer that is not enabled returns the
+same 404 as the request's own model.
 """
 
 import json
@@ -132,11 +132,12 @@ class OfflineRouter:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
         self.log: list[ProviderCall] = CallLog()
         self.requests: list[http_adapter.RecordedRequest] = []
+        self._request_count = 0  # a server keeps only the last requests
         self._locks: dict[int, threading.RLock] = {}
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = ModelRegistry(self.models)
         self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
-        self._balancer = LoadBalancerState(seed=self.seed, log=self.log)
+        self._balancer = LoadBalancerState(self.seed)
         self._cache = platform.ExpiringDict[RouterResponse](self.clock)
         self._images = platform.ExpiringDict[bytes](self.clock)
         self._responses = ResponsesEndpoint(self._answers, self._models, self._create_trace_id)
@@ -222,6 +223,7 @@ class OfflineRouter:
         """Answer one HTTP request. The transport, not this method, waits for ``latency``."""
         with self._lock:
             request.read()
+            self._request_count += 1
             self.requests.append(http_adapter.record_request(request))
             try:
                 response = self._dispatch(request)
@@ -230,7 +232,7 @@ class OfflineRouter:
             except RecursionError:
                 response = RouterResponse.from_error(HTTPError(400, "nested too deeply"))
             headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
-            headers |= self._limit.get_headers()
+            headers |= self._limit.headers
             return http_adapter.create_response(request, response, headers, self.chunk_latency)
 
     @property
@@ -239,7 +241,7 @@ class OfflineRouter:
         return self._locks.setdefault(os.getpid(), threading.RLock())
 
     def _create_trace_id(self) -> str:
-        return f"{len(self.requests):032x}"
+        return f"{self._request_count:032x}"
 
     def _create_routes(self) -> list[Route]:
         models, responses = self._models, self._responses
@@ -276,10 +278,8 @@ class OfflineRouter:
                 values = request.url.params if is_get else http_adapter.parse_request_body(request)
                 result = respond(values, *map(unquote, match.groups()))
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
-        posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
-        gets = "GET /models, GET /models/{id}, GET /responses/{id}"
-        message = f"{request.method} {path} is not an endpoint. Use v3/router with {posts}, {gets}."
-        raise HTTPError(404, message)
+        message = f"{request.method} {path} is not an endpoint."
+        raise HTTPError(404, f"{message} Use v3/router, such as POST /v3/router/chat/completions.")
 
     def _handle_post(
         self, handler: EndpointHandler[Any], body: dict[str, Any], dialect: str
@@ -290,7 +290,6 @@ class OfflineRouter:
         balancer = controls.load_balancer  # its models replace the requested one
         for model in [item.model for item in balancer.models] if balancer else [request.model]:
             self._models.check_enabled(model)
-        platform.check_guardrails(controls.guardrails or (), request.guarded_text)
         cache = None if request.is_streamed else controls.cache
         key = ""
         if cache:

@@ -3,7 +3,8 @@
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -19,32 +20,26 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Event, Receive, Send], Awaitable[None]]
 
-LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
+MAX_RECORDS = 1000
+"""Number of requests and of calls that a served router keeps in its logs."""
 
 
 def serve(
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    router: OfflineRouter | None = None,
-    *,
-    record: Path | None = None,
+    port: int = 8080, router: OfflineRouter | None = None, *, record: Path | None = None
 ) -> None:
-    """Serve an offline router until interrupted, and print the base URL to use.
+    """Serve an offline router on 127.0.0.1 until interrupted, and print the base URL to use.
 
     Args:
-        host: A loopback address. Any API key is accepted, so other hosts are rejected.
         port: Port to listen on; 0 picks a free port.
         router: Router to serve; a new one by default.
         record: File to which each request is appended, as one line of JSON without the API key.
 
     Raises:
-        ValueError: ``host`` is not a loopback address, or ``port`` is not from 0 to 65535.
+        ValueError: ``port`` is not from 0 to 65535.
         ImportError: ``uvicorn`` is not installed (extra ``serve``).
         OSError: The port cannot be opened, for example because it is in use, or ``record`` cannot
             be written.
     """
-    if host not in LOOPBACK_HOSTS:
-        raise ValueError(f"host: {host!r} is not a loopback address. Use '127.0.0.1'.")
     if not 0 <= port <= 65535:
         raise ValueError(f"port: must be from 0 to 65535, not {port}")
     try:
@@ -53,26 +48,25 @@ def serve(
         message = "The server requires uvicorn. Install it with pip install uvicorn."
         raise ImportError(message) from None
     if record is not None:
-        record.open("ab").close()  # raises now if the file cannot be written
+        with _explain_errors(f"Cannot write {record}. Choose another file with --record"):
+            record.open("ab").close()
+    hint = "Choose another port with --port (port= in Python); 0 picks a free port"
+    with _explain_errors(f"Cannot listen on port {port}. {hint}"):
+        listener = socket.create_server(("127.0.0.1", port))
     app = create_asgi_app(router or OfflineRouter(), record=record)
-    with _open_listener(host, port) as listener:
-        url_host = f"[{host}]" if ":" in host else host
-        base_url = f"http://{url_host}:{listener.getsockname()[1]}/v3/router"
+    with listener:
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
         sys.stdout.write(f"The offline router serves {base_url} (any API key is accepted)\n")
         sys.stdout.flush()
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
-def _open_listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+@contextmanager
+def _explain_errors(message: str) -> Iterator[None]:
     try:
-        return socket.create_server((host, port), family=family)
+        yield
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"Cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}. "
-            "Choose another port with --port (port= in Python); 0 picks a free port.",
-        ) from None
+        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}. {message}.") from None
 
 
 def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App:
@@ -87,17 +81,14 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
             line = {**asdict(router.requests[-1]), "status": response.status_code}
             with record.open("ab") as file:
                 file.write(encode_json(line) + b"\n")
+        for records in (router.requests, router.log):
+            del records[:-MAX_RECORDS]
         return response
 
     transport = OfflineTransport(handle, router.latency)
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for stage in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{stage}.complete"})
-            return
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # such as the lifespan of the server, which is optional
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
         request = await _read_request(scope, receive)
         await _send_response(await transport.handle_async_request(request), send)

@@ -146,28 +146,6 @@ class TestRateLimit:
             OfflineRouter(requests_per_minute=0)
 
 
-class TestGuardrails:
-    GUARDRAILS = ({"id": "orq_pii_detection", "execute_on": "input"},)
-
-    def test_input_guardrail_blocks(self, create_chat):
-        chat = create_chat()
-        error = chat.get_error(400, text="trip orq_pii_detection", guardrails=self.GUARDRAILS)
-        assert error["code"] == "guardrail_error"
-        assert set(error["failures"][0]) == {"id", "stage", "value", "outcome"}
-        assert error["failures"][0]["id"] == "orq_pii_detection"
-        assert chat.router.log == []
-
-    def test_every_failed_guardrail_is_listed(self, create_chat):
-        guardrails = [{"id": name, "execute_on": "input"} for name in ("red", "blue", "green")]
-        error = create_chat().get_error(400, text="red and green", guardrails=guardrails)
-        assert [failure["id"] for failure in error["failures"]] == ["red", "green"]
-
-    def test_guardrail_passes(self, create_chat):
-        assert create_chat().post(guardrails=self.GUARDRAILS).status_code == 200
-        output = [{"id": "orq_pii_detection", "execute_on": "output"}]
-        assert create_chat().post(text="orq_pii_detection", guardrails=output).status_code == 200
-
-
 def test_recorded_request_has_no_key(create_chat):
     chat = create_chat()
     chat.http.post(CHAT, json=BODY, headers={"X-ORQ-Identity-Id": "user-17"})

@@ -25,9 +25,9 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
     ("script", "message"),
     [
         ({"faults": {"gpt-4o": 503}}, "provider/model"),
-        ({"faults": {GPT: "503"}}, "got '503'"),
-        ({"faults": {GPT: [None]}}, "got None"),
-        ({"faults": {GPT: Exception("x")}}, r"a status or a Fault, got Exception\('x'\)"),
+        ({"faults": {GPT: "503"}}, "status: must be 200 or 400 to 599, not '503'"),
+        ({"faults": {GPT: [None]}}, "not None"),
+        ({"faults": {GPT: Exception("x")}}, r"not Exception\('x'\)"),
         ({"faults": [503]}, r"expected a dict .*, got \[503\]"),
         ({"answers": "Hello"}, "a dict or a function"),
         ({"answers": {"Hi": 5}}, "got 5"),

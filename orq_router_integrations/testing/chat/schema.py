@@ -196,10 +196,6 @@ class ChatRequest(TextRequest):
     thinking: Annotated[Any, OneOf("type", THINKING)] | None = None
     verbosity: str | None = None
 
-    @property
-    def guarded_text(self) -> str:
-        return self.prompt.last_user_text
-
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
         if self.reasoning_effort is not None:

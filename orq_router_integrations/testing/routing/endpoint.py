@@ -42,11 +42,6 @@ class EndpointRequest(RequestModel):
         """Whether the response is sent in chunks."""
         return False
 
-    @property
-    def guarded_text(self) -> str:
-        """Text that input guardrails check."""
-        return ""
-
     def build_provider_body(self, model: str) -> dict[str, Any]:
         """Return the body as the provider of ``model`` receives it."""
         body = self.model_dump(exclude_unset=True, by_alias=True)

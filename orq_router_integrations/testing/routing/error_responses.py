@@ -28,18 +28,12 @@ class HTTPError(Exception):
     message: str
     code: str | None = None  # derived from the status by default
     param: str | None = None  # path of the invalid field, such as messages[0].content
-    failures: list[dict[str, Any]] | None = None  # guardrails that blocked the request
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
         type_, code = _TYPES_AND_CODES.get(self.status, ("api_error", None))
-        error = {
-            "message": self.message,
-            "type": type_,
-            "code": self.code or code,
-            "param": self.param,
-        }
-        return {"error": error | ({"failures": self.failures} if self.failures else {})}
+        error = {"message": self.message, "type": type_, "code": self.code or code}
+        return {"error": {**error, "param": self.param}}
 
 
 def reject_field(param: str, message: str) -> NoReturn:

@@ -52,8 +52,9 @@ class Fault:
     error_after: int | None = None
 
     def __post_init__(self) -> None:
-        if self.status != 200 and not 400 <= self.status <= 599:
-            raise ValueError(f"status: must be 200 or 400 to 599, not {self.status}")
+        is_status = isinstance(self.status, int)
+        if not is_status or (self.status != 200 and not 400 <= self.status <= 599):
+            raise ValueError(f"status: must be 200 or 400 to 599, not {self.status!r:.80}")
         if min(self.seconds, self.cut_after or 0, self.error_after or 0) < 0:
             raise ValueError("seconds, cut_after and error_after must not be negative")
         if self.cut_after is not None and self.error_after is not None:
@@ -86,16 +87,19 @@ class FaultScript:
     """Faults by model id: a single fault applies to every call, a list has one entry per call."""
 
     def __init__(self, faults: Faults | None) -> None:
-        scripts = {} if faults is None else faults
-        if not isinstance(scripts, Mapping):
+        if not isinstance(faults, Mapping | None):
             raise ValueError(
                 f"faults: expected a dict such as {{'openai/gpt-4o': 503}}, got {faults!r:.80}."
             )
-        self._repeated = {
-            model for model in scripts if not isinstance(scripts[model], list | tuple)
-        }
-        self._faults = {model: _parse_script(model, script) for model, script in scripts.items()}
+        self._faults: dict[str, list[Fault]] = {}
+        self._repeated: set[str] = set()
         self._calls: Counter[str] = Counter()
+        for model, script in (faults or {}).items():
+            check_model_id(model, "faults")
+            is_list = isinstance(script, list | tuple)
+            if not is_list:
+                self._repeated.add(model)
+            self._faults[model] = list(map(_parse_fault, script if is_list else [script]))
 
     @property
     def unused(self) -> list[str]:
@@ -109,14 +113,5 @@ class FaultScript:
         return faults[number] if number < len(faults) else Fault(status=200)
 
 
-def _parse_script(model: str, script: FaultSequence) -> list[Fault]:
-    check_model_id(model, "faults")
-    faults = []
-    for item in script if isinstance(script, list | tuple) else [script]:
-        if not isinstance(item, int | Fault):
-            raise ValueError(
-                f"faults: expected a status or a Fault, got {item!r:.80}. Write "
-                "faults={'openai/gpt-4o': 503}. A list has one entry per call."
-            )
-        faults.append(item if isinstance(item, Fault) else Fault(status=item))
-    return faults
+def _parse_fault(item: Any) -> Fault:
+    return item if isinstance(item, Fault) else Fault(status=item)

@@ -1,18 +1,16 @@
 """The checks before a provider is called, and the cache.
 
-Where the documentation is silent, one behavior was chosen: an input guardrail blocks a request
-whose last user text contains the id of the guardrail; output guardrails never block; streams are
-not cached; files count by name, type and content.
+Where the documentation is silent, one behavior was chosen: streams are not cached; files count by
+name, type and content.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
 import httpx
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.wire.controls import Guardrail
 
 V = TypeVar("V")
 
@@ -37,42 +35,26 @@ class RateLimit:
             raise ValueError(f"requests_per_minute: must be at least 1, not {limit}")
         self._limit, self._clock = limit, clock
         self._expirations: list[float] = []
+        self.headers: dict[str, str] = {}  # state after the last request
 
     def acquire(self) -> None:
         """Count one request, or raise a 429."""
         if self._limit is None:
             return
-        seconds = self._get_seconds_to_reset()
-        if len(self._expirations) == self._limit:
-            message = f"rate limit of {self._limit} requests per minute. Retry in {seconds} s."
-            raise HTTPError(429, message, headers={"retry-after": str(seconds)})
-        self._expirations.append(self._clock() + WINDOW_SECONDS)
-
-    def _get_seconds_to_reset(self) -> int:
         now = self._clock()
         self._expirations = [time for time in self._expirations if time > now]
-        return max(1, math.ceil(self._expirations[0] - now)) if self._expirations else 0
-
-    def get_headers(self) -> dict[str, str]:
-        """Return the rate-limit headers, or an empty dict without a limit."""
-        if self._limit is None:
-            return {}
-        seconds = self._get_seconds_to_reset()
-        return {
+        is_exceeded = len(self._expirations) >= self._limit
+        if not is_exceeded:
+            self._expirations.append(now + WINDOW_SECONDS)
+        seconds = str(max(1, math.ceil(self._expirations[0] - now)))
+        self.headers = {
             "x-ratelimit-limit": str(self._limit),
             "x-ratelimit-remaining": str(self._limit - len(self._expirations)),
             "x-ratelimit-reset": f"{seconds}s",
         }
-
-
-def check_guardrails(guardrails: Iterable[Guardrail], text: str) -> None:
-    """Reject a request whose text contains the ids of input guardrails."""
-    ids = [item.id for item in guardrails if item.execute_on != "output" and item.id in text]
-    if ids:
-        state = {"stage": "input", "value": True, "outcome": "failed"}
-        failures = [{"id": id_, **state} for id_ in ids]
-        message = f"blocked by the guardrail {ids[0]}"
-        raise HTTPError(400, message, code="guardrail_error", failures=failures)
+        if is_exceeded:
+            message = f"rate limit of {self._limit} requests per minute. Retry in {seconds} s."
+            raise HTTPError(429, message, headers={"retry-after": seconds})
 
 
 class ExpiringDict(Generic[V]):

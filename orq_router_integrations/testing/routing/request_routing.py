@@ -5,8 +5,7 @@ Where the documentation is silent, one behavior was chosen:
 * Without a ``retry`` control nothing is retried, except on /responses, whose schema promises two
   retries (not after timeouts). The documented default of 3 applies to ``count`` within a ``retry``.
 * The load balancer's pick is retried and falls back like the request's own model.
-* ``latency_based`` picks the model whose last call was fastest; a model that was never called
-  counts as fastest, and ties go to the first.
+* ``latency_based`` picks models like ``weight_based``.
 * A fallback that is not enabled fails with 404, which is not among the default fallback codes.
 * If every model fails, the last error is returned.
 * Delays have no jitter and ignore a provider's ``Retry-After``.
@@ -15,7 +14,6 @@ Where the documentation is silent, one behavior was chosen:
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
@@ -88,20 +86,15 @@ class CallLog(list[ProviderCall]):
 class LoadBalancerState:
     """Picks one model per request."""
 
-    def __init__(self, *, seed: int, log: Sequence[ProviderCall]) -> None:
+    def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - picks must be reproducible
-        self._log = log
         self._turns: Counter[tuple[str, ...]] = Counter()
 
     def pick(self, balancer: LoadBalancer) -> str:
         models = tuple(item.model for item in balancer.models)
-        match balancer.type:
-            case "round_robin":
-                self._turns[models] += 1
-                return models[(self._turns[models] - 1) % len(models)]
-            case "latency_based":
-                last_seconds = {call.model: call.seconds for call in self._log}
-                return min(models, key=lambda model: last_seconds.get(model, 0.0))
+        if balancer.type == "round_robin":
+            self._turns[models] += 1
+            return models[(self._turns[models] - 1) % len(models)]
         weights = [item.weight for item in balancer.models]  # choices() normalizes them
         return self._random.choices(models, weights)[0]
 
