@@ -6,12 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-    get_provider_model_name,
-)
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.json_shapes import OneOf, Shape
 from orq_router_integrations.wire.controls import RouterRetry
@@ -30,7 +25,7 @@ CATEGORIES = {
 
 class ModerationRequest(EndpointRequest):
     model: str = "openai/omni-moderation-latest"
-    input: str | list[str]
+    input: str | Annotated[list[str], Field(min_length=1)]
 
 
 class ModerationEndpoint(EndpointHandler[ModerationRequest]):
@@ -43,9 +38,7 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
     endpoint = MODERATIONS
     schema = ModerationRequest
 
-    def respond(self, request: ModerationRequest, model: str) -> RouterResponse:
-        if request.input == []:
-            reject_field("input", "at least one text is required")
+    def respond(self, request: ModerationRequest, model: str) -> dict[str, Any]:
         texts = [request.input] if isinstance(request.input, str) else request.input
         body = request.build_provider_body(model)
         results = []
@@ -65,9 +58,7 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
                 result["flagged"] = bool(names)
                 result["category_applied_input_types"] = {name: ["text"] for name in CATEGORIES}
             results.append(result)
-        return RouterResponse(
-            {"id": "modr-offline", "model": get_provider_model_name(model), "results": results}
-        )
+        return {"id": "modr-offline", "model": model.partition("/")[2], "results": results}
 
 
 def find_categories(text: str) -> set[str]:
@@ -123,7 +114,7 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
     schema = DecisionRequest
     default_retry = RouterRetry(count=2)
 
-    def respond(self, request: DecisionRequest, model: str) -> RouterResponse:
+    def respond(self, request: DecisionRequest, model: str) -> dict[str, Any]:
         body = request.build_provider_body(model)
         check_media(request, model, json.dumps(body))
         text = request.state if isinstance(request.state, str) else json.dumps(request.state)
@@ -140,7 +131,7 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "total_cost": tokens / 1_000_000,
         }
-        return RouterResponse({"answers": answers, "model": model, "usage": usage})
+        return {"answers": answers, "model": model, "usage": usage}
 
 
 def check_media(request: DecisionRequest, model: str, text: str) -> None:

@@ -25,12 +25,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from orq_router_integrations.media.metadata import ImageSize
 from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-    get_provider_model_name,
-)
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
 from orq_router_integrations.testing.routing.platform import ExpiringDict
@@ -189,15 +184,15 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
         self.endpoint, self.schema = endpoint, IMAGE_SCHEMAS[endpoint]
         self._urls, self._lenient = urls, lenient
 
-    def respond(self, request: AnyRequest, model: str) -> RouterResponse:
-        name = get_provider_model_name(model)
+    def respond(self, request: AnyRequest, model: str) -> dict[str, Any]:
+        name = model.partition("/")[2]
         family = next((family for family in _UNSUPPORTED_FIELDS if name.startswith(family)), "")
         if not self._lenient:
             _check_support(request, family, model)
         images = [draw_image(request, number) for number in range(1, (request.n or 1) + 1)]
         items = [self._build_item(image, request, family) for image in images]
         details = _describe_gpt_images(request, images) if family == "gpt-image" else {}
-        return RouterResponse({"created": 0, "data": items, **details})
+        return {"created": 0, "data": items, **details}
 
     def _build_item(self, image: bytes, request: AnyRequest, family: str) -> dict[str, str]:
         default = "url" if isinstance(request, Variation) or family else "b64_json"

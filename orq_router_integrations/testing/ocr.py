@@ -12,16 +12,10 @@ from typing import Annotated, Any
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
 from orq_router_integrations.testing.answering.prompt import decode_base64_field
 from orq_router_integrations.testing.images import read_image_text
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-    get_provider_model_name,
-)
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
 from orq_router_integrations.wire.endpoints import Dialect, Endpoint
-from orq_router_integrations.wire.model_names import get_model_kind
 
 MAX_STREAM_BYTES = 1024 * 1024
 
@@ -56,20 +50,17 @@ class OCREndpoint(EndpointHandler[OCRRequest]):
     endpoint = Endpoint("/ocr", {}, dialects=frozenset({Dialect.V2_ROUTER}))
     schema = OCRRequest
 
-    def respond(self, request: OCRRequest, model: str) -> RouterResponse:
-        if get_model_kind(model) not in {"ocr", None}:
-            reject_field("model", f"{model} does not support OCR")
+    def respond(self, request: OCRRequest, model: str) -> dict[str, Any]:
         url = request.document[request.document["type"]]
         pages = _read_pages(url if isinstance(url, str) else url["url"])
         indices = range(len(pages)) if request.pages is None else request.pages
         if missing := [index for index in indices if not 0 <= index < len(pages)]:
             reject_field("pages", f"page {missing[0]} does not exist: there are {len(pages)}")
-        body = {
-            "model": get_provider_model_name(model),
+        return {
+            "model": model.partition("/")[2],
             "pages": [{"index": index, "images": [], **pages[index]} for index in indices],
             "usage": {"type": "pages", "pages_processed": len(indices)},
         }
-        return RouterResponse(body)
 
 
 def _read_pages(url: str) -> list[dict[str, Any]]:

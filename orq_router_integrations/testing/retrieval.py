@@ -26,8 +26,6 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RequestModel,
-    RouterResponse,
-    get_provider_model_name,
     validate_body,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
@@ -35,7 +33,6 @@ from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.endpoints import EMBEDDINGS, RERANK
 from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType
-from orq_router_integrations.wire.model_names import get_model_kind
 
 MAX_INPUTS = 2048  # OpenAI's limit
 MAX_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
@@ -57,10 +54,8 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
     endpoint = EMBEDDINGS
     schema = EmbeddingsRequest
 
-    def respond(self, request: EmbeddingsRequest, model: str) -> RouterResponse:
-        name = get_provider_model_name(model)
-        if get_model_kind(model) not in {"embedding", None}:
-            reject_field("model", f"{model} does not support embeddings")
+    def respond(self, request: EmbeddingsRequest, model: str) -> dict[str, Any]:
+        name = model.partition("/")[2]
         maximum = MAX_DIMENSIONS.get(name)
         dimensions = request.dimensions or maximum or DEFAULT_DIMENSIONS
         if maximum and dimensions > maximum:
@@ -75,7 +70,7 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
             data.append({"object": "embedding", "index": index, "embedding": embedding})
         tokens = estimate_text_tokens(*texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return RouterResponse({"object": "list", "data": data, "model": name, "usage": usage})
+        return {"object": "list", "data": data, "model": name, "usage": usage}
 
 
 class RerankRequest(EndpointRequest):
@@ -90,9 +85,7 @@ class RerankEndpoint(EndpointHandler[RerankRequest]):
     endpoint = RERANK
     schema = RerankRequest
 
-    def respond(self, request: RerankRequest, model: str) -> RouterResponse:
-        if get_model_kind(model) not in {"rerank", None}:
-            reject_field("model", f"{model} does not support rerank")
+    def respond(self, request: RerankRequest, model: str) -> dict[str, Any]:  # noqa: ARG002
         results: list[dict[str, Any]] = []
         for index, text in enumerate(request.documents):
             score = compute_similarity(request.query, text)
@@ -102,9 +95,7 @@ class RerankEndpoint(EndpointHandler[RerankRequest]):
             )
         results.sort(key=lambda result: -result["relevance_score"])
         usage = {"total_tokens": estimate_text_tokens(request.query, *request.documents)}
-        return RouterResponse(
-            {"object": "list", "results": results[: request.top_n], "usage": usage}
-        )
+        return {"object": "list", "results": results[: request.top_n], "usage": usage}
 
 
 def compute_similarity(text: str, other: str) -> float:

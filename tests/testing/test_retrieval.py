@@ -107,7 +107,6 @@ INVALID_EMBEDDINGS = {
     "huge dimensions": ({"dimensions": 1e300}, "dimensions"),
     "encoding": ({"encoding_format": "int8"}, "encoding_format"),
     "unknown field": ({"input_type": "query"}, "input_type"),
-    "chat model": ({"model": "openai/gpt-4o"}, "model"),
     "thread": ({"thread": {"id": "t"}}, "thread"),
     "identity": ({"identity": {"id": "u"}}, "identity"),
 }
@@ -156,7 +155,6 @@ INVALID_RERANKS = {
     "top_n": ({"top_n": 0}, "top_n"),
     "too many": ({"documents": ["a"] * 1001}, "documents"),
     "object": ({"documents": [{"text": "a"}]}, "documents[0]"),
-    "chat model": ({"model": "openai/gpt-4o"}, "model"),
     "retry": ({"retry": {"count": 0}}, "retry.count"),
 }
 

@@ -82,8 +82,8 @@ class EndpointHandler(ABC, Generic[R]):
         return validate_body(self.schema, body, lenient=lenient)
 
     @abstractmethod
-    def respond(self, request: R, model: str) -> RouterResponse:
-        """Return the response of a healthy provider, or raise an ``HTTPError``."""
+    def respond(self, request: R, model: str) -> dict[str, Any] | RouterResponse:
+        """Return the JSON or other response of a healthy provider, or raise an ``HTTPError``."""
 
     def create_error_chunk(self, number: int, error: Any) -> Any:  # noqa: ARG002 - for subclasses
         """Create the error chunk that ends a broken stream after ``number`` chunks."""

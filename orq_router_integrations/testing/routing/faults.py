@@ -96,10 +96,12 @@ class FaultScript:
         self._calls: Counter[str] = Counter()
         for model, script in (faults or {}).items():
             check_model_id(model, "faults")
-            is_list = isinstance(script, list | tuple)
-            if not is_list:
+            items: Any = script if isinstance(script, list | tuple) else [script]
+            if items is not script:
                 self._repeated.add(model)
-            self._faults[model] = list(map(_parse_fault, script if is_list else [script]))
+            self._faults[model] = [
+                item if isinstance(item, Fault) else Fault(status=item) for item in items
+            ]
 
     @property
     def unused(self) -> list[str]:
@@ -111,7 +113,3 @@ class FaultScript:
         number = 0 if model in self._repeated else self._calls[model]
         self._calls[model] += 1
         return faults[number] if number < len(faults) else Fault(status=200)
-
-
-def _parse_fault(item: Any) -> Fault:
-    return item if isinstance(item, Fault) else Fault(status=item)

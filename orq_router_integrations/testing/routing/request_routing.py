@@ -155,9 +155,10 @@ class RequestRouting:
             body = fault.create_error_body(model)
             return RouterResponse(body, fault.error_status, fault.headers)
         try:
-            response = self.handler.respond(self.request, model)
+            result = self.handler.respond(self.request, model)
         except HTTPError as error:
             return RouterResponse.from_error(error)
+        response = result if isinstance(result, RouterResponse) else RouterResponse(result)
         response = replace(response, headers={**response.headers, ANSWERED_MODEL_HEADER: model})
         return self._break_stream(response, model, fault) if breaks_stream else response
 
