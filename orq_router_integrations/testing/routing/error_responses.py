@@ -29,8 +29,11 @@ class HTTPError(Exception):
     code: str | None = None  # derived from the status by default
     param: str | None = None  # path of the invalid field, such as messages[0].content
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None  # instead of the documented one
 
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> Any:
+        if self.body is not None:
+            return self.body
         type_, code = _TYPES_AND_CODES.get(self.status, ("api_error", None))
         error = {"message": self.message, "type": type_, "code": self.code or code}
         return {"error": {**error, "param": self.param}}

@@ -65,18 +65,11 @@ class Fault:
         """Number of chunks before the stream breaks; ``None`` if it does not."""
         return self.error_after if self.cut_after is None else self.cut_after
 
-    @property
-    def error_status(self) -> int:
-        """Status of the error if nothing was sent before it."""
-        return 502 if self.status == 200 or self.cut_after is not None else self.status
-
-    def create_error_body(self, model: str) -> Any:
-        """Return the error body that the router passes on."""
-        if self.body is not None:
-            return self.body
-        status = self.error_status
+    def create_error(self, model: str) -> HTTPError:
+        """Create the error that the router passes on."""
+        status = 502 if self.status == 200 or self.cut_after is not None else self.status
         message = self.message or f"{model} answered {status} (a fault of the offline router)"
-        return HTTPError(status, message, code=self.code).to_body()
+        return HTTPError(status, message, self.code, headers=self.headers, body=self.body)
 
 
 FaultSequence = int | Fault | Sequence[int | Fault]

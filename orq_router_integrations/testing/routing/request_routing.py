@@ -15,7 +15,6 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any
 
 from orq_router_integrations.testing.models import ModelRegistry
@@ -37,8 +36,6 @@ from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
 
 RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Simulated delay before each attempt. Nothing sleeps."""
-
-_FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,14 +144,13 @@ class RequestRouting:
 
     def _call_provider(self, model: str, fault: Fault, max_seconds: float) -> RouterResponse:
         """Return the provider's response, or the error or the broken stream of a fault."""
-        if fault.seconds > max_seconds:
-            message = f"{model} did not answer within the call_timeout of {max_seconds} seconds"
-            return RouterResponse.from_error(HTTPError(408, message))
         breaks_stream = bool(self.request.is_streamed and fault.break_after)
-        if not breaks_stream and (fault.status != 200 or fault.break_after is not None):
-            body = fault.create_error_body(model)
-            return RouterResponse(body, fault.error_status, fault.headers)
         try:
+            if fault.seconds > max_seconds:
+                message = f"{model} did not answer within the call_timeout of {max_seconds} seconds"
+                raise HTTPError(408, message)
+            if not breaks_stream and (fault.status != 200 or fault.break_after is not None):
+                raise fault.create_error(model)
             result = self.handler.respond(self.request, model)
         except HTTPError as error:
             return RouterResponse.from_error(error)
@@ -163,17 +159,11 @@ class RequestRouting:
         return self._break_stream(response, model, fault) if breaks_stream else response
 
     def _break_stream(self, response: RouterResponse, model: str, fault: Fault) -> RouterResponse:
+        """Keep the first chunks, but never the end, which may be a finish reason and the usage."""
         chunks = response.chunks or ()
-        if isinstance(chunks[0], bytes):
-            return replace(response, chunks=chunks[:-1][: fault.break_after], is_complete=False)
-        sent = tuple(takewhile(lambda chunk: not _is_final(chunk), chunks))[: fault.break_after]
-        if fault.error_after is not None:
-            error = fault.create_error_body(model)
+        is_binary = isinstance(chunks[0], bytes)
+        sent = chunks[: -1 if is_binary else -2][: fault.break_after]
+        if fault.error_after is not None and not is_binary:
+            error = fault.create_error(model).to_body()
             sent = (*sent, self.handler.create_error_chunk(len(sent), error))
         return replace(response, chunks=sent, is_complete=False)
-
-
-def _is_final(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk ends an answer: with a finish reason, or with the whole response."""
-    has_finish_reason = any(choice.get("finish_reason") for choice in chunk.get("choices", ()))
-    return has_finish_reason or chunk.get("type") in _FINAL_EVENTS
