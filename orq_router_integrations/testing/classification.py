@@ -163,23 +163,19 @@ def build_answer(question: dict[str, Any], value: Any) -> dict[str, Any]:
 
     Without a scripted value, the first label or the lowest level is selected.
     """
-    type_ = question["type"]
     if value == "refusal":
         return {"type": "refusal"}
+    type_ = question["type"]
+    criteria: Any = question.get("criteria")
     if value is None:
-        value = DEFAULT_VALUES[type_] if type_ != "choice" else next(iter(question["criteria"]))
+        value = next(iter(criteria)) if type_ == "choice" else DEFAULT_VALUES[type_]
     answer = {"type": type_, type_: value}
-    if type_ not in {"choice", "score"}:
-        return answer
-    criteria = question["criteria"]
-    names = list(criteria)
-    selected = value
     if type_ == "score":
-        names = [str(level) for level in range(len(criteria))]
-        selected = str(round(value))
-        answer["legend"] = dict(zip(names, criteria, strict=True))
-    others = round(0.2 / max(1, len(names) - 1), 4)
-    top = 0.8 if len(names) > 1 else 1.0
-    probabilities = {name: top if name == selected else others for name in names}
-    confidence = probabilities.get(selected, 0.0)
-    return answer | {"probabilities": probabilities, "confidence": confidence}
+        criteria = answer["legend"] = {str(level): text for level, text in enumerate(criteria)}
+        value = str(round(value))
+    if type_ in {"choice", "score"}:
+        others = round(0.2 / max(1, len(criteria) - 1), 4)
+        top = 0.8 if len(criteria) > 1 else 1.0
+        answer["probabilities"] = {name: top if name == value else others for name in criteria}
+        answer["confidence"] = answer["probabilities"].get(value, 0.0)
+    return answer

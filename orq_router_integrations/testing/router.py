@@ -186,11 +186,9 @@ class OfflineRouter:
             faults: Scripted faults, as in the constructor.
         """
         with self._lock:
-            fault_script = FaultScript(faults)  # raises before anything is replaced
             self._answers.load(answers)
-            self._faults = fault_script
-            self.answers = answers
-            self.faults = faults
+            self._faults = FaultScript(faults)
+            self.answers, self.faults = answers, faults
 
     def assert_all_used(self) -> None:
         """Check that every scripted answer and fault has been used.
@@ -216,8 +214,15 @@ class OfflineRouter:
             **kwargs: Further arguments of ``RouterClient``, such as ``max_retries`` or
                 ``controls``.
         """
-        key = next(iter(self.api_keys or ()), "offline-no-key-needed")
-        return _create_client(self, {"api_key": key, **kwargs})
+        defaults: dict[str, Any] = {
+            "api_key": next(iter(self.api_keys or ()), "offline-no-key-needed"),
+            "base_url": "https://offline.invalid/v3/router",  # no request is ever sent to it
+            "http_client": httpx.Client(transport=self.transport),
+            "http_async_client": httpx.AsyncClient(transport=self.transport),
+        }
+        client = OfflineClient(**defaults | kwargs)
+        client._router = self  # noqa: SLF001 - pydantic sets private attributes after the creation
+        return client
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer one HTTP request. The transport, not this method, waits for ``latency``."""
@@ -311,15 +316,4 @@ class OfflineClient(RouterClient):
 
     def __reduce__(self) -> Any:
         names = self.model_fields_set - {"http_client", "http_async_client"}
-        return _create_client, (self._router, {name: getattr(self, name) for name in names})
-
-
-def _create_client(router: OfflineRouter, settings: dict[str, Any]) -> RouterClient:
-    defaults: dict[str, Any] = {
-        "base_url": "https://offline.invalid/v3/router",  # no request is ever sent to it
-        "http_client": httpx.Client(transport=router.transport),
-        "http_async_client": httpx.AsyncClient(transport=router.transport),
-    }
-    client = OfflineClient(**defaults | settings)
-    client._router = router  # noqa: SLF001 - pydantic sets private attributes after the creation
-    return client
+        return partial(self._router.client, **{name: getattr(self, name) for name in names}), ()
