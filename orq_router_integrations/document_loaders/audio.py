@@ -41,7 +41,6 @@ from orq_router_integrations.document_loaders.sources import (
     create_audio_upload,
     get_label,
     map_os_errors,
-    require_pyav,
 )
 from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.errors import RouterError
@@ -118,32 +117,15 @@ class AudioIntegration(FileIntegration, TranslationParams):
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
-        self._check_granularity()
+        if self.response_format not in {None, *RESPONSE_FORMATS[self.granularity]}:
+            raise ValueError(
+                f"response_format: {self.response_format!r} does not support "
+                f"granularity={self.granularity!r}. Change it, or omit response_format."
+            )
         if self._endpoint is TRANSLATIONS:
             check_translation_model(self.model)
-        if self.max_seconds is not None and self.max_seconds <= 1.5 * self.overlap_seconds:
-            raise ValueError(
-                f"max_seconds: {self.max_seconds:g} is too short for overlap_seconds="
-                f"{self.overlap_seconds:g}. Increase max_seconds or reduce overlap_seconds."
-            )
         place_controls(self.merge_controls(), self._endpoint, self.resolved_client.dialect)
         return self
-
-    def _check_granularity(self) -> None:
-        granularity = self.granularity
-        timestamps = getattr(self, "timestamp_granularities", None) or [granularity]
-        needs_timestamps = granularity in {"word", "segment"}
-        conflicts = {
-            "response_format": self.response_format not in {None, *RESPONSE_FORMATS[granularity]},
-            "timestamp_granularities": needs_timestamps and granularity not in timestamps,
-            "diarize": granularity == "speaker" and self.diarize is False,
-        }
-        for name, is_conflict in conflicts.items():
-            if is_conflict:
-                raise ValueError(
-                    f"{name}: {getattr(self, name)!r} does not support "
-                    f"granularity={granularity!r}. Change it, or omit {name}."
-                )
 
     @property
     def _endpoint(self) -> Endpoint:
@@ -283,25 +265,17 @@ class Transcriber(FileProcessor):
             return
         upload, label = create_audio_upload(item), get_label(item)
         with map_os_errors(label):
-            if WavReader.from_upload(upload) is not None:
-                return
-        if upload.mime_type in CONVERTIBLE_TYPES:
+            is_sliceable = WavReader.from_upload(upload) is not None
+        must_decode = upload.mime_type in CONVERTIBLE_TYPES or self._exceeds_limits(upload, None)
+        if must_decode and not is_sliceable:
             read_duration(upload, label)
-        elif self._exceeds_limits(upload, None):
-            require_pyav(label, upload.mime_type)
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         label = get_label(item)
         metadata = item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item), label) as chunks:
-            groups = [
-                self._transcribe(label, group, len(chunks))
-                for group in partition(chunks, self.max_concurrency)
-            ]
-            if len(groups) > 1:
-                results = yield groups
-            else:  # does not need further threads
-                results = [(yield from groups[0])]
+            groups = partition(chunks, self.max_concurrency)
+            results = yield [self._transcribe(label, group, len(chunks)) for group in groups]
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
     @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from langchain_core.stores import BaseStore
 
@@ -37,20 +37,10 @@ def validate_store(store: Any) -> Any:
     )
 
 
-@runtime_checkable
-class ClaimingStore(Protocol):
-    """A store in which workers claim the results that they request, such as ``ResultStore``."""
-
-    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]:
-        """Return a stored result, or ``None`` if the caller must request it."""
-
-    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None: ...
-
-    def release(self, key: str) -> None: ...
-
-
 class LocalClaims:
     """Adds claims to a store that has none, so that a run requests equal files only once.
+
+    A worker claims the result that it requests. ``mset`` and ``release`` give up the claim.
 
     Errors of the store are logged and do not stop the run: a result that cannot be read is
     requested again, and one that cannot be saved is returned anyway.
@@ -61,6 +51,7 @@ class LocalClaims:
         self._claims: dict[str, object] = {}
 
     def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]:
+        """Return a stored result, or ``None`` if the caller must request it."""
         claim = object()
         while self._claims.setdefault(key, claim) is not claim:
             yield POLL_SECONDS
@@ -86,9 +77,12 @@ class LocalClaims:
         self._claims.pop(key, None)
 
 
-def open_store(store: str | os.PathLike[str] | BaseStore[str, bytes]) -> ClaimingStore:
-    """Open a store; a SQLite file is created if it does not exist."""
-    if isinstance(store, ClaimingStore):
+def open_store(store: str | os.PathLike[str] | BaseStore[str, bytes]) -> Any:
+    """Open a store; a SQLite file is created if it does not exist.
+
+    The result has the methods of ``LocalClaims``, as ``ResultStore`` does.
+    """
+    if hasattr(store, "wait_for_claim"):
         return store
     return LocalClaims(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)))
 

@@ -140,7 +140,6 @@ INVALID_ARGUMENTS = {
     "blank path": ({"source": " "}, "is not a valid path"),
     "store in a missing directory": ({"store": "/nowhere/at/all.db"}, "does not exist"),
     "window": ({"window_seconds": 0}, "window_seconds"),
-    "only overlap": ({"max_seconds": 3.0}, "reduce overlap_seconds"),
 }
 
 

@@ -14,10 +14,7 @@ from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations._concurrency import perform_steps
-from orq_router_integrations.document_loaders.result_store import (
-    ClaimingStore,
-    open_store,
-)
+from orq_router_integrations.document_loaders.result_store import open_store
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.subtitles import Span
 from orq_router_integrations.wire.transcriptions import Transcript
@@ -181,7 +178,7 @@ def test_file_that_disappears_raises(tmp_path: Path, path: Path) -> None:
         next(documents)
 
 
-def find(store: ClaimingStore, key: str) -> Transcript | None:
+def find(store: Any, key: str) -> Transcript | None:
     return perform_steps(store.wait_for_claim(key, Transcript.from_json), list)
 
 
