@@ -246,7 +246,6 @@ class Transcriber(FileProcessor):
     """Transcribes recordings: splits them, sends requests and creates Documents."""
 
     kind: ClassVar[FileKind] = AUDIO_FILES
-    result_type = Transcript
 
     def __init__(
         self, settings: AudioIntegration, body: Mapping[str, Any], endpoint: Endpoint
@@ -266,8 +265,7 @@ class Transcriber(FileProcessor):
         upload, label = create_audio_upload(item), get_label(item)
         with map_os_errors(label):
             is_sliceable = WavReader.from_upload(upload) is not None
-        must_decode = upload.mime_type in CONVERTIBLE_TYPES or self._exceeds_limits(upload, None)
-        if must_decode and not is_sliceable:
+        if not is_sliceable and self._must_convert(upload, None):
             read_duration(upload, label)
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
@@ -280,27 +278,27 @@ class Transcriber(FileProcessor):
 
     @contextmanager
     def _open_chunks(self, upload: Upload, label: str) -> Iterator[Sequence[AudioChunk]]:
-        """Split a recording if it exceeds the limits. The chunks exist until the block ends."""
+        """Split a recording if necessary. The chunks exist until the block ends."""
         reader = WavReader.from_upload(upload)
         if reader:
             duration: float | None = reader.duration_seconds
-            is_sendable = not reader.needs_new_header
         else:
             duration = None if self.limits.max_seconds is None else read_duration(upload, label)
-            is_sendable = upload.mime_type not in CONVERTIBLE_TYPES
-        if is_sendable and not self._exceeds_limits(upload, duration):
+        is_64_bit = reader is not None and reader.header.is_64_bit  # few programs read these
+        if not is_64_bit and not self._must_convert(upload, duration):
             yield [AudioChunk(0, upload, end_seconds=duration)]
             return
         with nullcontext(reader) if reader else open_decoded(upload, label) as wav:
             yield split_wav(wav, self.limits, upload.filename)
 
-    def _exceeds_limits(self, upload: Upload, duration_seconds: float | None) -> bool:
-        """Return whether to split a recording; true if a limit applies to an unknown duration."""
+    def _must_convert(self, upload: Upload, duration_seconds: float | None) -> bool:
+        """Return whether to convert or split a recording, as far as its duration is known."""
         max_seconds = self.limits.max_seconds
         is_long = max_seconds is not None and (
             duration_seconds is None or duration_seconds > max_seconds
         )
-        return is_long or upload.size > self.limits.max_bytes
+        is_large = upload.size > self.limits.max_bytes
+        return is_long or is_large or upload.mime_type in CONVERTIBLE_TYPES
 
     def _transcribe(
         self, label: str, chunks: Sequence[AudioChunk], chunk_count: int
@@ -319,15 +317,10 @@ class Transcriber(FileProcessor):
                 parse=self._parse_response,
             )
             try:
-                transcript = yield from self.get_or_send(
-                    call, chunk.upload, self.splitter.has_spans
-                )
+                transcript = yield from self.get_or_send(call, chunk.upload)
             except RouterError as error:
-                name = f"{label}, chunk {chunk.index + 1} of {chunk_count}"
-                failed = self._create_failed_transcript(
-                    error, name if chunk_count > 1 else label, chunk.duration_seconds
-                )
-                transcripts.append(failed)
+                position = f", chunk {chunk.index + 1} of {chunk_count}" if chunk_count > 1 else ""
+                transcripts.append(self._handle_failure(error, f"{label}{position}", chunk))
             else:
                 transcripts.append(transcript)
                 if self.carry_prompt:
@@ -338,18 +331,21 @@ class Transcriber(FileProcessor):
         transcript = parse_transcript(response, self.body.get("response_format"))
         return self.splitter.require_spans(transcript)
 
-    def _create_failed_transcript(
-        self, error: RouterError, label: str, duration_seconds: float = 0.0
+    def parse_stored(self, data: bytes) -> Transcript:
+        return self.splitter.require_spans(Transcript.from_json(data))
+
+    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
+        return self._create_file(label, {}, (), [self._handle_failure(error, label)])
+
+    def _handle_failure(
+        self, error: RouterError, label: str, chunk: AudioChunk | None = None
     ) -> Transcript | None:
         """Apply the error policy: return a transcript with the error, or ``None`` to skip it."""
         description = self.handle_error(error, label)
         if self.on_error == "skip":
             return None
-        gap = Span("", 0.0, duration_seconds, error=description)
+        gap = Span("", 0.0, chunk.duration_seconds if chunk else 0.0, error=description)
         return Transcript("", words=(gap,), segments=(gap,))
-
-    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        return self._create_file(label, {}, (), [self._create_failed_transcript(error, label)])
 
     def _create_file(
         self,

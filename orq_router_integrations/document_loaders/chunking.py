@@ -92,12 +92,6 @@ class WavReader:
         return cls(upload.open, header, data_size // header.block_size)
 
     @property
-    def needs_new_header(self) -> bool:
-        """Whether the router needs another header: this one is RF64 or states too few bytes."""
-        stated = self.header.data_size or 0
-        return self.header.is_64_bit or self.frame_count * self.header.block_size > stated > 0
-
-    @property
     def duration_seconds(self) -> float:
         return self.frame_count / self.header.sample_rate
 

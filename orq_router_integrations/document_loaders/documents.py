@@ -29,8 +29,6 @@ RESPONSE_FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 """Response formats that contain what each granularity needs."""
 
-_MAX_INTEGER = 2**63 - 1  # largest integer that databases can store
-
 
 @dataclass(frozen=True, slots=True)
 class DocumentSplitter:
@@ -38,23 +36,17 @@ class DocumentSplitter:
     window_seconds: float = 60.0
 
     def require_spans(self, transcript: Transcript) -> Transcript:
-        if not self.has_spans(transcript):
-            missing = "speakers" if self.granularity == "speaker" else "timestamps"
-            raise MalformedResponseError(
-                f"the response does not contain {missing}, which granularity={self.granularity!r} "
-                "requires. Use a model that supports them"
-            )
-        return transcript
-
-    def has_spans(self, transcript: Transcript) -> bool:
-        """Return whether a transcript has the timestamps or speakers that are needed.
-
-        Always true for a recording without speech.
-        """
-        if self.granularity == "file" or not transcript.text:
-            return True
+        """Return a transcript, unless it lacks timestamps or speakers that are needed."""
         is_speaker_needed = self.granularity == "speaker"
-        return any(span.speaker or not is_speaker_needed for span in self._get_spans(transcript))
+        if self.granularity == "file" or not transcript.text:
+            return transcript
+        if any(span.speaker or not is_speaker_needed for span in self._get_spans(transcript)):
+            return transcript
+        missing = "speakers" if is_speaker_needed else "timestamps"
+        raise MalformedResponseError(
+            f"the response does not contain {missing}, which granularity={self.granularity!r} "
+            "requires. Use a model that supports them"
+        )
 
     def split(self, transcript: Transcript, metadata: Mapping[str, Any]) -> Iterator[Document]:
         if self.granularity == "file":
@@ -87,10 +79,9 @@ class DocumentSplitter:
 def _merge_neighbors(spans: Iterable[Span], key: Callable[[Span], Hashable]) -> Iterator[Span]:
     """Merge adjacent spans with the same key, except for failed ones."""
     for _, group in groupby(spans, lambda span: (span.error, key(span))):
-        first, *others = group
-        last = others[-1] if others else first
-        text = join_words(span.text for span in (first, *others))
-        yield replace(first, text=text, end=max(first.end, last.end))
+        merged = list(group)
+        text = join_words(span.text for span in merged)
+        yield replace(merged[0], text=text, end=max(span.end for span in merged))
 
 
 def _restore_punctuation(transcript: Transcript) -> tuple[Span, ...]:
@@ -115,7 +106,7 @@ def flatten_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _to_scalar(value: Any) -> str | int | float | bool | None:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= _MAX_INTEGER):
+    if isinstance(value, (int, float)):
         return value
     if isinstance(value, (Mapping, list, tuple)):
         with suppress(TypeError):

@@ -32,6 +32,7 @@ from orq_router_integrations.document_loaders.result_store import (
 )
 from orq_router_integrations.document_loaders.sources import (
     FileKind,
+    Source,
     SourceItem,
     get_label,
     iter_items,
@@ -50,8 +51,6 @@ from orq_router_integrations.errors import (
 )
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.ocr import OCRResult
-from orq_router_integrations.wire.transcriptions import Transcript
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,7 +77,6 @@ class FileProcessor(ABC):
     """Reads files with the settings that a loader or parser has when it is created."""
 
     kind: ClassVar[FileKind]
-    result_type: ClassVar[type[Transcript | OCRResult]]
 
     def __init__(self, settings: "FileIntegration", body: Mapping[str, Any]) -> None:
         self.body = body
@@ -91,6 +89,10 @@ class FileProcessor(ABC):
     @abstractmethod
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         """Load an item. Yields calls, and lists of steps that may run concurrently."""
+
+    @abstractmethod
+    def parse_stored(self, data: bytes) -> Any:
+        """Parse a result from the store. If it is unusable, any error may be raised."""
 
     @abstractmethod
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
@@ -112,21 +114,15 @@ class FileProcessor(ABC):
     def handle_error(self, error: RouterError, label: str) -> str:
         """Raise the error of a file, or log it and return its text if other files may continue."""
         if self.on_error == "raise" or isinstance(error, (*FATAL_ERRORS, SavingError)):
-            is_local = isinstance(error, (RouterInputError, SavingError))
-            has_label = is_local or error.message.startswith(label)
-            if not has_label:
+            names_file = isinstance(error, (RouterInputError, SavingError))
+            if not names_file and not error.message.startswith(label):
                 error.args = (f"{label}: {error.message}",)
             raise error
         description = f"{type(error).__name__}: {error}"
         _LOG.warning("Could not load %s: %s", label, description)
         return description
 
-    def get_or_send(
-        self,
-        call: Call[Any],
-        upload: Upload,
-        is_usable: Callable[[Any], bool] = lambda _: True,
-    ) -> Steps[Any]:
+    def get_or_send(self, call: Call[Any], upload: Upload) -> Steps[Any]:
         """Return the result of a call for a file, which is only sent if the store lacks it.
 
         The body of the call may contain more than ``self.body``, such as the end of the previous
@@ -138,12 +134,7 @@ class FileProcessor(ABC):
         if "load_balancer" in (controls := self.controls.to_wire()):
             params["load_balancer"] = controls["load_balancer"]
         key = compute_key(upload, params)
-
-        def parse(data: bytes) -> Any:
-            result = self.result_type.from_json(data)
-            return result if is_usable(result) else None
-
-        result = yield from self.store.wait_for_claim(key, parse)
+        result = yield from self.store.wait_for_claim(key, self.parse_stored)
         if result is None:
             try:
                 result = yield replace(call, idempotency_seed=key)
@@ -190,6 +181,11 @@ class FileIntegration(RouterIntegration, ABC):
     @abstractmethod
     def _create_processor(self) -> FileProcessor:
         """Create the processor of one call, with the current settings."""
+
+    def _prepare(self, source: Source) -> tuple[FileProcessor, Iterator[SourceItem]]:
+        """Check a source before the first request, and return its items."""
+        processor = self._create_processor()
+        return processor, iter_items(source, processor.check_item, processor.kind)
 
     def _iter_documents(
         self, processor: FileProcessor, items: Iterator[SourceItem]
@@ -261,9 +257,7 @@ class FileLoader(FileIntegration, BaseLoader):
             RouterError: A file failed; see ``on_error``. The Documents of earlier files are
                 yielded first.
         """
-        processor = self._create_processor()
-        items = iter_items(self.source, processor.check_item, processor.kind)
-        return self._iter_documents(processor, items)
+        return self._iter_documents(*self._prepare(self.source))
 
     def alazy_load(self) -> AsyncIterator[Document]:
         """Async version of ``lazy_load``.
@@ -271,9 +265,7 @@ class FileLoader(FileIntegration, BaseLoader):
         Individual paths are checked before this method returns; all other work does not block the
         event loop. Stopping iteration or cancelling the task also ends requests in flight.
         """
-        processor = self._create_processor()
-        items = iter_items(self.source, processor.check_item, processor.kind)
-        return self._aiter_documents(processor, items)
+        return self._aiter_documents(*self._prepare(self.source))
 
     @contextmanager
     def _open_progress_bar(self) -> Iterator[Callable[[LoadedFile], object]]:
@@ -307,21 +299,18 @@ class BlobParser(FileIntegration, BaseBlobParser):
             RouterInputError: The blob has an unsupported type; raised before iteration.
             RouterError: A request failed; see ``on_error``.
         """
-        processor = self._create_processor()
-        return self._iter_documents(processor, _iter_blob(blob, processor))
+        return self._iter_documents(*self._prepare(_check_blob(blob)))
 
     def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
         """Async version of ``lazy_parse``."""
-        processor = self._create_processor()
-        return self._aiter_documents(processor, _iter_blob(blob, processor))
+        return self._aiter_documents(*self._prepare(_check_blob(blob)))
 
     async def aparse(self, blob: Blob) -> list[Document]:
         """Async version of ``parse``."""
         return [document async for document in self.alazy_parse(blob)]
 
 
-def _iter_blob(blob: Blob, processor: FileProcessor) -> Iterator[SourceItem]:
+def _check_blob(blob: Blob) -> Blob:
     if not isinstance(blob, Blob):
         raise RouterInputError(f"blob: Expected a Blob, got {type(blob).__name__}.")
-    processor.check_item(blob)
-    return iter([blob])
+    return blob

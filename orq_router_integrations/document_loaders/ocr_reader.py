@@ -81,7 +81,6 @@ class OCRReader(FileProcessor):
     """Reads PDFs and images."""
 
     kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)
-    result_type = OCRResult
 
     def __init__(
         self, settings: FileIntegration, body: Mapping[str, Any], directory: Path | None
@@ -113,6 +112,9 @@ class OCRReader(FileProcessor):
         }
         pages = [self._save_images(page, file.label) for page in result.pages]
         return LoadedFile([_create_document(page, shared) for page in pages])
+
+    def parse_stored(self, data: bytes) -> OCRResult:
+        return OCRResult.from_json(data)
 
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         description = self.handle_error(error, label)

@@ -153,9 +153,7 @@ def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
         is_empty = False
         yield file
     names = ", ".join(skipped[:_MAX_SKIPPED_NAMES])
-    if len(skipped) > _MAX_SKIPPED_NAMES:
-        names += ", ..."
-    description = f" Skipped {len(skipped)} other file(s): {names}." if skipped else ""
+    description = f" Skipped {len(skipped)} other file(s), such as {names}." if skipped else ""
     if is_empty:
         raise RouterInputError(
             f"source: No {kind.name} files in {get_label(item)!r}. Supported types: "

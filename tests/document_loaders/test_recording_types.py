@@ -66,7 +66,7 @@ def test_directory_has_the_files_that_are_accepted_individually(
         assert load_names(folder / pattern if pattern else folder) == sorted(accepted)
     assert len(accepted) == 9
     [record] = caplog.records
-    assert "Skipped 3 other file(s): " in record.getMessage()
+    assert "Skipped 3 other file(s), such as " in record.getMessage()
     assert all(name in record.getMessage() for name in ("notes.txt", "cover.jpg", "empty.log"))
 
 
@@ -101,7 +101,7 @@ def test_only_some_skipped_files_are_named(
     create_loader(tmp_path).load()
     message = caplog.records[0].getMessage()
     assert "Skipped 20 other file(s)" in message
-    assert message.endswith("04.txt, ....")
+    assert message.endswith("04.txt.")
 
 
 def test_broken_recording_in_a_directory_is_an_error(tmp_path: Path) -> None:
@@ -256,7 +256,6 @@ def test_wrapped_size_is_corrected_by_the_file_size(
     reader = WavReader.from_upload(create_audio_upload(path))
     assert reader is not None
     assert reader.frame_count == expected // 4
-    assert reader.needs_new_header is (expected > stated > 0 and reader.header.data_size == stated)
 
 
 def test_incomplete_64_bit_header_returns_none() -> None:
