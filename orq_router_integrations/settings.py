@@ -23,7 +23,11 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.arguments import check_header, warn_caller
+from orq_router_integrations.wire.arguments import (
+    check_header,
+    reject_unknown_arguments,
+    warn_caller,
+)
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import (
     DeferredModel,
@@ -176,6 +180,7 @@ class RouterSettings(DeferredModel):
     )
 
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
+    """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
 
     if TYPE_CHECKING:
         api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
@@ -259,8 +264,10 @@ class RouterSettings(DeferredModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_missing_base_url(cls, data: Any) -> Any:
-        """Treat ``base_url=None`` like a missing argument."""
+    def _prepare_arguments(cls, data: Any) -> Any:
+        """Reject unknown arguments, and treat ``base_url=None`` like a missing argument."""
+        if isinstance(data, Mapping):
+            reject_unknown_arguments(data, cls.model_fields, cls.argument_hints)
         if isinstance(data, dict) and data.get("base_url", "") is None:
             return {name: value for name, value in data.items() if name != "base_url"}
         return data

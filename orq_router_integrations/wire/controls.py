@@ -14,11 +14,12 @@ from pydantic import (
     Field,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.arguments import warn_caller
+from orq_router_integrations.wire.arguments import reject_unknown_arguments, warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
@@ -80,6 +81,13 @@ class Control(DeferredModel):
     """Base class of all controls. Controls are immutable and reject unknown fields."""
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reject_unknown_fields(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.keys() - cls.model_fields.keys():
+            reject_unknown_arguments(data, cls.model_fields)
+        return data
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]

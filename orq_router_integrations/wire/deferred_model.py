@@ -1,15 +1,12 @@
 """Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
-from collections.abc import Mapping
 from inspect import Parameter, Signature, cleandoc
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
-
-from orq_router_integrations.wire.arguments import reject_unknown_arguments
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
@@ -33,16 +30,6 @@ class DeferredModel(BaseModel):
 
     positional_field: ClassVar[str | None] = None
     """The field that may be passed as the first positional argument of the constructor."""
-
-    argument_hints: ClassVar[Mapping[str, str]] = {}
-    """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_arguments(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            reject_unknown_arguments(data, cls.model_fields, cls.argument_hints)
-        return data
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -109,9 +96,9 @@ class _LazySignature:
         for name, field in order_fields(owner):
             is_positional = name == owner.positional_field
             kind = Parameter.POSITIONAL_OR_KEYWORD if is_positional else Parameter.KEYWORD_ONLY
-            default = field.get_default(call_default_factory=True)
-            if field.is_required():
-                default = Parameter.empty
+            default = Parameter.empty if field.is_required() else field.default
+            if field.default_factory:
+                default = ...  # not computed, because it may be a secret
             parameters.append(Parameter(name, kind, default=default))
         return Signature(parameters)
 

@@ -56,7 +56,7 @@ NOT_TEXT: dict[str, Any] = {
 
 @pytest.mark.parametrize("content", NOT_TEXT.values(), ids=NOT_TEXT)
 def test_content_without_text_raises(content: Any) -> None:
-    with pytest.raises(MalformedResponseError, match="without text"):
+    with pytest.raises(MalformedResponseError, match="has no text"):
         parse({"content": "Hi"}, {"content": content})
 
 

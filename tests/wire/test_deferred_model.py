@@ -118,7 +118,7 @@ class Plain(DeferredModel):
 
 def test_signature_has_defaults_and_no_annotations():
     assert str(inspect.signature(Tea)) == (
-        "(kind, *, sugar=2, notes={}, label='none', inherited=None)"
+        "(kind, *, sugar=2, notes=Ellipsis, label='none', inherited=None)"
     )
 
 

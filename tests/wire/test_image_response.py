@@ -162,8 +162,8 @@ def test_invalid_base64_raises(text):
 WITHOUT_IMAGES = {
     "empty": (b"", "not JSON"),
     "web page": (b"<html>{</html>", "not JSON"),
-    "array": (b"[]", "got an array"),
-    "null": (b"null", "got null"),
+    "array": (b"[]", "got list"),
+    "null": (b"null", "got NoneType"),
     "empty object": (b"{}", "contains no images"),
     "empty list": (build_body(), "contains no images"),
     "object as list": (b'{"data": {}}', "contains no images"),

@@ -284,7 +284,7 @@ def test_unexpected_types_are_read_or_raise_a_wire_error(body: Any) -> None:
     ids=["number", "object", "part with a number"],
 )
 def test_content_without_text_raises(content: Any) -> None:
-    with pytest.raises(MalformedResponseError, match="without text"):
+    with pytest.raises(MalformedResponseError, match="has no text"):
         parse(build_response({"type": "message", "content": content}))
 
 
