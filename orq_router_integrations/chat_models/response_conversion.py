@@ -154,6 +154,7 @@ class StreamConverter:
         self._candidates = candidates
         self._decoder = create_decoder()
         self._tool_calls = ToolCallAccumulator()
+        self._text: list[str] = []
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
         self._deferred: dict[str, list[Any]] = {}
@@ -165,7 +166,7 @@ class StreamConverter:
     @property
     def partial(self) -> str:
         """The text received so far."""
-        return self._decoder.partial
+        return "".join(self._text)
 
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         """Yield the chunks that the next bytes complete."""
@@ -174,7 +175,8 @@ class StreamConverter:
             choice = get_first_choice(event)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             delta = choice.get("delta") or {}
-            text, logprobs = extract_text(delta.get("content")), choice.get("logprobs")
+            text, logprobs = delta.get("content") or "", choice.get("logprobs")
+            self._text.append(text)
             deltas = delta.get("tool_calls")
             calls = self._tool_calls.convert_deltas(deltas) if deltas else []
             if kwargs := _extract_kwargs(delta):

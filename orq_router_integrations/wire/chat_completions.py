@@ -122,7 +122,7 @@ class ChatStreamDecoder(EventStreamDecoder):
     _has_deltas = False  # whether any part of the answer was a delta
 
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
-        """Check a chunk, and record its text and finish reason."""
+        """Check a chunk, and replace its content with its text."""
         choice = get_first_choice(event)
         _raise_for_failure(choice, data)
         is_message = choice.get("delta") is None and "message" in choice
@@ -134,14 +134,13 @@ class ChatStreamDecoder(EventStreamDecoder):
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
         _copy_parts(delta)
-        is_known = self.has_answer and self._has_deltas  # so the delta need not be examined
-        if not is_known and _has_answer(delta):
+        if (content := delta.get("content")) is not None:
+            delta["content"] = extract_text(content, data)
+        if _has_answer(delta):
             self.has_answer = True
             self._has_deltas = self._has_deltas or not is_message
         if choice.get("finish_reason"):
             self.finish_seen = True
-        if (content := delta.get("content")) is not None:
-            self.record_text(extract_text(content, data))
         return (event,)
 
 

@@ -109,7 +109,7 @@ _HIGH_SURROGATE_AT_END = re.compile(rb'(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?=")
 
 
 class EventStreamDecoder(ABC):
-    """Decodes an event stream into JSON chunks.
+    """Decodes an event stream into chunks of a chat completion, whose content is a string.
 
     Subclasses convert events (``decode_event``), and set ``has_answer`` and ``finish_seen`` or
     ``done``.
@@ -118,26 +118,15 @@ class EventStreamDecoder(ABC):
     def __init__(self) -> None:
         self._sse = SSEDecoder()
         self._unread: bytearray | None = bytearray()  # everything received before the first event
-        self._text: list[str] = []
         self._high_surrogate = b""  # first half of a surrogate pair that was split between events
         self.has_answer = False  # whether any part of an answer was received, also without text
         self.finish_seen = False  # whether the stream may end without the ``[DONE]`` marker
         self.done = False  # whether the stream is complete; nothing is decoded afterwards
 
     @property
-    def partial(self) -> str:
-        """The text received so far."""
-        return "".join(self._text)
-
-    @property
     def pending_text(self) -> str:
         """The replacement character if the text ended in half a surrogate pair, otherwise empty."""
         return "\ufffd" if self._high_surrogate else ""
-
-    def record_text(self, text: Any) -> None:
-        """Add received text to ``partial``. Values that are not strings are ignored."""
-        if isinstance(text, str):
-            self._text.append(text)
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
         """Decode the next bytes, which may be cut anywhere, and yield chunks."""

@@ -152,7 +152,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         """Record the content of a delta, and separate the reasoning of items and parts."""
         self.has_answer = True
         item.emitted |= {name for name, value in delta.items() if value}
-        self.record_text(delta.get("content"))
         if "reasoning" not in delta:
             return delta
         last_key, self._reasoning_key = self._reasoning_key, (item.position, *part)

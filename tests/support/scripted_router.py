@@ -31,18 +31,17 @@ class TextDecoder:
 
     def __init__(self, _: Response) -> None:
         self._chunks = ChatStreamDecoder()
+        self.partial = ""
 
     @property
     def done(self) -> bool:
         return self._chunks.done
 
-    @property
-    def partial(self) -> str:
-        return self._chunks.partial
-
     def feed(self, data: bytes) -> Iterator[str]:
         for chunk in self._chunks.feed(data):
-            yield chunk["choices"][0]["delta"].get("content", "")
+            text = chunk["choices"][0]["delta"].get("content", "")
+            self.partial += text
+            yield text
 
     def finish(self) -> Iterable[str]:
         self._chunks.finish()

@@ -92,30 +92,30 @@ def build_event(finish_reason: str | None = None, **choice: Any) -> bytes:
 
 class TestStream:
     @staticmethod
-    def decode(*events: bytes) -> tuple[list[Any], ChatStreamDecoder]:
+    def decode(*events: bytes) -> list[Any]:
         decoder = ChatStreamDecoder()
         chunks = [chunk for event in events for chunk in decoder.feed(event)]
         decoder.finish()
-        return [chunk["choices"][0]["delta"] for chunk in chunks], decoder
+        return [chunk["choices"][0].get("delta") for chunk in chunks]
 
     DELTA = build_event(delta={"content": "Hi"})
     MESSAGE = build_event("stop", message={"content": "Hi"})
 
     def test_message_instead_of_deltas(self) -> None:
-        deltas, decoder = self.decode(self.MESSAGE)
-        assert deltas == [{"content": "Hi"}]
-        assert decoder.partial == "Hi"
+        assert self.decode(self.MESSAGE) == [{"content": "Hi"}]
 
     def test_message_that_repeats_the_deltas_is_dropped(self) -> None:
-        deltas, decoder = self.decode(self.DELTA, self.MESSAGE)
-        assert deltas == [{"content": "Hi"}, None]
-        assert decoder.partial == "Hi"
+        assert self.decode(self.DELTA, self.MESSAGE) == [{"content": "Hi"}, None]
+
+    def test_content_parts_become_text(self) -> None:
+        parts = [{"type": "text", "text": "Hi"}, " you"]
+        assert self.decode(build_event("stop", delta={"content": parts})) == [{"content": "Hi you"}]
 
     @pytest.mark.parametrize(
         "end", [build_event("stop", delta={}), b"data: [DONE]\n\n"], ids=["finish reason", "marker"]
     )
     def test_complete_stream(self, end: bytes) -> None:
-        assert self.decode(self.DELTA, end)[1].partial == "Hi"
+        assert self.decode(self.DELTA, end)[0] == {"content": "Hi"}
 
     def test_stream_without_an_end_raises(self) -> None:
         with pytest.raises(TruncatedStreamError):
