@@ -72,9 +72,8 @@ class Provenance:
 
     def _repr_html_(self) -> str:
         """Return a table of the known values for notebooks."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        rows = [(name, value) for name, value in values.items() if value not in (None, {})]
-        return format_table(("", "value"), rows)
+        rows = [(f.name, getattr(self, f.name)) for f in fields(self)]
+        return format_table(("", "value"), [row for row in rows if row[1] not in (None, {})])
 
 
 def create_response_metadata(
@@ -122,10 +121,9 @@ _NORMALIZED = {
 }
 """The normalized reason, by the reason of a provider in lower case."""
 
-_FILTERED = {"content_filter", "refusal"}
 _FINISH_STATES = {
     **dict.fromkeys(("stop", "tool_call"), "completed"),
-    **dict.fromkeys(("length", *_FILTERED), "incomplete"),
+    **dict.fromkeys(("length", "content_filter", "refusal"), "incomplete"),
 }
 
 
@@ -140,11 +138,6 @@ def get_refusal(message: BaseMessage) -> str | None:
         return refusal
     reason = message.response_metadata.get("finish_reason")
     return "" if normalize_finish_reason(reason) == "refusal" else None
-
-
-def is_filtered(reason: Any) -> bool:
-    """Return whether the model refused to answer, or a filter removed the answer."""
-    return normalize_finish_reason(reason) in _FILTERED
 
 
 def create_finish_metadata(

@@ -23,7 +23,10 @@ from pydantic import SkipValidation
 
 from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.request_builder import build_tool_params
-from orq_router_integrations.chat_models.response_metadata import get_refusal, is_filtered
+from orq_router_integrations.chat_models.response_metadata import (
+    get_refusal,
+    normalize_finish_reason,
+)
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.chat_models.tool_schemas import (
     WRAPPER_KEY,
@@ -56,12 +59,10 @@ def bind_structured_output(
     if duplicates := sorted(method_args.keys() & kwargs.keys()):
         raise ValueError(f"{duplicates[0]!r} is set by method={method!r}. Remove the argument.")
     if json_schema:  # LangChain adds this argument to traces and does not send it
-        traced_schema = {"title": json_schema["name"], **json_schema["schema"]}
-        if "description" in json_schema:
-            traced_schema["description"] = json_schema["description"]
+        texts = {"title": json_schema["name"], "description": json_schema.get("description", "")}
         method_args["ls_structured_output_format"] = {
             "kwargs": {"method": method, "strict": strict},
-            "schema": traced_schema,
+            "schema": {**json_schema["schema"], **texts},
         }
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser = _OutputParser(
@@ -159,9 +160,8 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         withheld = f"The answer was refused or filtered (finish reason {reason!r})."
         if (refusal := get_refusal(message)) is not None:
             raise RefusalError(refusal or withheld, raw_message=message)
-        text: str = message.text
-        if not text and message.invalid_tool_calls:
-            text = strip_truncation_mark(message.invalid_tool_calls[0].get("args") or "")
+        invalid_arguments = [call["args"] or "" for call in message.invalid_tool_calls]
+        text = message.text or strip_truncation_mark("".join(invalid_arguments))
         try:
             parsed = self._find_answer(message, _parse_json)
             requires_dict = self.model is None and not self.is_wrapped
@@ -169,7 +169,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
                 raise ValueError(f"The answer does not match the schema: {text!r:.200}")
             return self._convert(parsed)
         except ValueError as error:
-            if is_filtered(reason):
+            if normalize_finish_reason(reason) == "content_filter":
                 raise RefusalError(withheld, raw_message=message) from None
             problem = str(error)
             if reason == "length":

@@ -47,6 +47,8 @@ class RouterUsage(UsageMetadataCallbackHandler):
     (2, ['openai/gpt-4o'])
     """
 
+    run_inline = True  # async calls run callbacks in other threads otherwise
+
     def __init__(self, catalog: "Iterable[CatalogModel]" = ()) -> None:
         super().__init__()
         self._catalog = {model.id: model for model in catalog}
@@ -55,8 +57,9 @@ class RouterUsage(UsageMetadataCallbackHandler):
         self.closed = False
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
-        """Record that calls of this thread are counted."""
-        _OPEN_BLOCKS.get(self, set()).add(threading.current_thread())
+        """Record that the calls of this thread are counted."""
+        for threads in list(_OPEN_BLOCKS.values()):
+            threads.add(threading.current_thread())
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
         """Count an answer, unless the ``track_usage`` block has ended."""
@@ -130,18 +133,15 @@ def warn_if_uncounted() -> None:
 
     Threads inherit context variables only in free-threaded builds of Python 3.14.
     """
-    if not _OPEN_BLOCKS or any(_is_open(variable.get()) for variable in _ACTIVE_TRACKERS):
-        return
     thread = threading.current_thread()
     for usage, threads in list(_OPEN_BLOCKS.items()):
-        if thread in threads:
-            continue
-        _OPEN_BLOCKS.pop(usage, None)
-        warn_caller(
-            f"track_usage() does not count this call, because {thread.name!r} is a new thread. "
-            "Start it with contextvars.copy_context().run, or pass "
-            "config={'callbacks': [usage]} to the call."
-        )
+        if thread not in threads:
+            _OPEN_BLOCKS.pop(usage, None)
+            warn_caller(
+                f"track_usage() does not count this call, because {thread.name!r} is a new thread. "
+                "Start it with contextvars.copy_context().run, or pass "
+                "config={'callbacks': [usage]} to the call."
+            )
 
 
 def _is_open(usage: RouterUsage | None) -> bool:

@@ -127,7 +127,7 @@ def test_uncounted_thread_warns_once(model: ChatOrq, run: Any, call: Any) -> Non
 
 
 @pytest.mark.parametrize("run", [run_in_thread, run_in_pool])
-@pytest.mark.parametrize("call", [CALLS["invoke"], CALLS["stream"], CALLS["batch"]])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_counted_thread_does_not_warn(model: ChatOrq, run: Any, call: Any) -> None:
     with warnings.catch_warnings(), track_usage() as usage:
         warnings.simplefilter("error")
