@@ -7,6 +7,7 @@ also split at characters such as U+2028, which are legal inside JSON strings.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from orq_router_integrations.wire.call import (
@@ -20,10 +21,7 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.json import as_dict, as_dicts, loads
 
 BOM = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"\r\n?|\n")
-
 MAX_EVENT_BYTES = 16 * 1024 * 1024  # limits the memory that a faulty stream can use
-
 
 ServerSentEvent = tuple[bytes, str]
 """Data and name of an event. The name is empty if the stream does not contain one."""
@@ -43,65 +41,51 @@ class SSEDecoder:
     """
 
     def __init__(self) -> None:
-        self._line: list[bytes] = []  # fragments of an incomplete line
+        self._block: list[bytes] = []  # fragments of an incomplete block, with LF as line ends
+        self._size = 0  # of the incomplete block in bytes
         self._after_cr = False  # the last byte was a CR, so a LF that follows belongs to it
         self._at_start = True
-        self._data: list[bytes] = []
-        self._name = ""
-        self._size = 0  # bytes since the last event
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Decode the next bytes, which may be cut anywhere, and yield completed events."""
-        if self._size == 0 and not self._after_cr and b"\r" not in data:
-            # Fast path: complete events in the form that nearly all servers send
-            *blocks, data = data.split(b"\n\n")
-            for block in blocks:
-                name, _, line = block.rpartition(b"\n")
-                is_simple = not name or (name.startswith(b"event: ") and b"\n" not in name)
-                if is_simple and line.startswith(b"data: "):
-                    self._at_start = False
-                    name = name.removeprefix(b"event: ")
-                    yield line.removeprefix(b"data: "), name.decode("utf-8", "replace")
-                else:
-                    yield from self._decode(block + b"\n\n")
-        if data:
-            yield from self._decode(data)
-
-    def _decode(self, data: bytes) -> Iterator[ServerSentEvent]:
-        if self._after_cr:
+        if data and self._after_cr:
             data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if not data:
+            return
         self._after_cr = data.endswith(b"\r")
-        first, *others = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
-        self._extend_line(first)
-        for fragment in others:
-            if event := self._finish_line():
-                yield event
-            self._extend_line(fragment)
-
-    def _extend_line(self, fragment: bytes) -> None:
-        self._line.append(fragment)
-        self._size += len(fragment)
-        if self._size > MAX_EVENT_BYTES:
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        after_line = bool(self._block) and self._block[-1].endswith(b"\n")
+        self._block.append(data)
+        self._size += len(data)
+        if b"\n\n" in data or (after_line and data.startswith(b"\n")):
+            for block in self._take_blocks():
+                if event := _parse_block(block):
+                    yield event
+        elif self._size > MAX_EVENT_BYTES:
             limit = f"{MAX_EVENT_BYTES // 1024**2} MB"
-            raise MalformedResponseError(f"an event is larger than {limit}", fragment)
+            raise MalformedResponseError(f"an event is larger than {limit}", data)
 
-    def _finish_line(self) -> ServerSentEvent | None:
-        """Read a complete line. A blank line completes an event, which is returned."""
-        line = b"".join(self._line)
-        self._line.clear()
+    def _take_blocks(self) -> list[bytes]:
+        content = b"".join(self._block)
         if self._at_start:
             self._at_start = False
-            line = line.removeprefix(BOM)
-        if line:
-            field, _, value = line.partition(b":")
-            if field == b"data":
-                self._data.append(value.removeprefix(b" "))
-            elif field == b"event":
-                self._name = value.removeprefix(b" ").decode("utf-8", "replace")
-            return None
-        event = (b"\n".join(self._data), self._name) if self._data else None
-        self._data, self._name, self._size = [], "", 0
-        return event
+            content = content.removeprefix(BOM)
+        *blocks, rest = content.split(b"\n\n")
+        self._block, self._size = [rest] if rest else [], len(rest)
+        return blocks
+
+
+def _parse_block(block: bytes) -> ServerSentEvent | None:
+    data, name = [], b""
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return (b"\n".join(data), name.decode("utf-8", "replace")) if data else None
 
 
 _LOW_SURROGATE_AT_START = re.compile(rb'(?<!\\)"(?=\\u[dD][c-fC-F])')
@@ -180,10 +164,8 @@ def _raise_for_missing_events(body: bytes) -> None:
         raise MalformedResponseError("the response is empty")
     if body.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         return  # the connection was closed during the first event
-    try:
+    with suppress(ValueError):  # it is not JSON
         value = loads(body)
-    except ValueError:
-        value = None
-    for item in (value, *as_dicts(as_dict(value).get("choices"))):
-        raise_for_error(item, body)
+        for item in (value, *as_dicts(as_dict(value).get("choices"))):
+            raise_for_error(item, body)
     raise MalformedResponseError("the response is not an event stream", body)

@@ -45,6 +45,25 @@ class _StreamedItem:
     emitted: set[str] = field(default_factory=set)  # fields of a delta, and "arguments" of a call
     is_finished: bool = False  # whether the finished item was received
 
+    def rate_match(self, other: "_StreamedItem") -> int:
+        """Rate from 0 (no match) to 4 (same id) whether an item of an event is this item.
+
+        Some providers omit ids or indices, send other ids in each event, or send another index with
+        the finished item.
+        """
+        if other.type != self.type:
+            return 0
+        if other.id and other.id == self.id:
+            return 4
+        is_same_call = bool(other.call_id) and other.call_id == self.call_id
+        is_open = not self.is_finished and (is_same_call or not (other.call_id and self.call_id))
+        if is_open and other.index is not None and other.index == self.index:
+            return 3
+        if is_same_call:
+            return 2
+        is_unidentified = not self.id if other.id else other.index is None
+        return int(is_open and is_unidentified)
+
 
 class ResponsesStreamDecoder(EventStreamDecoder):
     """Decodes the bytes of a response stream into chunks of a chat completion."""
@@ -108,26 +127,9 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         )
 
     def _find_item(self, new_item: _StreamedItem) -> _StreamedItem | None:
-        """Return the last item that may be the same as an item that was read from an event.
-
-        Some providers omit ids or indices, send other ids in each event, or send another index
-        with the finished item.
-        """
-        items = [item for item in reversed(self._items) if item.type == new_item.type]
-        open_items = [
-            item
-            for item in items
-            if not item.is_finished
-            and (item.call_id == new_item.call_id or not (item.call_id and new_item.call_id))
-        ]
-        has_index = new_item.index is not None
-        matches = (
-            [item for item in items if new_item.id and item.id == new_item.id]
-            or [item for item in open_items if has_index and item.index == new_item.index]
-            or [item for item in items if new_item.call_id and item.call_id == new_item.call_id]
-            or [item for item in open_items if not (item.id if new_item.id else has_index)]
-        )
-        return matches[0] if matches else None
+        ratings = [(item.rate_match(new_item), item.position) for item in self._items]
+        rating, position = max(ratings, default=(0, 0))
+        return self._items[position] if rating else None
 
     def _start_item(self, event: JsonObject, payload: JsonObject) -> JsonObject:
         item = self._create_item(event, payload.get("type"))
