@@ -28,7 +28,7 @@ from orq_router_integrations.chat_models.content_parts import (
     join_text_parts,
     read_source,
 )
-from orq_router_integrations.chat_models.tool_calls import parse_tool_calls
+from orq_router_integrations.chat_models.tool_calls import ToolCalls
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire.json import as_dict, replace_lone_surrogates
 
@@ -102,8 +102,8 @@ def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMes
             and not (message.tool_calls or message.invalid_tool_calls)
         ):
             call_id = open_calls[str(call.get("name"))] = f"call_{index}"
-            calls = parse_tool_calls([{"id": call_id, "function": call}])
-            update = {"tool_calls": calls.valid, "invalid_tool_calls": calls.invalid}
+            valid, invalid = ToolCalls([{"id": call_id, "function": call}]).parse()
+            update = {"tool_calls": valid, "invalid_tool_calls": invalid}
             yield message.model_copy(update=update)
         else:
             yield message

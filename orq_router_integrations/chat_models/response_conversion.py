@@ -16,9 +16,8 @@ from orq_router_integrations.chat_models.response_metadata import (
     create_usage_metadata,
 )
 from orq_router_integrations.chat_models.tool_calls import (
-    ToolCallAccumulator,
+    ToolCalls,
     may_contain_object,
-    parse_tool_calls,
 )
 from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 from orq_router_integrations.wire.call import Response
@@ -68,20 +67,21 @@ def _create_generation(
 ) -> ChatGeneration:
     payload = choice["message"]
     kwargs = _extract_kwargs(payload)
-    calls = parse_tool_calls(payload.get("tool_calls"))
+    calls = ToolCalls(payload.get("tool_calls"))
+    valid_calls, invalid_calls = calls.parse()
     if calls.signatures:
         kwargs[THOUGHT_SIGNATURES_KWARG] = calls.signatures
     finish = create_finish_metadata(
         choice.get("finish_reason"),
         has_refusal="refusal" in kwargs,
-        has_tool_calls=bool(calls.valid),
+        has_tool_calls=bool(valid_calls),
     )
     message = AIMessage(
         content=extract_text(payload.get("content")),
         additional_kwargs=kwargs,
         response_metadata=metadata | finish,
-        tool_calls=calls.valid,
-        invalid_tool_calls=calls.invalid,
+        tool_calls=valid_calls,
+        invalid_tool_calls=invalid_calls,
         usage_metadata=usage,
     )
     logprobs = choice.get("logprobs")
@@ -153,7 +153,7 @@ class StreamConverter:
         self._response = response
         self._candidates = candidates
         self._decoder = create_decoder()
-        self._tool_calls = ToolCallAccumulator()
+        self._tool_calls = ToolCalls()
         self._text: list[str] = []
         self._body: dict[str, Any] = {}
         self._finish_reason: str | None = None
@@ -225,7 +225,7 @@ class StreamConverter:
         finish = create_finish_metadata(
             self._finish_reason,
             has_refusal="refusal" in self._sent_kwargs,
-            has_tool_calls=self._tool_calls.has_calls,
+            has_tool_calls=self._tool_calls.has_complete_calls,
         )
         body = self._body
         metadata = create_response_metadata(body, self._response, self._candidates)

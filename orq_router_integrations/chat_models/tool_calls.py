@@ -7,8 +7,7 @@ arguments are not a JSON object, becomes an invalid tool call.
 
 import reprlib
 import uuid
-from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import InvalidToolCall, ToolCall
@@ -46,6 +45,7 @@ class _RawToolCall:
     index: int | None
     signature: str | None
     unique_id: str = ""
+    position: int = 0  # among the calls of the answer
 
     @classmethod
     def from_payload(cls, payload: Any) -> "_RawToolCall":
@@ -89,40 +89,6 @@ class _RawToolCall:
         return part.name == self.name and not restarts
 
 
-def _choose_id(call_id: str | None, used_ids: Container[str]) -> str:
-    """Return the id of a call, or a new one if it is missing or not unique."""
-    return call_id if call_id and call_id not in used_ids else f"call_{uuid.uuid4().hex[:24]}"
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedToolCalls:
-    """The tool calls of a complete message.
-
-    Valid calls have a name, and arguments that are a JSON object.
-    """
-
-    valid: list[ToolCall] = field(default_factory=list)
-    invalid: list[InvalidToolCall] = field(default_factory=list)
-    signatures: dict[str, str] = field(default_factory=dict)  # those of Gemini, by call id
-
-
-def parse_tool_calls(payload: Any) -> ParsedToolCalls:
-    calls = ParsedToolCalls()
-    used_ids: set[str] = set()
-    for item in payload if isinstance(payload, list) else ():
-        raw = _RawToolCall.from_payload(item)
-        call_id = _choose_id(raw.id, used_ids)
-        used_ids.add(call_id)
-        args, _ = _parse_arguments(raw.arguments)
-        if raw.name and args is not None:
-            calls.valid.append(tool_call(name=raw.name, args=args, id=call_id))
-        else:
-            calls.invalid.append(create_invalid_call(raw.name, raw.arguments, call_id))
-        if raw.signature:
-            calls.signatures[call_id] = raw.signature
-    return calls
-
-
 def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
     """Create an invalid call with the error of its arguments, which may have a truncation mark."""
     arguments = strip_truncation_mark(arguments)
@@ -145,25 +111,43 @@ def _parse_arguments(
     return args, ""
 
 
-class ToolCallAccumulator:
-    """Converts the fragments of streamed calls to chunks that langchain-core merges correctly.
+class ToolCalls:
+    """The tool calls of a complete message, or those of a stream that were received so far.
 
-    langchain-core merges chunks by index and concatenates their ids and names. So each chunk needs
-    the index of its call, and only the first chunk of a call may have the id and the name.
+    In streams, langchain-core merges chunks by index and concatenates their ids and names. So each
+    chunk needs the index of its call, and only the first one may have the id and the name.
     """
 
-    def __init__(self) -> None:
-        self._calls: list[_RawToolCall] = []  # each with everything received of it so far
+    def __init__(self, payloads: Any = None) -> None:
+        self._calls: list[_RawToolCall] = []
+        for payload in payloads if isinstance(payloads, list) else ():
+            self._append(_RawToolCall.from_payload(payload))
 
-    @property
-    def has_calls(self) -> bool:
-        """Whether a complete call was received."""
-        return any(call.is_complete() for call in self._calls)
+    def _append(self, call: _RawToolCall) -> None:
+        is_unique = call.id and all(call.id != other.unique_id for other in self._calls)
+        call.unique_id = str(call.id) if is_unique else f"call_{uuid.uuid4().hex[:24]}"
+        call.position = len(self._calls)
+        self._calls.append(call)
 
     @property
     def signatures(self) -> dict[str, str]:
         """Gemini's signatures by call id."""
         return {call.unique_id: call.signature for call in self._calls if call.signature}
+
+    @property
+    def has_complete_calls(self) -> bool:
+        return any(call.is_complete() for call in self._calls)
+
+    def parse(self) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+        """Return the calls with a name and a JSON object as arguments, and the invalid ones."""
+        valid, invalid = [], []
+        for call in self._calls:
+            args, _ = _parse_arguments(call.arguments)
+            if call.name and args is not None:
+                valid.append(tool_call(name=call.name, args=args, id=call.unique_id))
+            else:
+                invalid.append(create_invalid_call(call.name, call.arguments, call.unique_id))
+        return valid, invalid
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
         """Return one chunk for each call. langchain-core only merges chunks of several messages."""
@@ -178,28 +162,25 @@ class ToolCallAccumulator:
 
     def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
         arguments = part.arguments
-        index = self._find_call(part)
-        if index is None or not self._calls[index].is_continued_by(part):
-            part.unique_id = _choose_id(part.id, {call.unique_id for call in self._calls})
-            self._calls.append(part)
-            index = len(self._calls) - 1
-            return tool_call_chunk(name=part.name, args=arguments, id=part.unique_id, index=index)
-        call = self._calls[index]
+        call = self._find_call(part)
+        if call is None or not call.is_continued_by(part):
+            self._append(part)
+            name, call_id, index = part.name, part.unique_id, part.position
+            return tool_call_chunk(name=name, args=arguments, id=call_id, index=index)
         name = None if call.name else part.name
         call.name = call.name or part.name
         call.id = call.id or part.id
         call.fragments.append(arguments)
         call.signature = part.signature or call.signature
-        return tool_call_chunk(name=name, args=arguments, id=None, index=index)
+        return tool_call_chunk(name=name, args=arguments, id=None, index=call.position)
 
-    def _find_call(self, part: _RawToolCall) -> int | None:
-        """Return the position of the last call with the id or the index of a fragment."""
-        positions = range(len(self._calls))
-        same_id = [i for i in positions if part.id and self._calls[i].id == part.id]
-        candidates = same_id or list(positions)
+    def _find_call(self, part: _RawToolCall) -> _RawToolCall | None:
+        """Return the last call with the id or the index of a fragment."""
+        same_id = [call for call in self._calls if part.id and call.id == part.id]
+        candidates = same_id or self._calls
         if part.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
-            candidates = [i for i in candidates if self._calls[i].index == part.index] or same_id
+            candidates = [call for call in candidates if call.index == part.index] or same_id
         return candidates[-1] if candidates else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
@@ -210,8 +191,8 @@ class ToolCallAccumulator:
         removes it.
         """
         return [
-            tool_call_chunk(name=None, args=_TRUNCATION_MARK, id=None, index=index)
-            for index, call in enumerate(self._calls)
+            tool_call_chunk(name=None, args=_TRUNCATION_MARK, id=None, index=call.position)
+            for call in self._calls
             if may_contain_object(call.arguments) and not call.is_complete()
         ]
 

@@ -19,8 +19,7 @@ from support.chat_responses import (
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
 from orq_router_integrations.chat_models.tool_calls import (
-    ToolCallAccumulator,
-    parse_tool_calls,
+    ToolCalls,
     strip_truncation_mark,
 )
 from orq_router_integrations.testing import Answer
@@ -54,7 +53,7 @@ def test_complete_calls_with_the_same_id_get_unique_ids() -> None:
 
 def test_deeply_nested_arguments_are_an_invalid_call() -> None:
     arguments = orjson.loads("[" * 1010 + "]" * 1010)
-    (call,) = parse_tool_calls([create_tool_delta(arguments, "f", id="a")]).invalid
+    _, (call,) = ToolCalls([create_tool_delta(arguments, "f", id="a")]).parse()
     assert call["name"] == "f"
     assert len(call["args"]) < 100
 
@@ -209,7 +208,7 @@ def test_two_calls_of_one_tool_with_the_same_id_are_not_merged() -> None:
 
 def test_fragments_of_one_event_are_one_chunk() -> None:
     first, last = create_tool_delta('{"x":', "f", index=0, id="a"), create_tool_delta("1}", index=0)
-    (chunk,) = ToolCallAccumulator().convert_deltas([first, last])
+    (chunk,) = ToolCalls().convert_deltas([first, last])
     assert (chunk["id"], chunk["name"], chunk["args"]) == ("a", "f", '{"x":1}')
     message = merge_deltas(create_delta(tool_calls=[first, last]), STOP)
     assert [call["args"] for call in message.tool_calls] == [{"x": 1}]
@@ -275,15 +274,15 @@ HIGH, LOW = r"\ud83d", r"\ude00"
 )
 def test_surrogates_in_a_complete_call_are_replaced(escape: str, text: str) -> None:
     function = {"name": "f", "arguments": f'{{"x":"{escape}"}}'}
-    calls = parse_tool_calls([{"id": "c", "function": function}])
-    assert [call["args"] for call in calls.valid] == [{"x": text}]
+    calls, _ = ToolCalls([{"id": "c", "function": function}]).parse()
+    assert [call["args"] for call in calls] == [{"x": text}]
 
 
 def test_streamed_call_with_an_unpaired_surrogate_is_invalid() -> None:
     function = {"name": "f", "arguments": f'{{"x":"{HIGH}"}}'}
-    accumulator = ToolCallAccumulator()
-    fragments = accumulator.convert_deltas([{"index": 0, "id": "c", "function": function}])
-    fragments += accumulator.invalidate_truncated_calls()
+    calls = ToolCalls()
+    fragments = calls.convert_deltas([{"index": 0, "id": "c", "function": function}])
+    fragments += calls.invalidate_truncated_calls()
     chunks = [AIMessageChunk("", tool_call_chunks=[fragment]) for fragment in fragments]
     message = add_ai_message_chunks(*chunks)
     assert message.tool_calls == []
