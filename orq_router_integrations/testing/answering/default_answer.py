@@ -18,7 +18,6 @@ from orq_router_integrations.testing.serialization import encode_json
 MAX_EXCERPT_CHARS = 160  # of a text that an answer quotes
 MAX_SCHEMA_CANDIDATES = 10  # braces at which a JSON schema is searched in a string
 
-_KEY = re.compile(r"[A-Za-z_]\w*")
 _WORD = re.compile(r"[^\W\d_]{3,}|\d{3,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMMON_WORDS = (
@@ -73,16 +72,14 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
 
 def _create_text(prompt: Prompt, model: str) -> str:
     schema_in_text = find_json_schema(prompt.all_text)
-    if prompt.json_output is None:
+    if prompt.json_output is not None:
+        param, schema = prompt.json_output
+        keys = {key: {"type": "string"} for key in find_quoted(prompt.all_text)}
+        return _create_json(schema or schema_in_text or {"properties": keys}, prompt, param)
+    if schema_in_text and "```json" in prompt.all_text:
         # Clients without tools ask for a code block, with a schema in the text.
-        if schema_in_text is None or "```json" not in prompt.all_text:
-            return _describe_request(prompt, model)
         return f"```json\n{_create_json(schema_in_text, prompt, 'messages')}\n```"
-    param, schema = prompt.json_output
-    if schema or schema_in_text:
-        return _create_json(schema or schema_in_text or {}, prompt, param)
-    keys = [key for key in find_quoted(prompt.all_text) if _KEY.fullmatch(key)]
-    return encode_json({key: f"offline {key}" for key in keys} or {"answer": model}).decode()
+    return _describe_request(prompt, model)
 
 
 def _create_json(schema: Mapping[str, Any], prompt: Prompt, param: str) -> str:
@@ -101,7 +98,7 @@ def _describe_request(prompt: Prompt, model: str) -> str:
     count = sum(message.role == "system" for message in prompt.messages)
     plural = "" if count == 1 else "s"
     inputs = [f"{count} system message{plural}"] if count else []
-    inputs += [item.describe() for message in prompt.messages for item in message.attachments]
+    inputs += [item.description for message in prompt.messages for item in message.attachments]
     if inputs:
         sentences.append(f"I was sent: {'; '.join(inputs)}.")
     return " ".join(sentences)

@@ -18,13 +18,6 @@ MESSAGE_TOKENS = 3  # for the structure of a message
 FILE_TOKENS = 85  # of an image or a file
 AUDIO_TOKENS = 10  # per second
 
-_ITEM_ROLES = {
-    "reasoning": "assistant",
-    "function_call": "assistant",
-    "custom_tool_call": "assistant",
-    "function_call_output": "tool",
-    "custom_tool_call_output": "tool",
-}
 _TEXT_TYPES = {"text", "input_text", "output_text"}
 
 
@@ -50,44 +43,35 @@ class FunctionCall(NamedTuple):
     arguments: str  # usually JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file in a message. The source is a data URI, another URI, or a provider's file id."""
+class Attachment(NamedTuple):
+    """A file in a message."""
 
-    kind: str  # image, file or audio
-    source: str
-    filename: str | None = None
-
-    @property
-    def data(self) -> bytes:
-        is_data_uri = self.source.startswith("data:")
-        return decode_base64_field(self.source.partition(",")[2]) if is_data_uri else b""
-
-    @property
-    def audio_seconds(self) -> float:
-        """Duration of audio; 1 second if it cannot be read, and 0 for other files."""
-        return (measure_audio(self.data) or 1.0) if self.kind == "audio" else 0.0
-
-    def describe(self) -> str:
-        name = f"{self.kind} {self.filename}" if self.filename else self.kind
-        return f"{name} ({len(self.data)} bytes)" if self.data else f"{name} at {self.source}"
+    description: str
+    audio_tokens: int = 0  # of a recording
 
 
 def _read_attachment(part: Mapping[str, Any]) -> Attachment | None:
     match part:
-        case {"type": "image_url", "image_url": {"url": url}}:
-            return Attachment("image", url)
+        case {"type": "input_audio", "input_audio": {"data": data}}:
+            audio = decode_base64_field(data)
+            seconds = measure_audio(audio) or 1.0
+            return Attachment(f"audio ({len(audio)} bytes)", math.ceil(AUDIO_TOKENS * seconds))
+        case {"type": "image_url", "image_url": {"url": source}}:
+            name = "image"
         case {"type": "input_image"}:
-            return Attachment("image", part.get("image_url") or part["file_id"])
-        case {"type": "input_audio", "input_audio": {"data": data, "format": format_}}:
-            return Attachment("audio", f"data:audio/{format_};base64,{data}")
+            name, source = "image", part.get("image_url") or part["file_id"]
         case {"type": "file", "file": file} | ({"type": "input_file"} as file):
-            sources = (file.get(name) for name in ("file_data", "uri", "file_url", "file_id"))
-            return Attachment("file", next(filter(None, sources)), file.get("filename"))
-    return None
+            name = f"file {file.get('filename') or ''}".strip()
+            sources = map(file.get, ("file_data", "uri", "file_url", "file_id"))
+            source = next(filter(None, sources))
+        case _:
+            return None
+    if source.startswith("data:"):
+        return Attachment(f"{name} ({len(decode_base64_field(source.partition(',')[2]))} bytes)")
+    return Attachment(f"{name} at {source}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """A chat message, or an item of /responses."""
 
@@ -99,29 +83,31 @@ class Message:
 
     @property
     def tokens(self) -> int:
-        """Estimated number of tokens, without those of audio."""
+        """Estimated number of tokens."""
         calls = (call.name + call.arguments for call in self.calls)
-        files = sum(attachment.kind != "audio" for attachment in self.attachments)
-        return MESSAGE_TOKENS + estimate_text_tokens(self.text, *calls) + FILE_TOKENS * files
+        files = sum(item.audio_tokens or FILE_TOKENS for item in self.attachments)
+        return MESSAGE_TOKENS + estimate_text_tokens(self.text, *calls) + files
 
 
 def read_message(item: Mapping[str, Any]) -> Message:
-    type_ = item.get("type", "message")
-    role = item["role"] if type_ == "message" else _ITEM_ROLES.get(type_, "")
-    if not role:
-        return Message(role="")
-    calls = [FunctionCall(call["id"], **call["function"]) for call in item.get("tool_calls") or ()]
-    if type_ in {"function_call", "custom_tool_call"}:
-        arguments = item["arguments"] if "arguments" in item else item["input"]
-        calls = [FunctionCall(item["call_id"], item["name"], arguments)]
-    content = item.get("content") or item.get("output") or ""
+    match item:
+        case {"type": "function_call" | "custom_tool_call", "call_id": id_, "name": name}:
+            arguments = item["arguments"] if "arguments" in item else item["input"]
+            return Message("assistant", calls=(FunctionCall(id_, name, arguments),))
+        case {"type": "function_call_output" | "custom_tool_call_output"}:
+            role, content, call_id = "tool", item["output"], item["call_id"]
+        case {"role": role} if item.get("type", "message") == "message":
+            content, call_id = item.get("content") or "", item.get("tool_call_id")
+        case _:
+            return Message("")
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    calls = item.get("tool_calls") or ()
     return Message(
-        role="system" if role == "developer" else role,
+        "system" if role == "developer" else role,
         text="\n".join(part["text"] for part in parts if part["type"] in _TEXT_TYPES),
         attachments=tuple(filter(None, map(_read_attachment, parts))),
-        calls=tuple(calls),
-        call_id=item.get("tool_call_id") or (item.get("call_id") if role == "tool" else None),
+        calls=tuple(FunctionCall(call["id"], **call["function"]) for call in calls),
+        call_id=call_id,
     )
 
 
@@ -160,11 +146,10 @@ class Prompt:
         self.body = body
         self.messages = [item for item in map(read_message, list_items(body)) if item.role]
         if body.get("instructions") is not None:
-            self.messages.insert(0, Message(role="system", text=body["instructions"]))
-        users = [index for index, item in enumerate(self.messages) if item.role == "user"]
-        with_text = [index for index in users if self.messages[index].text.strip()]
-        last = max(with_text or users, default=-1)
-        self.last_user_text = self.messages[last].text if users else ""
+            self.messages.insert(0, Message("system", body["instructions"]))
+        texts = [item.text if item.role == "user" else "" for item in self.messages]
+        last = max((index for index, text in enumerate(texts) if text.strip()), default=-1)
+        self.last_user_text = texts[last] if last >= 0 else ""
         self.current_turn = self.messages[last + 1 :]
         self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
         functions = [tool for tool in self.tools if tool["type"] in {"function", "custom"}]
@@ -183,10 +168,8 @@ class Prompt:
     def json_output(self) -> tuple[str, Mapping[str, Any] | None] | None:
         """The field that asks for JSON, and the schema; ``None`` for plain text."""
         match self.body:
-            case {"response_format": {"type": "json_schema", "json_schema": json_schema}}:
-                return "response_format", json_schema.get("schema")
-            case {"response_format": {"type": "json_object"}}:
-                return "response_format", None
+            case {"response_format": {"type": "json_schema" | "json_object"} as output}:
+                return "response_format", output.get("json_schema", {}).get("schema")
             case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
                 return "text.format", schema
         return None

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 
 from orq_router_integrations.testing.answering.prompt import FunctionCall, Prompt
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.serialization import encode_json
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
@@ -116,30 +116,25 @@ def _convert_dict(value: dict[str, Any], forced_tool: str | None) -> Answer:
 
 def _convert_message(message: AIMessage) -> Answer:
     blocks = [block for block in message.content_blocks if block["type"] == "reasoning"]
-    finish_reason = message.response_metadata.get("finish_reason")
     usage: Mapping[str, Any] = message.usage_metadata or {}
     return Answer(
         str(message.text),
         tool_calls=[*message.tool_calls, *message.invalid_tool_calls],
         reasoning="\n".join(block.get("reasoning", "") for block in blocks) or None,
         refusal=message.additional_kwargs.get("refusal"),
-        finish_reason=finish_reason if finish_reason in get_args(FinishReason) else None,
+        finish_reason=message.response_metadata.get("finish_reason"),
         # The details have other names in the responses of providers.
         usage={name: usage[name] for name in usage if not name.endswith("_details")} or None,
     )
 
 
 def _convert_exception(error: Exception) -> HTTPError:
-    status, code = getattr(error, "status_code", None), getattr(error, "code", None)
+    status = getattr(error, "status_code", None)
     if not (isinstance(status, int) and 400 <= status <= 599):
         status = 408 if isinstance(error, TimeoutError) else 500
     retry_after = getattr(error, "retry_after", None)
-    return HTTPError(
-        status,
-        str(error) or type(error).__name__,
-        code=code if isinstance(code, str) else None,
-        headers={} if retry_after is None else {"retry-after": str(retry_after)},
-    )
+    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+    return HTTPError(status, str(error) or type(error).__name__, headers=headers)
 
 
 Answers = (
@@ -193,14 +188,16 @@ class AnswerScript:
         """
         body = {**body, "model": model}
         key = self._find_key(body, text)
-        value = self._function(body) if self._function else self._answers.get(key, [None])[0]
-        if value is None:
+        values = [self._function(body)] if self._function else self._answers.get(key, [None])
+        if values[0] is None:
             return None
-        answer = to_answer(value, forced_tool=prompt.forced_tool if prompt else None)
+        answer = to_answer(values[0], forced_tool=prompt.forced_tool if prompt else None)
         if isinstance(answer, Answer) and not accepts(answer):
             return None
-        if self._function is None:
-            self._mark_used(key)
+        if len(values) > 1:  # the last one repeats
+            del values[0]
+        else:
+            self._used_keys.add(key)
         if isinstance(answer, HTTPError):
             raise answer
         if prompt is not None and self._function is None:
@@ -216,13 +213,6 @@ class AnswerScript:
             if callable(key) and key(body):
                 return key
         return body["model"]
-
-    def _mark_used(self, key: Any) -> None:
-        """Advance to the next answer. The last one repeats."""
-        if len(self._answers[key]) > 1:
-            del self._answers[key][0]
-        else:
-            self._used_keys.add(key)
 
 
 def _list_values(key: Any, value: Any) -> list[Any]:
@@ -246,9 +236,8 @@ def _check_tools(answer: Answer, prompt: Prompt) -> None:
     for call in answer.calls:
         if call.name not in offered and not call.name.startswith("orq:"):
             names = ", ".join(map(repr, offered)) or "no tools"
-            raise HTTPError(
-                400,
-                f"answers: the scripted answer calls the tool {call.name!r}, but the request "
-                f"offers {names}. Bind the tool. To simulate a model that invents tools, pass a "
-                "function as answers.",
+            reject_field(
+                "answers",
+                f"the scripted answer calls the tool {call.name!r}, but the request offers {names}"
+                ". Bind the tool. To simulate a model that invents tools, use a function as answers.",
             )

@@ -6,27 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.testing.answering.prompt import find_orphan_result
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
-    CHAT_NAMES,
     EPOCH,
     TextEndpoint,
     count_usage,
-    create_call_id,
     split_after_words,
     split_fragments,
-    substitute_variables,
 )
 from orq_router_integrations.testing.chat.schema import ChatRequest
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
-from orq_router_integrations.testing.routing.endpoint import (
-    RouterResponse,
-    get_provider_model_name,
-    validate_body,
-)
-from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 _AUDIO_LIFETIME_SECONDS = 3600
@@ -38,32 +28,19 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
     """Handler of chat completions."""
 
     endpoint = CHAT_COMPLETIONS
-
-    def parse(
-        self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
-    ) -> ChatRequest:
-        request = validate_body(ChatRequest, body, lenient=lenient)
-        if controls.variables:
-            messages = substitute_variables(request.prompt.body["messages"], controls.variables)
-            body = {**request.prompt.body, "messages": messages}
-            request = validate_body(ChatRequest, body, lenient=lenient)
-        request.prompt.check_tool_choice()
-        _check_combinations(request)
-        return request
+    schema = ChatRequest
+    field_with_variables = "messages"
 
     def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
-        prompt = request.prompt
         choices = range(request.n or 1)
         answer = _add_audio(answer, request)
         number = next(self._numbers)
-        message = _build_message(answer, number=number, turn=len(prompt.messages))
+        message = _build_message(answer, number)
         end: dict[str, Any] = {
             "finish_reason": answer.finish_reason or ("tool_calls" if answer.calls else "stop")
         }
         if request.logprobs:
             end["logprobs"] = {"content": list(map(dict, answer.logprobs)), "refusal": None}
-        usage = count_usage(prompt, answer, len(choices))
-        total = {"usage": {CHAT_NAMES.get(name, name): value for name, value in usage.items()}}
         body = {
             "id": f"chatcmpl-offline-{number:06d}",
             "object": "chat.completion.chunk" if request.is_streamed else "chat.completion",
@@ -71,9 +48,10 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "model": get_provider_model_name(model),
             "system_fingerprint": "offline",
         }
+        usage = _rename_usage(count_usage(request.prompt, answer, len(choices)))
         if not request.is_streamed:
             items = [{"index": index, "message": message, **end} for index in choices]
-            return RouterResponse({**body, "choices": items, **total})
+            return RouterResponse({**body, "choices": items, "usage": usage})
         events = [{"delta": delta, "finish_reason": None} for delta in _iter_deltas(message)]
         chunks: list[dict[str, Any]] = [
             {**body, "choices": [{"index": index, **event}]}
@@ -82,21 +60,16 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         ]
         if (request.stream_options or {}).get("include_usage"):
             chunks = [{**chunk, "usage": None} for chunk in chunks]
-            chunks.append({**body, "choices": [], **total})
+            chunks.append({**body, "choices": [], "usage": usage})
         return RouterResponse(chunks=tuple(chunks))
 
 
-def _check_combinations(request: ChatRequest) -> None:
-    """Check rules that involve several fields."""
-    index = find_orphan_result(request.prompt.messages)
-    if index is not None:
-        param = f"messages[{index}].tool_call_id"
-        reject_field(param, "does not match any tool call in an earlier assistant message")
-    if "audio" in (request.modalities or ()) and request.audio is None:
-        reject_field("audio", "is required if modalities contains 'audio'")
-    limit = request.max_completion_tokens or request.max_tokens
-    if limit is not None and (request.thinking or {}).get("budget_tokens", 0) >= limit:
-        reject_field("thinking.budget_tokens", "must be less than max_tokens")
+def _rename_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert usage in the format of /responses to the names of this endpoint."""
+    return {
+        name.replace("input_tok", "prompt_tok").replace("output_tok", "completion_tok"): value
+        for name, value in usage.items()
+    }
 
 
 def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
@@ -110,7 +83,7 @@ def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
     return replace(answer, audio=audio)
 
 
-def _build_message(answer: Answer, *, number: int, turn: int) -> dict[str, Any]:
+def _build_message(answer: Answer, number: int) -> dict[str, Any]:
     has_text = answer.text or not (answer.calls or answer.refusal is not None)
     message = {
         "role": "assistant",
@@ -123,11 +96,11 @@ def _build_message(answer: Answer, *, number: int, turn: int) -> dict[str, Any]:
         "annotations": list(map(_convert_annotation, answer.annotations)),
         "tool_calls": [
             {
-                "id": create_call_id(call, turn=turn, index=index),
+                "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
-            for index, call in enumerate(answer.calls)
+            for call in answer.calls
         ],
     }
     if answer.audio is not None:

@@ -5,29 +5,29 @@ notice if the two differ.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from orq_router_integrations.testing.answering.prompt import Prompt, decode_base64_field
+from orq_router_integrations.testing.answering.prompt import (
+    Prompt,
+    decode_base64_field,
+    find_orphan_result,
+)
 from orq_router_integrations.testing.routing.endpoint import EndpointRequest
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 
 MAX_CHOICES = 128  # maximum of ``n`` (a limit of the offline router; the documentation has none)
 MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
 
 
-def _check_data_uri(uri: str) -> str:
-    """Check the data of a data URI. Other URIs are not fetched."""
-    if uri.startswith("data:"):
-        size = len(decode_base64_field(uri.partition(",")[2]))
-        if uri.startswith("data:image/") and size > MAX_IMAGE_BYTES:
+def _check_data(text: str) -> str:
+    """Check base64, also that of a data URI. Other URIs are not fetched."""
+    if not text.startswith("https://"):
+        size = len(decode_base64_field(text.rpartition(",")[2]))
+        if text.startswith("data:image/") and size > MAX_IMAGE_BYTES:
             raise ValueError(f"image of {size} bytes exceeds the limit of 20 MB")
-    return uri
-
-
-def _check_base64(text: str) -> str:
-    decode_base64_field(text)
     return text
 
 
@@ -53,17 +53,12 @@ def require_one_source(*names: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-ImageSource = Annotated[
-    str,
-    Field(pattern="^(https://|data:image/(jpeg|png|gif|webp);base64,)"),
-    AfterValidator(_check_data_uri),
-]
-DataURI = Annotated[
-    str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data_uri)
-]
+_IMAGE_URI = "^(https://|data:image/(jpeg|png|gif|webp);base64,)"
+ImageSource = Annotated[str, Field(pattern=_IMAGE_URI), AfterValidator(_check_data)]
+DataURI = Annotated[str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data)]
+Base64 = Annotated[str, AfterValidator(_check_data)]
 FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
 FileId = Annotated[str, Field(pattern="^(gs://|file-)")]
-Base64 = Annotated[str, AfterValidator(_check_base64)]
 Detail = Literal["low", "high", "auto"]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 ThinkingLevel = Literal["minimal", "low", "medium", "high"]
@@ -174,6 +169,11 @@ class TextRequest(EndpointRequest):
     def prompt(self) -> Prompt:
         return Prompt(self.model_dump(exclude_unset=True))
 
+    @model_validator(mode="after")
+    def _check_tool_choice(self) -> Self:
+        self.prompt.check_tool_choice()
+        return self
+
 
 class ChatRequest(TextRequest):
     """The body of a request, with every documented field and limit."""
@@ -195,6 +195,19 @@ class ChatRequest(TextRequest):
     reasoning_effort: Effort | None = None
     thinking: Annotated[Any, OneOf("type", THINKING)] | None = None
     verbosity: str | None = None
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        index = find_orphan_result(self.prompt.messages)
+        if index is not None:
+            param = f"messages[{index}].tool_call_id"
+            reject_field(param, "does not match any tool call in an earlier assistant message")
+        if "audio" in (self.modalities or ()) and self.audio is None:
+            reject_field("audio", "is required if modalities contains 'audio'")
+        limit = self.max_completion_tokens or self.max_tokens
+        if limit is not None and (self.thinking or {}).get("budget_tokens", 0) >= limit:
+            reject_field("thinking.budget_tokens", "must be less than max_tokens")
+        return self
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)

@@ -22,11 +22,7 @@ from orq_router_integrations.testing.answering.prompt import (
     read_message,
 )
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
-from orq_router_integrations.testing.answering.text_endpoint import (
-    EPOCH,
-    TextEndpoint,
-    substitute_variables,
-)
+from orq_router_integrations.testing.answering.text_endpoint import EPOCH, TextEndpoint
 from orq_router_integrations.testing.models import ModelRegistry
 from orq_router_integrations.testing.responses.response import (
     USD_PER_INPUT_TOKEN,
@@ -51,6 +47,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     """Handler of responses, with the state that is kept between requests."""
 
     endpoint = RESPONSES
+    schema = ResponsesRequest
+    field_with_variables = "instructions"
     default_retry = RouterRetry(
         count=2, on_codes=tuple(code for code in DEFAULT_RETRY_STATUSES if code != 408)
     )
@@ -67,15 +65,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
     ) -> ResponsesRequest:
         """Validate a body without its controls and load the conversation it continues."""
-        request = validate_body(ResponsesRequest, body, lenient=lenient)
-        if request.background and not request.is_stored:
-            reject_field("background", "requires a stored response. Omit store or set it to true")
-        request.prompt.check_tool_choice()
+        request = super().parse(body, controls, lenient=lenient)
         fields = {**request.prompt.body, "metadata": controls.metadata or {}}
-        if request.instructions is not None and controls.variables:
-            values = controls.variables.items()  # a secret is an object with a value
-            variables = {name: value for name, value in values if not isinstance(value, Mapping)}
-            fields["instructions"] = substitute_variables(request.instructions, variables)
         conversation = self._load_conversation(fields)
         if not isinstance(request.input, str) or request.previous_response_id is not None:
             fields["input"] = conversation

@@ -10,7 +10,6 @@ from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
     count_usage,
-    create_call_id,
     split_after_words,
     split_fragments,
 )
@@ -29,13 +28,6 @@ _UNFINISHED: dict[str, Any] = {
 }
 """Fields of a response that is not finished."""
 
-_NOT_ECHOED = {
-    "cache_control", "context_management", "include", "input", "integration_id", "limits",
-    "memory", "model", "security", "speed", "stop_sequences", "stream", "stream_options",
-    "template_engine", "thinking",
-}  # fmt: skip
-"""Fields of a request that its response does not repeat."""
-
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 Event = dict[str, Any]
@@ -45,25 +37,22 @@ def create_response(
     request: ResponsesRequest, model: str, number: int, trace_id: str, **fields: Any
 ) -> RouterResponse:
     """Create a response with the settings of the request and these fields."""
-    # The headers of tools may contain keys
-    sent = request.model_dump(exclude_unset=True, exclude={"tools": {"__all__": {"headers"}}})
-    settings = {
-        name: field.default if sent.get(name) is None else sent[name]
-        for name, field in ResponsesRequest.model_fields.items()
-        if name not in _NOT_ECHOED
-    }
-    undocumented = {"prompt_cache_retention": None, "truncation": "disabled", "user": None}
+    headers = {"__all__": {"headers"}}  # of MCP tools, which may contain keys
+    settings = request.model_dump(exclude={"tools": headers, "stream": True})
     body = {
+        **settings,
         "id": f"resp_offline_{number:06d}",
         "object": "response",
         "created_at": EPOCH + number,
         "model": get_provider_model_name(model),
-        "input": list_items(sent),
-        "telemetry": {"trace_id": trace_id, "span_id": trace_id[-16:]},
-        **_UNFINISHED,
-        **undocumented,
-        **settings,
+        "input": list_items(request.prompt.body),
         "text": {"format": {"type": "text"}, **(settings["text"] or {})},
+        "telemetry": {"trace_id": trace_id, "span_id": trace_id[-16:]},
+        # Not documented, but always sent by OpenAI
+        "prompt_cache_retention": None,
+        "truncation": "disabled",
+        "user": None,
+        **_UNFINISHED,
         **fields,
     }
     return RouterResponse(body, chunks=tuple(iter_events(body)) if request.is_streamed else None)
@@ -92,11 +81,10 @@ def build_answer_fields(answer: Answer, request: ResponsesRequest, number: int) 
 
 def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
-    if answer.reasoning is not None or answer.reasoning_signature is not None:
+    signature = answer.reasoning_signature
+    if answer.reasoning is not None or signature is not None:
         summary = [{"type": "summary_text", "text": answer.reasoning}] if answer.reasoning else []
-        items.append({"type": "reasoning", "summary": summary})
-        if answer.reasoning_signature is not None:
-            items[0]["encrypted_content"] = answer.reasoning_signature
+        items.append({"type": "reasoning", "summary": summary, "encrypted_content": signature})
     searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
     for call in searches:
         action = {"type": "search", **_parse_query(call.arguments)}
@@ -105,11 +93,13 @@ def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> lis
         content = _build_content(answer, request)
         items.append({"type": "message", "role": "assistant", "content": content})
     custom = {tool["name"] for tool in request.tools or () if tool["type"] == "custom"}
-    for index, call in enumerate(call for call in answer.calls if call not in searches):
-        is_custom = call.name in custom
-        item = {"type": "custom_tool_call" if is_custom else "function_call", "name": call.name}
-        item["call_id"] = create_call_id(call, turn=len(request.prompt.messages), index=index)
-        items.append({**item, "input" if is_custom else "arguments": call.arguments})
+    for call in answer.calls:
+        if call.name in custom:
+            item = {"type": "custom_tool_call", "input": call.arguments}
+        else:
+            item = {"type": "function_call", "arguments": call.arguments}
+        if call not in searches:
+            items.append({**item, "call_id": call.id, "name": call.name})
     return [
         {
             "type": item["type"],

@@ -4,12 +4,13 @@ Objects that only affect the inner workings of the real router, such as ``memory
 may have any fields.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orq_router_integrations.testing.chat import schema as chat
 from orq_router_integrations.testing.routing.endpoint import RequestModel
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 
 JsonObject = dict[str, Any]
@@ -185,6 +186,12 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
     safety_identifier: str | None = None
     prompt_cache_options: JsonObject | None = None
     context_management: list[JsonObject] | None = None
+
+    @model_validator(mode="after")
+    def _check_background(self) -> Self:
+        if self.background and not self.is_stored:
+            reject_field("background", "requires a stored response. Omit store or set it to true")
+        return self
 
     @property
     def is_stored(self) -> bool:
