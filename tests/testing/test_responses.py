@@ -187,17 +187,6 @@ class TestScriptedAnswers:
         item = client.get_item("custom_tool_call", tools=[{"type": "custom", "name": "sql"}])
         assert (item["name"], item["input"]) == ("sql", "select 1")
 
-    @pytest.mark.parametrize("arguments", ["rain", {"query": "rain"}], ids=["text", "dict"])
-    def test_web_search_by_the_router(self, create_responses, arguments):
-        call = {"name": "orq:web_search", "args": arguments}
-        client = create_responses(answers={"hi": Answer("It rains.", tool_calls=(call,))})
-        response = client.complete(tools=[{"type": "orq:web_search"}])
-        search, message = response["output"]
-        assert search["type"] == "web_search_call"
-        assert search["action"] == {"type": "search", "query": "rain"}
-        assert message["content"][0]["text"] == "It rains."
-        assert response["usage"]["server_tool_use"] == {"web_search_requests": 1}
-
     def test_logprobs_on_request(self, create_responses):
         logprobs = [{"token": "a "}, {"token": "b"}]
         client = create_responses(answers={"hi": Answer("a b", logprobs=logprobs)})

@@ -209,7 +209,6 @@ class TestBackground:
         failed, completed = client.stream(background=True), client.stream(background=True)
         assert [event["type"] for event in failed[:-1]] == [
             "response.created",
-            "response.queued",
             "response.in_progress",
             "response.failed",
         ]

@@ -231,13 +231,13 @@ def _list_values(key: Any, value: Any) -> list[Any]:
 
 
 def _check_tools(answer: Answer, prompt: Prompt) -> None:
-    """Check that the request offers the called tools. Tools named ``orq:`` run in the router."""
+    """Check that the request offers the called tools."""
     offered = [function["name"] for function in prompt.functions]
     for call in answer.calls:
-        if call.name not in offered and not call.name.startswith("orq:"):
+        if call.name not in offered:
             names = ", ".join(map(repr, offered)) or "no tools"
             reject_field(
                 "answers",
-                f"the scripted answer calls the tool {call.name!r}, but the request offers {names}"
-                ". Bind the tool. To simulate a model that invents tools, use a function as answers.",
+                f"the scripted answer calls the tool {call.name!r}, but the request offers {names}."
+                " Bind the tool. To simulate a model that invents tools, answer with a function.",
             )

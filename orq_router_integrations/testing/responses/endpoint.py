@@ -4,19 +4,16 @@ Choices where the documentation is silent:
 
 * Providers receive the earlier turns as items, never the id of a stored response.
 * Instructions apply to one request only.
-* Variables are substituted in the instructions only, and secret variables are not substituted.
+* Variables are substituted in the instructions only.
 * Providers answer a background request immediately; each GET then reveals one more status.
 * A stream that breaks is not stored.
 """
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.prompt import (
-    estimate_text_tokens,
     find_orphan_result,
     list_items,
     read_message,
@@ -68,7 +65,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         request = super().parse(body, controls, lenient=lenient)
         fields = {**request.prompt.body, "metadata": controls.metadata or {}}
         conversation = self._load_conversation(fields)
-        if not isinstance(request.input, str) or request.previous_response_id is not None:
+        if request.previous_response_id is not None:
             fields["input"] = conversation
         return ResponsesRequest.model_validate(fields)
 
@@ -79,24 +76,20 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         fields = build_answer_fields(answer, request, number)
         return create_response(request, model, number, self._create_trace_id(), **fields)
 
-    def create_error_chunk(self, number: int, error: Any) -> dict[str, Any]:
+    def create_error_chunk(self, number: int, error: Any) -> Any:
         """Create the error event of a broken stream from an error body.
 
-        It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK. A
-        scripted body in another format is sent unchanged.
+        It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK.
         """
-        details = error.get("error") if isinstance(error, dict) else {"message": str(error)}
-        if not isinstance(details, dict):
-            return dict(error)
-        nested = {"code": details.get("code") or "server_error", "message": details.get("message")}
-        flat = {**nested, "param": details.get("param")}
-        return {"type": "error", "sequence_number": number, **flat, "error": nested}
+        details = _read_error(error)
+        if details is None:
+            return error  # a scripted body in another format
+        return {"type": "error", "sequence_number": number, **details, "error": details}
 
     def finalize(self, request: ResponsesRequest, response: RouterResponse) -> RouterResponse:
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.background:
-            event = self.create_error_chunk(0, response.body)
-            error = {name: str(event.get(name) or "server_error") for name in ("code", "message")}
+            error = _read_error(response.body) or {"code": "server_error", "message": "failed"}
             number, trace_id = next(self._numbers), self._create_trace_id()
             response = create_response(
                 request, request.model, number, trace_id, status="failed", error=error
@@ -127,20 +120,23 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         users = [index for index, item in enumerate(items) if item.get("role") == "user"]
         start = users[-1] if users else len(items)
         number = next(self._numbers)
-        summary = f"{start} items, compacted by the offline router"
         compaction = {
             "type": "compaction",
             "id": f"cmp_offline_{number:06}",
-            "encrypted_content": base64.b64encode(summary.encode()).decode(),
+            "encrypted_content": f"{start} items, compacted by the offline router",
         }
-        tokens = estimate_text_tokens(json.dumps(items))
-        usage = {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
+        tokens = sum(read_message(item).tokens for item in items)
         return {
             "id": f"resp_compaction_{number:06}",
             "object": "response.compaction",
             "created_at": EPOCH + number,
             "output": [compaction, *items[start:]],
-            "usage": {**usage, "total_cost": tokens * USD_PER_INPUT_TOKEN},
+            "usage": {
+                "input_tokens": tokens,
+                "output_tokens": 0,
+                "total_tokens": tokens,
+                "total_cost": tokens * USD_PER_INPUT_TOKEN,
+            },
         }
 
     def _load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:
@@ -159,3 +155,11 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             param = f"input[{orphan - len(earlier)}].call_id"
             reject_field(param, "does not match any call in an earlier item")
         return [*earlier, *items]
+
+
+def _read_error(body: Any) -> dict[str, Any] | None:
+    """Return code and message of an error body in the format of the router."""
+    details = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(details, dict):
+        return None
+    return {"code": details.get("code") or "server_error", "message": details.get("message")}

@@ -1,8 +1,6 @@
 """Build the JSON of a response from an answer, as one body or as the events of a stream."""
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from orq_router_integrations.testing.answering.prompt import list_items
@@ -17,9 +15,6 @@ from orq_router_integrations.testing.responses.schema import ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
 
 INCLUDE_LOGPROBS = "message.output_text.logprobs"  # value of ``include`` that requests logprobs
-SEARCH_TOOLS = frozenset({"orq:web_search", "orq:google_search"})
-"""Names of scripted tool calls that become web searches by the router."""
-
 USD_PER_INPUT_TOKEN = 1e-6  # invented, like the next one
 USD_PER_OUTPUT_TOKEN = 4e-6
 _UNFINISHED: dict[str, Any] = {
@@ -65,7 +60,6 @@ def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str,
 
 def build_answer_fields(answer: Answer, request: ResponsesRequest, number: int) -> dict[str, Any]:
     """Return the fields of a response that depend on the answer."""
-    answer = replace(answer, audio=None)  # this endpoint returns the transcript only
     output = _build_output(answer, request, number)
     reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
     if reason:
@@ -75,7 +69,7 @@ def build_answer_fields(answer: Answer, request: ResponsesRequest, number: int) 
         "completed_at": None if reason else EPOCH + number,
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
-        "usage": _add_costs(count_usage(request.prompt, answer), answer),
+        "usage": _add_costs(count_usage(request.prompt, answer)),
     }
 
 
@@ -85,11 +79,7 @@ def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> lis
     if answer.reasoning is not None or signature is not None:
         summary = [{"type": "summary_text", "text": answer.reasoning}] if answer.reasoning else []
         items.append({"type": "reasoning", "summary": summary, "encrypted_content": signature})
-    searches = [call for call in answer.calls if call.name in SEARCH_TOOLS]
-    for call in searches:
-        action = {"type": "search", **_parse_query(call.arguments)}
-        items.append({"type": "web_search_call", "action": action})
-    if answer.text or answer.refusal is not None or len(searches) == len(answer.calls):
+    if answer.text or answer.refusal is not None or not answer.calls:
         content = _build_content(answer, request)
         items.append({"type": "message", "role": "assistant", "content": content})
     custom = {tool["name"] for tool in request.tools or () if tool["type"] == "custom"}
@@ -98,8 +88,7 @@ def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> lis
             item = {"type": "custom_tool_call", "input": call.arguments}
         else:
             item = {"type": "function_call", "arguments": call.arguments}
-        if call not in searches:
-            items.append({**item, "call_id": call.id, "name": call.name})
+        items.append({**item, "call_id": call.id, "name": call.name})
     return [
         {
             "type": item["type"],
@@ -109,14 +98,6 @@ def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> lis
         }
         for index, item in enumerate(items)
     ]
-
-
-def _parse_query(arguments: str) -> dict[str, Any]:
-    """Return the fields of a search, whose scripted arguments may also be the query alone."""
-    try:
-        return dict(json.loads(arguments))
-    except (TypeError, ValueError):
-        return {"query": arguments}
 
 
 def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, Any]]:
@@ -137,37 +118,31 @@ def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, 
     return content
 
 
-def _add_costs(usage: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def _add_costs(usage: dict[str, Any]) -> dict[str, Any]:
     """Add costs and further fields to the usage of a response, except those it already has."""
     input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
     output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
     total_cost = round(input_cost + output_cost, 9)
     costs = {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}
-    searches = sum(call.name in SEARCH_TOOLS for call in answer.calls)
-    tools = {"server_tool_use": {"web_search_requests": searches}} if searches else {}
     details = {"cache_write_tokens": 0, **usage["input_tokens_details"]}
-    return {**costs, **tools, **usage, "input_tokens_details": details}
+    return {**costs, **usage, "input_tokens_details": details}
 
 
 _STREAMED = {
-    "output_text": ("output_text", "text", ("logprobs",)),
-    "refusal": ("refusal", "refusal", ()),
-    "summary_text": ("reasoning_summary_text", "text", ()),
-    "function_call": ("function_call_arguments", "arguments", ("name",)),
-    "custom_tool_call": ("custom_tool_call_input", "input", ()),
+    "output_text": ("output_text", "text"),
+    "refusal": ("refusal", "refusal"),
+    "summary_text": ("reasoning_summary_text", "text"),
+    "function_call": ("function_call_arguments", "arguments"),
+    "custom_tool_call": ("custom_tool_call_input", "input"),
 }
-"""By type of part or item: prefix of its events, streamed field, other fields of the last one."""
-
-_STREAMED_STRINGS = {"text", "refusal", "arguments", "input"}
-_STREAMED_LISTS = {"annotations", "logprobs", "content", "summary"}
+"""Prefix of the events, and the streamed field, by the type of a part or an item."""
 
 
 def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the events of a finished response."""
-    statuses = ["queued", "in_progress"] if body["background"] else ["in_progress"]
+    unfinished = build_unfinished_response(body, "in_progress")
     events = [
-        {"type": f"response.{name}", "response": build_unfinished_response(body, status)}
-        for name, status in zip(("created", *statuses), (statuses[0], *statuses), strict=True)
+        {"type": f"response.{name}", "response": unfinished} for name in ("created", "in_progress")
     ]
     for index, item in enumerate(body["output"]):
         events += _iter_item(item, index)
@@ -178,41 +153,31 @@ def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
 
 def _iter_item(item: Event, index: int) -> Iterator[Event]:
     position = {"output_index": index, "item_id": item["id"]}
-    added = _clear_streamed_fields(item) | {"status": "in_progress"}
+    added = _clear(item) | {"status": "in_progress"}
     yield {"type": "response.output_item.added", "output_index": index, "item": added}
-    if item["type"] == "web_search_call":
-        for status in ("in_progress", "searching", "completed"):
-            yield {"type": f"response.web_search_call.{status}", **position}
     yield from _iter_text(item, position)
     for name, prefix in (("summary", "reasoning_summary_part"), ("content", "content_part")):
         for number, part in enumerate(item.get(name, ())):
             place = {**position, f"{name}_index": number}
-            added = _clear_streamed_fields(part)
-            yield {"type": f"response.{prefix}.added", **place, "part": added}
+            yield {"type": f"response.{prefix}.added", **place, "part": _clear(part)}
             yield from _iter_text(part, place)
             yield {"type": f"response.{prefix}.done", **place, "part": part}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _clear_streamed_fields(value: Mapping[str, Any]) -> Event:
+def _clear(value: Mapping[str, Any]) -> Event:
     """Return an item or a part as it is before its content is streamed."""
-    strings = dict.fromkeys(value.keys() & _STREAMED_STRINGS, "")
-    return {**value, **strings, **{name: [] for name in value.keys() & _STREAMED_LISTS}}
+    _, name = _STREAMED.get(value["type"], ("", ""))
+    empty = {name: "", "annotations": [], "logprobs": [], "content": [], "summary": []}
+    return {key: empty.get(key, field) for key, field in value.items()}
 
 
 def _iter_text(value: Event, position: Event) -> Iterator[Event]:
     """Yield the events of a part or an item with a streamed field."""
     if value["type"] not in _STREAMED:
         return
-    prefix, name, extra = _STREAMED[value["type"]]
+    prefix, name = _STREAMED[value["type"]]
     split = split_fragments if name in {"arguments", "input"} else split_after_words
-    for index, fragment in enumerate(split(value[name])):
-        event = {"type": f"response.{prefix}.delta", **position, "delta": fragment}
-        if "logprobs" in value:
-            event["logprobs"] = value["logprobs"][index : index + 1]
-        yield event
-    for index, annotation in enumerate(value.get("annotations", ())):
-        added = {"annotation_index": index, "annotation": annotation}
-        yield {"type": f"response.{prefix}.annotation.added", **position, **added}
-    done = {key: value[key] for key in (name, *extra)}
-    yield {"type": f"response.{prefix}.done", **position, **done}
+    for fragment in split(value[name]):
+        yield {"type": f"response.{prefix}.delta", **position, "delta": fragment}
+    yield {"type": f"response.{prefix}.done", **position, name: value[name]}
