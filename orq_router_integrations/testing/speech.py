@@ -4,17 +4,16 @@ Speech consists of tones that encode the text, so it can be transcribed word for
 the documentation is silent:
 
 * OpenAI and Azure support all formats of speech if PyAV is installed, other providers only wav and
-  pcm. A provider replaces an unsupported format by its default. Sample rates, WAV headers without a
-  size and content types deliberately differ between providers.
+  pcm. An unsupported format is replaced by wav. Sample rates and the size in WAV headers
+  deliberately differ between providers.
 * Transcripts as text, srt and vtt are sent as plain text. The language of a transcription is the
   requested one, or ``und``. A translation contains the words as spoken.
 * ``diarize`` labels every word and segment with the same speaker.
 * Invalid forms have the status 422, the only one that is documented.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -25,7 +24,6 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
-    split_bytes,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
@@ -35,7 +33,7 @@ from orq_router_integrations.wire.endpoints import SPEECH, TRANSLATIONS, Endpoin
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
 from orq_router_integrations.wire.transcriptions import LanguageCode
 
-OPENAI, GOOGLE = {"openai", "azure"}, {"google", "google-ai"}
+CHUNK_BYTES = 4096
 SPEAKER_ID = "speaker_0"
 
 
@@ -63,26 +61,27 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
             body, model, request.input, accepts=lambda answer: bool(answer.audio)
         )
         if scripted and scripted.audio:
-            content_type, data = None, scripted.audio
+            content_type, data = "", scripted.audio
         else:
             content_type, data = _synthesize(request, model.partition("/")[0])
         detected_type = mime.detect_mime_type(data[:16]) or "application/octet-stream"
-        headers = {"content-type": content_type or detected_type}
-        return RouterResponse(chunks=split_bytes(data), headers=headers)
+        starts = range(0, len(data), CHUNK_BYTES)
+        return RouterResponse(
+            chunks=tuple(data[start : start + CHUNK_BYTES] for start in starts),
+            headers={"content-type": content_type or detected_type},
+        )
 
 
-def _synthesize(request: SpeechRequest, provider: str) -> tuple[str | None, bytes]:
-    """Return the content type, unless it follows from the audio, and the audio."""
-    rate = 24_000 if provider in OPENAI | GOOGLE else tone_codec.SAMPLE_RATE
+def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
+    """Return the content type, or an empty string if it follows from the audio, and the audio."""
+    is_openai = provider in {"openai", "azure"}
+    rate = 24_000 if is_openai else tone_codec.SAMPLE_RATE
     samples = tone_codec.encode_speech(request.input, rate=rate, speed=request.speed)
-    audio_format: str = request.response_format
-    if audio_format not in {"wav", "pcm"}:
-        if provider in OPENAI and audio.has_pyav():
-            return None, audio.encode_audio(samples, rate, audio_format)
-        audio_format = "pcm" if provider in GOOGLE else "wav"
-    if audio_format == "pcm":
+    if request.response_format == "pcm":
         return f"audio/pcm;rate={rate};channels=1", samples
-    size = None if provider in OPENAI else len(samples)  # None as in audio that is streamed
+    if request.response_format != "wav" and is_openai and audio.has_pyav():
+        return "", audio.encode_audio(samples, rate, request.response_format)
+    size = None if is_openai else len(samples)  # None as in audio that is streamed
     return "audio/wav", wav.build_wav_header(wav.build_pcm_format(rate), size) + samples
 
 
@@ -169,12 +168,9 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         return RouterResponse(_build_verbose(request, transcript))
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """Words with their times, and the duration of the file, if it is known."""
-
-    words: Sequence[Span]
-    seconds: float | None
+class Transcript(NamedTuple):
+    words: list[Span]
+    seconds: float | None  # of the file, if its duration is known
 
     @property
     def text(self) -> str:
@@ -183,30 +179,26 @@ class Transcript:
     @property
     def segments(self) -> list[Span]:
         """The sentences, with their times."""
-        sentences: list[Span] = []
-        starts_sentence = True
-        for word in self.words:
-            if starts_sentence:
-                sentences.append(word)
-            else:
-                first = sentences[-1]
-                sentences[-1] = Span(f"{first.text} {word.text}", first.start, word.end)
-            starts_sentence = tone_codec.ends_sentence(word.text)
+        sentences, start = [], 0
+        for end, word in enumerate(self.words, 1):
+            if tone_codec.ends_sentence(word.text) or end == len(self.words):
+                text = " ".join(word.text for word in self.words[start:end])
+                sentences.append(Span(text, self.words[start].start, word.end))
+                start = end
         return sentences
 
 
 def transcribe(data: bytes) -> Transcript:
     """Decode speech synthesized by the offline router, or describe any other audio."""
-    if samples := audio.decode_audio(data):
-        words = tone_codec.decode_speech(samples.pcm, samples.rate, samples.channels, samples.width)
-        if words is not None:
-            return Transcript(words, samples.seconds)
-    seconds = audio.measure_audio(data)
-    mime_type = mime.detect_mime_type(data) or "audio"
-    size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
-    hint = "" if mime_type == "audio/wav" or audio.has_pyav() else "; install av to transcribe it"
-    word = Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)
-    return Transcript([word], seconds)
+    samples, seconds = audio.decode_audio(data), audio.measure_audio(data)
+    words = tone_codec.decode_speech(*samples) if samples else None
+    if words is None:
+        mime_type = mime.detect_mime_type(data) or "audio"
+        size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
+        can_decode = mime_type == "audio/wav" or audio.has_pyav()
+        hint = "" if can_decode else "; install av to transcribe it"
+        words = [Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)]
+    return Transcript(words, seconds)
 
 
 def align_text(text: str, data: bytes) -> Transcript:

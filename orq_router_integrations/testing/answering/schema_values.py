@@ -89,31 +89,27 @@ class _ValueBuilder:
         return builders[_get_type(schema)]()
 
     def _resolve(self, schema: Any, refs: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
-        """Resolve ``$ref``, ``allOf`` and the choice of ``anyOf`` and ``oneOf``."""
+        """Follow ``$ref``, and choose from ``anyOf`` and ``oneOf``."""
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise ValueError("needs more values than the offline router creates. Script the answer")
-        resolved: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
-        if "$ref" in resolved:
-            reference = resolved.pop("$ref")
-            target = reduce(getitem, reference.split("/")[1:], self._root)
-            parts = [self._resolve(target, (*refs, reference))]
-        elif "allOf" in resolved:
-            parts = [self._resolve(item, refs) for item in resolved.pop("allOf")]
-        elif options := resolved.pop("anyOf", None) or resolved.pop("oneOf", None):
+        remaining: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
+        if len(remaining.get("allOf", ())) > 1:
+            raise ValueError("combines schemas with allOf. Script the answer")
+        choice = next((name for name in ("anyOf", "oneOf", "allOf") if name in remaining), None)
+        if "$ref" in remaining:
+            refs = (*refs, remaining.pop("$ref"))
+            resolved = reduce(getitem, refs[-1].split("/")[1:], self._root)
+        elif choice is not None:
+            options = [self._resolve(option, refs) for option in remaining.pop(choice)]
             prefers_null = _is_recursive(refs)
-
-            def rank(option: tuple[Schema, tuple[str, ...]]) -> tuple[bool, bool]:
-                return _is_recursive(option[1]), (_get_type(option[0]) == "null") != prefers_null
-
-            parts = [min((self._resolve(option, refs) for option in options), key=rank)]
+            resolved, refs = min(
+                options,
+                key=lambda it: (_is_recursive(it[1]), (_get_type(it[0]) == "null") != prefers_null),
+            )
         else:
-            return resolved, refs
-        merged: Schema = {}
-        for part, part_refs in parts:
-            merged = _merge(merged, part)
-            refs = max(refs, part_refs, key=len)
-        return self._resolve(_merge(merged, resolved), refs)
+            return remaining, refs
+        return self._resolve({**resolved, **remaining}, refs)
 
     def _build_object(self, schema: Schema, refs: tuple[str, ...]) -> dict[str, Any]:
         properties, required = schema.get("properties", {}), schema.get("required", [])
@@ -191,15 +187,6 @@ def _get_type(schema: Schema) -> str:
     if "properties" in schema or "required" in schema:
         return "object"
     return "array" if "items" in schema else "string"
-
-
-def _merge(base: Schema, update: Schema) -> dict[str, Any]:
-    merged = {**base, **update}
-    if "properties" in merged:
-        merged["properties"] = base.get("properties", {}) | update.get("properties", {})
-    if "required" in merged:
-        merged["required"] = [*base.get("required", ()), *update.get("required", ())]
-    return merged
 
 
 def _is_number_valid(number: float, schema: Schema) -> bool:

@@ -2,10 +2,9 @@
 
 import io
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from orq_router_integrations.media.metadata import read_audio_seconds
 from orq_router_integrations.media.wav import parse_wav_header
@@ -22,18 +21,13 @@ _ENCODERS = {
 _ENCODED_RATE = 48_000  # Opus does not support 44.1 kHz, and AAC needs a high rate for clear tones
 
 
-@dataclass(frozen=True, slots=True)
-class PcmAudio:
+class PcmAudio(NamedTuple):
     """Integer samples, little-endian; ``width`` is the number of bytes per sample."""
 
     pcm: bytes
     rate: int
     channels: int = 1
     width: int = 2
-
-    @property
-    def seconds(self) -> float:
-        return len(self.pcm) / (self.rate * self.channels * self.width)
 
 
 def has_pyav() -> bool:
