@@ -140,7 +140,7 @@ class OfflineRouter:
         self._balancer = LoadBalancerState(self.seed)
         self._cache = platform.ExpiringDict[RouterResponse](self.clock)
         self._images = platform.ExpiringDict[bytes](self.clock)
-        self._responses = ResponsesEndpoint(self._answers, self._models, self._create_trace_id)
+        self._responses = ResponsesEndpoint(self._answers, self._models)
         self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
             ChatEndpoint(self._answers),

@@ -221,15 +221,15 @@ class TestMedia:
             ({"file_data": PDF}, "", "filename is required"),
             ({"filename": "a.pdf"}, "", "exactly one"),
             ({"file_data": PDF, "filename": "a.pdf", "file_id": "file-1"}, "", "exactly one"),
-            ({"file_data": "JVBERi0=", "filename": "a.pdf"}, ".file_data", "^data:"),
-            ({"file_id": "01J"}, ".file_id", "gs://"),
-            ({"uri": "ftp://x"}, ".uri", "(https|gs)://"),
-            ({"file_url": "https://x"}, ".file_url", "not a documented field"),
+            ({"file_data": "JVBERi0=", "filename": "a.pdf"}, ".file.file_data", "^data:"),
+            ({"file_id": "01J"}, ".file.file_id", "gs://"),
+            ({"uri": "ftp://x"}, ".file.uri", "(https|gs)://"),
+            ({"file_url": "https://x"}, ".file.file_url", "not a documented field"),
         ],
     )
     def test_invalid_file(self, create_chat, file, param, message):
         error = create_chat().get_error(400, messages=user({"type": "file", "file": file}))
-        assert error["param"] == f"messages[0].content[0].file{param}"
+        assert error["param"] == f"messages[0].content[0]{param}"
         assert message in error["message"]
 
     @pytest.mark.parametrize("invalid", [{"data": "!"}, {"format": "ogg"}])

@@ -64,12 +64,6 @@ class TestResponseObject:
             {"type": "mcp", "server_url": "https://x"}
         ]
 
-    def test_telemetry_contains_the_trace_id(self, create_responses):
-        http_response = create_responses().post()
-        telemetry = http_response.json()["telemetry"]
-        assert telemetry["trace_id"] == http_response.headers["x-orq-trace-id"]
-        assert len(telemetry["span_id"]) == 16
-
     def test_usage_and_costs(self, create_responses):
         usage = create_responses().complete(input="x" * 400)["usage"]
         assert usage["input_tokens"] == 103

@@ -19,6 +19,7 @@ from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 
 MAX_CHOICES = 128  # maximum of ``n`` (a limit of the offline router; the documentation has none)
+SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # of a content part
 MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
 
 
@@ -39,18 +40,15 @@ def _check_parameters(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def require_one_source(*names: str) -> AfterValidator:
-    """Check that an image or a file has one of several sources, and a file name if it is a PDF."""
-
-    def check(value: dict[str, Any]) -> dict[str, Any]:
-        sources = [value[name] for name in names if value.get(name) is not None]
-        if len(sources) != 1:
-            raise ValueError(f"exactly one of {', '.join(names)} is required")
-        if sources[0].startswith("data:application/pdf") and not value.get("filename"):
-            raise ValueError("filename is required for PDFs")
-        return value
-
-    return AfterValidator(check)
+def check_source(part: dict[str, Any]) -> dict[str, Any]:
+    """Check that an image or a file has one of its sources, and a file name if it is a PDF."""
+    file = part.get("file", part)
+    sources = [file[name] for name in SOURCES if file.get(name) is not None]
+    if part["type"] in {"file", "input_file", "input_image"} and len(sources) != 1:
+        raise ValueError(f"exactly one of {', '.join(SOURCES)} is required")
+    if sources and str(sources[0]).startswith("data:application/pdf") and not file.get("filename"):
+        raise ValueError("filename is required for PDFs")
+    return part
 
 
 _IMAGE_URI = "^(https://|data:image/(jpeg|png|gif|webp);base64,)"
@@ -73,14 +71,12 @@ FILE: Fields = {
     "filename?": str | None,
     "mimeType?": str | None,
 }
-File = Annotated[Any, Shape(FILE), require_one_source("file_data", "uri", "file_id")]
-
 TEXT_PART: Fields = {"text": str, **CACHEABLE}
 USER_PARTS: Shapes = {
     "text": TEXT_PART,
     "image_url": {"image_url": {"url": ImageSource, "detail?": Detail}, **CACHEABLE},
     "input_audio": {"input_audio": {"data": Base64, "format": Literal["mp3", "wav"]}},
-    "file": {"file": File, **CACHEABLE},
+    "file": {"file": FILE, **CACHEABLE},
 }
 REFUSAL_PART: Fields = {"refusal": str}
 ASSISTANT_PARTS: Shapes = {
@@ -90,7 +86,7 @@ ASSISTANT_PARTS: Shapes = {
     "redacted_reasoning": {"data": str},
 }
 TextPart = Annotated[Any, OneOf("type", {"text": TEXT_PART})]
-UserPart = Annotated[Any, OneOf("type", USER_PARTS)]
+UserPart = Annotated[Any, OneOf("type", USER_PARTS), AfterValidator(check_source)]
 AssistantPart = Annotated[Any, OneOf("type", ASSISTANT_PARTS)]
 
 TOOL_CALL: Fields = {

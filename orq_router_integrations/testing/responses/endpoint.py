@@ -9,7 +9,7 @@ Choices where the documentation is silent:
 * A stream that breaks is not stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,11 +50,9 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         count=2, on_codes=tuple(code for code in DEFAULT_RETRY_STATUSES if code != 408)
     )
 
-    def __init__(
-        self, script: AnswerScript, models: ModelRegistry, trace_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, script: AnswerScript, models: ModelRegistry) -> None:
         super().__init__(script)
-        self._models, self._create_trace_id = models, trace_id
+        self._models = models
         # The states of each response that a GET has not revealed yet; the last one is the final one
         self._states: dict[str, list[dict[str, Any]]] = {}
 
@@ -74,7 +72,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     ) -> RouterResponse:
         number = next(self._numbers)
         fields = build_answer_fields(answer, request, number)
-        return create_response(request, model, number, self._create_trace_id(), **fields)
+        return create_response(request, model, number, **fields)
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
         """Create the error event of a broken stream from an error body.
@@ -90,20 +88,18 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.background:
             error = _read_error(response.body) or {"code": "server_error", "message": "failed"}
-            number, trace_id = next(self._numbers), self._create_trace_id()
-            response = create_response(
-                request, request.model, number, trace_id, status="failed", error=error
-            )
+            fields = {"status": "failed", "error": error}
+            response = create_response(request, request.model, next(self._numbers), **fields)
         if response.status != 200 or not response.is_complete:
             return response
         body = response.body if response.chunks is None else response.chunks[-1]["response"]
-        is_queued = bool(request.background) and not request.is_streamed
-        if request.is_stored:
-            pending = [build_unfinished_response(body, "in_progress")] if is_queued else []
-            self._states[body["id"]] = [*pending, body]
-        if is_queued:
-            return replace(response, body=build_unfinished_response(body, "queued"))
-        return response
+        if request.store is not False:
+            self._states[body["id"]] = [body]
+        if not request.background or request.is_streamed:
+            return response
+        queued, started = (build_unfinished_response(body, it) for it in ("queued", "in_progress"))
+        self._states[body["id"]] = [started, body]
+        return replace(response, body=queued)
 
     def get_stored(self, id_: str) -> dict[str, Any]:
         """Return a response. A background response is first returned as in progress."""

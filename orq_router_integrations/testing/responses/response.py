@@ -29,7 +29,7 @@ Event = dict[str, Any]
 
 
 def create_response(
-    request: ResponsesRequest, model: str, number: int, trace_id: str, **fields: Any
+    request: ResponsesRequest, model: str, number: int, **fields: Any
 ) -> RouterResponse:
     """Create a response with the settings of the request and these fields."""
     headers = {"__all__": {"headers"}}  # of MCP tools, which may contain keys
@@ -42,7 +42,6 @@ def create_response(
         "model": get_provider_model_name(model),
         "input": list_items(request.prompt.body),
         "text": {"format": {"type": "text"}, **(settings["text"] or {})},
-        "telemetry": {"trace_id": trace_id, "span_id": trace_id[-16:]},
         # Not documented, but always sent by OpenAI
         "prompt_cache_retention": None,
         "truncation": "disabled",
@@ -101,21 +100,17 @@ def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> lis
 
 
 def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, Any]]:
-    includes_logprobs = INCLUDE_LOGPROBS in (request.include or ())
-    has_logprobs = includes_logprobs or "top_logprobs" in request.model_fields_set
-    content: list[dict[str, Any]] = []
-    if answer.text or answer.refusal is None:
-        content.append(
-            {
-                "type": "output_text",
-                "text": answer.text,
-                "annotations": list(map(dict, answer.annotations)),
-                "logprobs": list(map(dict, answer.logprobs)) if has_logprobs else [],
-            }
-        )
     if answer.refusal is not None:
-        content.append({"type": "refusal", "refusal": answer.refusal})
-    return content
+        return [{"type": "refusal", "refusal": answer.refusal}]
+    is_included = INCLUDE_LOGPROBS in (request.include or ())
+    has_logprobs = is_included or "top_logprobs" in request.model_fields_set
+    text = {
+        "type": "output_text",
+        "text": answer.text,
+        "annotations": list(map(dict, answer.annotations)),
+        "logprobs": list(map(dict, answer.logprobs)) if has_logprobs else [],
+    }
+    return [text]
 
 
 def _add_costs(usage: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ may have any fields.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.testing.chat import schema as chat
 from orq_router_integrations.testing.routing.endpoint import RequestModel
@@ -17,30 +17,22 @@ JsonObject = dict[str, Any]
 
 _PART: Fields = {**chat.CACHEABLE, "prompt_cache_breakpoint?": JsonObject | None}
 _TEXT_PART: Fields = {"text": str, **_PART}
-_IMAGE_PART: Fields = {
-    "type": Literal["input_image"],
-    "image_url?": chat.ImageSource | None,
-    "file_id?": str | None,
-    "detail?": chat.Detail,
-    **_PART,
-}
-_FILE_PART: Fields = {
-    "type": Literal["input_file"],
-    "file_data?": chat.DataURI | None,
-    "file_url?": chat.FileURI | None,
-    "file_id?": str | None,
-    "filename?": str | None,
-    "mime_type?": str | None,
-    **_PART,
-}
 _USER_PARTS: Shapes = {
     "input_text": _TEXT_PART,
-    "input_image": Annotated[
-        Any, Shape(_IMAGE_PART), chat.require_one_source("image_url", "file_id")
-    ],
-    "input_file": Annotated[
-        Any, Shape(_FILE_PART), chat.require_one_source("file_data", "file_url", "file_id")
-    ],
+    "input_image": {
+        "image_url?": chat.ImageSource | None,
+        "file_id?": str | None,
+        "detail?": chat.Detail,
+        **_PART,
+    },
+    "input_file": {
+        "file_data?": chat.DataURI | None,
+        "file_url?": chat.FileURI | None,
+        "file_id?": str | None,
+        "filename?": str | None,
+        "mime_type?": str | None,
+        **_PART,
+    },
 }
 _ASSISTANT_PARTS: Shapes = {
     "input_text": _TEXT_PART,
@@ -52,7 +44,7 @@ _ASSISTANT_PARTS: Shapes = {
     "refusal": chat.REFUSAL_PART,
 }
 SystemPart = Annotated[Any, OneOf("type", {"input_text": _TEXT_PART})]
-UserPart = Annotated[Any, OneOf("type", _USER_PARTS)]
+UserPart = Annotated[Any, OneOf("type", _USER_PARTS), AfterValidator(chat.check_source)]
 AssistantPart = Annotated[Any, OneOf("type", _ASSISTANT_PARTS)]
 
 _ITEM: Fields = {
@@ -189,13 +181,9 @@ class ResponsesRequest(chat.TextRequest, RouterFields):
 
     @model_validator(mode="after")
     def _check_background(self) -> Self:
-        if self.background and not self.is_stored:
+        if self.background and self.store is False:
             reject_field("background", "requires a stored response. Omit store or set it to true")
         return self
-
-    @property
-    def is_stored(self) -> bool:
-        return self.store is not False
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
