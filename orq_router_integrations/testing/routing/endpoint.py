@@ -16,8 +16,6 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import Endpoint
 
-CHUNK_BYTES = 4096
-
 _UNKNOWN_FIELD = (
     "is not a documented field of the router. To ignore such fields, use "
     "OfflineRouter(lenient=True) or orq-router serve --lenient"
@@ -96,13 +94,6 @@ class EndpointHandler(ABC, Generic[R]):
 
 def get_provider_model_name(model: str) -> str:
     return model.partition("/")[2]
-
-
-def split_bytes(data: bytes) -> tuple[bytes, ...]:
-    """Split a body into chunks. The last one is a single byte, so that faults can truncate it."""
-    starts = range(0, len(data) - 1, CHUNK_BYTES)
-    chunks = (data[start : min(start + CHUNK_BYTES, len(data) - 1)] for start in starts)
-    return (*chunks, data[-1:])
 
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
