@@ -104,6 +104,13 @@ class TestEvents:
         assert stream[-2]["type"] == "response.incomplete"
         assert stream[-2]["response"]["status"] == "incomplete"
 
+    def test_logprobs_per_delta(self, create_responses):
+        logprobs = [{"token": "a "}, {"token": "b"}]
+        answer = Answer("a b", logprobs=logprobs)
+        stream = create_responses(answers={"hi": answer}).stream(top_logprobs=1)
+        deltas = [event for event in stream[:-1] if event["type"].endswith("text.delta")]
+        assert [d["logprobs"][0]["token"] for d in deltas] == [d["delta"] for d in deltas]
+
 
 class TestFaults:
     def test_truncated_stream(self, create_responses):

@@ -124,13 +124,13 @@ def _add_costs(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 _STREAMED = {
-    "output_text": ("output_text", "text"),
-    "refusal": ("refusal", "refusal"),
-    "summary_text": ("reasoning_summary_text", "text"),
-    "function_call": ("function_call_arguments", "arguments"),
-    "custom_tool_call": ("custom_tool_call_input", "input"),
+    "output_text": ("output_text", "text", ("logprobs",)),
+    "refusal": ("refusal", "refusal", ()),
+    "summary_text": ("reasoning_summary_text", "text", ()),
+    "function_call": ("function_call_arguments", "arguments", ("name",)),
+    "custom_tool_call": ("custom_tool_call_input", "input", ()),
 }
-"""Prefix of the events, and the streamed field, by the type of a part or an item."""
+"""By type of part or item: prefix of its events, streamed field, other fields of the last one."""
 
 
 def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
@@ -162,7 +162,7 @@ def _iter_item(item: Event, index: int) -> Iterator[Event]:
 
 def _clear(value: Mapping[str, Any]) -> Event:
     """Return an item or a part as it is before its content is streamed."""
-    _, name = _STREAMED.get(value["type"], ("", ""))
+    _, name, _ = _STREAMED.get(value["type"], ("", "", ()))
     empty = {name: "", "annotations": [], "logprobs": [], "content": [], "summary": []}
     return {key: empty.get(key, field) for key, field in value.items()}
 
@@ -171,8 +171,12 @@ def _iter_text(value: Event, position: Event) -> Iterator[Event]:
     """Yield the events of a part or an item with a streamed field."""
     if value["type"] not in _STREAMED:
         return
-    prefix, name = _STREAMED[value["type"]]
+    prefix, name, others = _STREAMED[value["type"]]
     split = split_fragments if name in {"arguments", "input"} else split_after_words
-    for fragment in split(value[name]):
-        yield {"type": f"response.{prefix}.delta", **position, "delta": fragment}
-    yield {"type": f"response.{prefix}.done", **position, name: value[name]}
+    for index, fragment in enumerate(split(value[name])):
+        event = {"type": f"response.{prefix}.delta", **position, "delta": fragment}
+        if "logprobs" in value:
+            event["logprobs"] = value["logprobs"][index : index + 1]
+        yield event
+    done = {key: value[key] for key in (name, *others)}
+    yield {"type": f"response.{prefix}.done", **position, **done}
