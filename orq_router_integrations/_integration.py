@@ -121,8 +121,7 @@ class RouterIntegration(RouterSettings):
     else:
         controls: RouterControls | None = optional(
             "Router controls for every call, such as fallbacks and retries: `RouterControls` or a "
-            "dict. Controls passed to a single call take precedence, field by field",
-            examples=[{"fallbacks": ["anthropic/claude-sonnet-4-5"]}],
+            "dict. Controls passed to a single call take precedence, field by field"
         )
     client: RouterClient | None = optional(
         "A `RouterClient` to send the calls with. Its settings replace `api_key`, `base_url` and "

@@ -87,11 +87,7 @@ class OrqDecisionModel(RouterIntegration, BaseDecisionModel):
     positional_field: ClassVar[str | None] = "model"
     argument_hints: ClassVar[Mapping[str, str]] = ARGUMENT_HINTS
 
-    model: ModelId = Field(
-        kw_only=False,
-        description="The decision model, as `provider/model`",
-        examples=["openai/gpt-6-luna"],
-    )
+    model: ModelId = Field(kw_only=False, description="The decision model, as `provider/model`")
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:

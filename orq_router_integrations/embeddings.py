@@ -122,15 +122,10 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         ),
     }
 
-    model: ModelId = Field(
-        kw_only=False,
-        description="The embedding model, as `provider/model`",
-        examples=["openai/text-embedding-3-small"],
-    )
+    model: ModelId = Field(kw_only=False, description="The embedding model, as `provider/model`")
     dimensions: Annotated[int, Field(strict=True, ge=1, le=MAX_DIMENSIONS)] | None = optional(
         "Length of the vectors. Only some models support it, such as "
-        "`openai/text-embedding-3-small`. By default the model's own",
-        examples=[256],
+        "`openai/text-embedding-3-small`. By default the model's own"
     )
     encoding_format: EncodingFormat = Field(
         default="base64",

@@ -55,7 +55,6 @@ class OrqModeration(
         kw_only=False,
         default="openai/omni-moderation-latest",
         description="The moderation model, as `provider/model`",
-        examples=["mistral/mistral-moderation-latest"],
     )
     chunk_size: Annotated[int, Field(strict=True, ge=1)] = Field(
         default=32, description="Maximum number of texts in a request"

@@ -66,14 +66,9 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         "user": "controls={'identity': ...}",
     }
 
-    model: ModelId = Field(
-        kw_only=False,
-        description="The rerank model, as `provider/model`",
-        examples=["cohere/rerank-v3.5"],
-    )
+    model: ModelId = Field(kw_only=False, description="The rerank model, as `provider/model`")
     top_n: Annotated[int, Field(strict=True, ge=1)] | None = optional(
-        "How many documents to return. By default all of them",
-        examples=[3],
+        "How many documents to return. By default all of them"
     )
     max_concurrency: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
         default=4,

@@ -86,12 +86,9 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
 
     knowledge_base: Annotated[
         str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)
-    ] = Field(
-        kw_only=False, description="Id or key of the knowledge base", examples=["product-manuals"]
-    )
+    ] = Field(kw_only=False, description="Id or key of the knowledge base")
     k: ResultCount | None = optional(
-        "How many Documents to return, 1 to 100. By default as set on the knowledge base",
-        examples=[5],
+        "How many Documents to return, 1 to 100. By default as set on the knowledge base"
     )
     search_type: SearchType | None = optional(
         "`vector_search`, `keyword_search` or `hybrid_search`. By default hybrid"
@@ -101,8 +98,7 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
     )
     filter: Filter | None = optional(
         "Conditions on the metadata: `{field: {operator: value}}` with the operators `eq`, `ne`, "
-        "`gt`, `gte`, `lt`, `lte`, `in`, `nin` and `exists`, combined by `and` and `or`",
-        examples=[{"year": {"gte": 2025}}],
+        "`gt`, `gte`, `lt`, `lte`, `in`, `nin` and `exists`, combined by `and` and `or`"
     )
     if TYPE_CHECKING:
         rerank: CoercedField[KnowledgeRerank | Mapping[str, Any] | None, KnowledgeRerank | None] = (
@@ -111,8 +107,7 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
     else:
         rerank: KnowledgeRerank | None = optional(
             "Rerank the results: a dict with `model`, and optionally `threshold` and `top_k`. By "
-            "default as set on the knowledge base",
-            examples=[{"model": "cohere/rerank-v3.5"}],
+            "default as set on the knowledge base"
         )
 
     def _get_relevant_documents(

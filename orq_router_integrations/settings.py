@@ -192,7 +192,6 @@ class RouterSettings(DeferredModel):
             default_factory=read_api_key_from_env,
             description="API key of the router, or a function (sync or async) that returns the "
             f"key and is called for every request. Read from `{API_KEY_ENV}` by default",
-            examples=["..."],
         )
         timeout: Seconds | None = optional(
             "Seconds to wait for the next byte, as a number or a `timedelta`. By default as long "

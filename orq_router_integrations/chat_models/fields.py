@@ -67,7 +67,6 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     model: ModelId = Field(
         kw_only=False,
-        examples=["openai/gpt-4o"],
         description="Model id in the form `provider/model`, such as `openai/gpt-4o`.",
     )
     api: Literal["chat_completions", "responses"] = Field(

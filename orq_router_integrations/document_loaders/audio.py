@@ -74,7 +74,6 @@ class AudioIntegration(FileIntegration, TranslationParams):
     model_config = INTEGRATION_CONFIG
 
     model: ModelId = Field(
-        examples=["openai/whisper-1"],
         description="Provider and model, separated by a slash, such as `openai/whisper-1`.",
     )
     granularity: Granularity = Field(

@@ -234,7 +234,6 @@ class FileLoader(FileIntegration, BaseLoader):
     source: Annotated[Any, BeforeValidator(validate_source)] = Field(
         kw_only=False,
         repr=False,
-        examples=["calls/*.mp3"],
         description="Files to load: a path, a directory (searched recursively), a glob pattern "
         "such as `calls/*.mp3`, bytes, a binary file object, a `Blob`, a `BlobLoader`, or a list "
         "of paths, bytes, file objects and blobs. Files of other types in directories and "

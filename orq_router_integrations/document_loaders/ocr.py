@@ -39,12 +39,9 @@ class OCRIntegration(FileIntegration):
         "mode": "A Document contains one page.",
     }
 
-    model: ModelId = Field(
-        examples=["mistral/mistral-ocr-latest"], description="The OCR model, as `provider/model`."
-    )
+    model: ModelId = Field(description="The OCR model, as `provider/model`.")
     pages: Annotated[list[PageIndex], Field(min_length=1)] | None = optional(
-        "Pages to read, counted from 0. By default all of them.",
-        examples=[[0, 1]],
+        "Pages to read, counted from 0. By default all of them."
     )
     if TYPE_CHECKING:
         directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
@@ -112,7 +109,6 @@ class OrqOCRLoader(OCRIntegration, FileLoader):
     source: Annotated[Any, BeforeValidator(validate_source)] = Field(
         kw_only=False,
         repr=False,
-        examples=["contracts/*.pdf"],
         description="Files to load: a path, a directory (searched recursively), a glob pattern "
         "such as `contracts/*.pdf`, an `https` URL that the provider downloads, a data URL, bytes, "
         "a binary file object, a `Blob`, a `BlobLoader`, or a list of these. Other files in "

@@ -69,14 +69,11 @@ class OrqTool(BaseTool, RouterIntegration):
     """Fields of the request body that ``extra_body`` must not set."""
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
-    model: ModelId = Field(
-        description="The model to call, as `provider/model`", examples=["openai/gpt-image-1"]
-    )
+    model: ModelId = Field(description="The model to call, as `provider/model`")
     model_args: tuple[str, ...] = Field(
         default=(),
         description="Names of the optional arguments that the language model may set in a tool "
         "call. By default it only sets the required ones",
-        examples=[("size", "image")],
     )
     extra_body: JsonObject = Field(
         default_factory=dict, description="Additional fields of the request body, sent unchanged"

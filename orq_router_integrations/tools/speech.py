@@ -107,10 +107,8 @@ class OrqSpeechTool(OrqTool, SpeechParams):
 
     name: str = "speak"
     description: str = "Speaks text aloud: creates an audio file for the user to hear."
-    model: ModelId = Field(
-        description="The model to call, as `provider/model`", examples=["openai/tts-1"]
-    )
-    voice: Voice = Field(description="The provider's name of the voice", examples=["alloy"])
+    model: ModelId = Field(description="The model to call, as `provider/model`")
+    voice: Voice = Field(description="The provider's name of the voice")
     max_chars: Annotated[int, Field(strict=True, ge=1)] = Field(
         default=MAX_INPUT_CHARS,
         description="Maximum number of characters per request. Longer texts are split",
