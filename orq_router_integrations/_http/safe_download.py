@@ -10,7 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import aclosing, closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -28,7 +28,6 @@ from orq_router_integrations.errors import (
 )
 
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
-
 READ_TIMEOUT_SECONDS = 60.0  # longest wait for the next byte
 MAX_DOWNLOAD_SECONDS = 600.0  # longest time for a complete download
 IN_PROCESS_SUFFIX = ".invalid"
@@ -45,20 +44,12 @@ _SPECIAL_PURPOSE = tuple(
 Some versions of ``ipaddress`` consider them global.
 """
 
-_SEND_OPTIONS: dict[str, Any] = {"stream": True, "follow_redirects": False, "auth": None}
 
-
-def download(
-    url: str,
-    *,
-    max_bytes: int = MAX_DOWNLOAD_BYTES,
-    http_client: SyncHttpClient = None,
-) -> Generator[bytes]:
+def download(url: str, *, http_client: SyncHttpClient = None) -> Generator[bytes]:
     """Download a URL and yield its bytes as they arrive.
 
     Args:
         url: An https URL of a public host.
-        max_bytes: Maximum size of the download.
         http_client: Used only for hosts under ``.invalid``, which no network can resolve; the
             offline router serves its images there.
 
@@ -66,44 +57,41 @@ def download(
         RouterInputError: The URL is not https or its host is not public; nothing was sent.
         RouterError: The URL cannot be fetched, redirects, or is too large.
     """
-    state = _Download(url, max_bytes)
+    state = _Download(url, http_client)
     with state.map_errors():
-        if state.is_resolvable:
+        if state.needs_address:
             state.pin(socket.getaddrinfo(state.host, 443, type=socket.SOCK_STREAM))
-        with state.select_client(httpx.Client, http_client) as http:
-            request = http.build_request(**state.request_args)
-            with closing(http.send(request, **_SEND_OPTIONS)) as response:
-                state.check_response(response)
-                for data in response.iter_bytes():
-                    state.check_data(data)
-                    yield data
+        with (
+            state.open_client(httpx.Client) as http,
+            http.stream(**state.request_args) as response,
+        ):
+            state.check_response(response)
+            for data in response.iter_bytes():
+                state.check_data(data)
+                yield data
 
 
-async def adownload(
-    url: str,
-    *,
-    max_bytes: int = MAX_DOWNLOAD_BYTES,
-    http_client: AsyncHttpClient = None,
-) -> AsyncGenerator[bytes]:
+async def adownload(url: str, *, http_client: AsyncHttpClient = None) -> AsyncGenerator[bytes]:
     """Download a URL and yield its bytes as they arrive; see ``download``."""
-    state = _Download(url, max_bytes)
+    state = _Download(url, http_client)
     with state.map_errors():
-        if state.is_resolvable:
+        if state.needs_address:
             resolve = asyncio.get_running_loop().getaddrinfo
             state.pin(await resolve(state.host, 443, type=socket.SOCK_STREAM))
-        async with state.select_client(httpx.AsyncClient, http_client) as http:
-            request = http.build_request(**state.request_args)
-            async with aclosing(await http.send(request, **_SEND_OPTIONS)) as response:
-                state.check_response(response)
-                async for data in response.aiter_bytes():
-                    state.check_data(data)
-                    yield data
+        async with (
+            state.open_client(httpx.AsyncClient) as http,
+            http.stream(**state.request_args) as response,
+        ):
+            state.check_response(response)
+            async for data in response.aiter_bytes():
+                state.check_data(data)
+                yield data
 
 
 class _Download:
     """The URL, the checked address, and the limits of one download. Does no I/O."""
 
-    def __init__(self, text: str, max_bytes: int) -> None:
+    def __init__(self, text: str, http_client: Any) -> None:
         try:
             url = httpx.URL(text)
         except (httpx.InvalidURL, TypeError, UnicodeError) as error:
@@ -119,10 +107,15 @@ class _Download:
                 "Use an https URL without a user and a port."
             )
         self.host = url.host.rstrip(".").lower()
-        self.is_resolvable = not self.host.endswith(IN_PROCESS_SUFFIX)
+        self._http_client = http_client if self.host.endswith(IN_PROCESS_SUFFIX) else None
         self._address: str | None = None
-        self._max_bytes = self._remaining_bytes = max_bytes
+        self._received_bytes = 0
         self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether the host has to be looked up."""
+        return self._http_client is None
 
     def pin(self, results: Iterable[Any]) -> None:
         """Select the address to connect to from the results of ``getaddrinfo``.
@@ -138,24 +131,23 @@ class _Download:
                 )
         self._address = addresses[0]
 
-    def select_client(self, client_class: Any, http_client: Any) -> Any:
+    def open_client(self, client_class: Any) -> Any:
         """Return a context manager of the client for the host."""
-        if self.is_resolvable:
-            return client_class(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
-        if http_client is None:
-            raise RouterInputError(
-                f"url: {self.host} is a reserved name that DNS does not resolve. Pass the "
-                "http_client that serves this host."
-            )
-        return nullcontext(http_client)
+        if self._http_client is not None:
+            return nullcontext(self._http_client)
+        return client_class(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
 
     @property
     def request_args(self) -> dict[str, Any]:
-        """Arguments of ``httpx.Client.build_request``, which connect to the checked address."""
-        headers = {"host": self._url.netloc.decode(), "accept-encoding": "identity"}
-        url = str(self._url.copy_with(host=self._address) if self._address else self._url)
-        extensions = {"sni_hostname": self.host} if self._address else {}
-        return {"method": "GET", "url": url, "headers": headers, "extensions": extensions}
+        """Arguments of ``httpx.Client.stream``, which connect to the checked address."""
+        return {
+            "method": "GET",
+            "url": str(self._url.copy_with(host=self._address) if self._address else self._url),
+            "headers": {"host": self._url.netloc.decode(), "accept-encoding": "identity"},
+            "extensions": {"sni_hostname": self.host} if self._address else {},
+            "follow_redirects": False,
+            "auth": None,
+        }
 
     def check_response(self, response: httpx.Response) -> None:
         """Check that a response is successful and not compressed."""
@@ -172,9 +164,11 @@ class _Download:
 
     def check_data(self, data: bytes) -> None:
         """Count bytes and check the limits."""
-        self._remaining_bytes -= len(data)
-        if self._remaining_bytes < 0:
-            raise InvalidResponseError(f"{self._shown_url} is larger than {self._max_bytes} bytes")
+        self._received_bytes += len(data)
+        if self._received_bytes > MAX_DOWNLOAD_BYTES:
+            raise InvalidResponseError(
+                f"{self._shown_url} is larger than {MAX_DOWNLOAD_BYTES} bytes"
+            )
         if time.monotonic() > self._expires_at:
             raise RouterTimeoutError(
                 f"Downloading {self._shown_url} took longer than {MAX_DOWNLOAD_SECONDS:g} s. Try "

@@ -268,11 +268,12 @@ def test_ip_addresses_in_urls_are_checked(network: Network, fetch: Fetch, url):
     ],
 )
 def test_download_errors_are_typed_and_hide_query(
-    network: Network, fetch: Fetch, answer, error_class, message
+    network: Network, fetch: Fetch, monkeypatch, answer, error_class, message
 ):
+    monkeypatch.setattr(safe_download, "MAX_DOWNLOAD_BYTES", 100)
     network.answer = answer
     with pytest.raises(error_class, match=message) as raised:
-        fetch(URL, max_bytes=100)
+        fetch(URL)
     assert "https://images.example.com/a%20b/c.png" in str(raised.value)
     assert "secret" not in str(raised.value)
     assert len(network.requests) == 1
@@ -301,8 +302,6 @@ def test_http_client_serves_only_unresolvable_hosts(network: Network, fetch: Fet
     assert fetch("https://x.invalid/a", http_client=http) == b"local"
     assert not network.resolved
     assert fetch(URL, http_client=http) == b"data"
-    with pytest.raises(RouterInputError, match=r"x\.invalid is a reserved name"):
-        fetch("https://x.invalid/a")
 
 
 def test_stopping_early_closes_connection(network: Network):
