@@ -28,15 +28,14 @@ from orq_router_integrations.testing.routing.endpoint import (
     RequestModel,
     validate_body,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.endpoints import EMBEDDINGS, RERANK
 from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType
 
 MAX_INPUTS = 2048  # OpenAI's limit
-MAX_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
-DEFAULT_DIMENSIONS = 1024  # of other models
+MODEL_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
 _STEM_CHARS = 5  # inflected forms share the start of a word
 
 Text = Annotated[str, Field(min_length=1)]
@@ -56,10 +55,7 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
 
     def respond(self, request: EmbeddingsRequest, model: str) -> dict[str, Any]:
         name = model.partition("/")[2]
-        maximum = MAX_DIMENSIONS.get(name)
-        dimensions = request.dimensions or maximum or DEFAULT_DIMENSIONS
-        if maximum and dimensions > maximum:
-            reject_field("dimensions", f"{model} has at most {maximum}, not {dimensions}")
+        dimensions = request.dimensions or MODEL_DIMENSIONS.get(name, 1024)
         items = [request.input] if isinstance(request.input, str) else request.input
         texts = [item if isinstance(item, str) else " ".join(map(str, item)) for item in items]
         data = []
@@ -137,12 +133,6 @@ def count_features(text: str) -> dict[str, float]:
 KnowledgeBases = Mapping[str, Iterable[str | Document]]
 
 Rerank = Annotated[Any, Shape({"model": str, "threshold?": Share, "top_k?": ResultCount})]
-_SETTINGS: Fields = {
-    "type?": SearchType,
-    "top_k?": ResultCount,
-    "threshold?": Share,
-    "rerank_config?": Rerank | None,
-}
 _OPTIONS: Fields = {f"include_{name}?": bool for name in ("vectors", "metadata", "scores")}
 
 
@@ -154,15 +144,15 @@ class SearchRequest(RequestModel):
     filter_by: Filter = Field(default_factory=dict)
     search_options: Annotated[Any, Shape(_OPTIONS)] = Field(default_factory=dict)
     rerank_config: Rerank | None = None
-    agentic_rag_config: dict[str, str] | None = None
-    retrieval_config: Annotated[Any, Shape(_SETTINGS)] = Field(default_factory=dict)
+    agentic_rag_config: dict[str, str] | None = None  # without effect
+    retrieval_config: dict[str, Any] | None = None  # without effect
 
 
 class KnowledgeBaseIndex:
     def __init__(self, bases: KnowledgeBases | None, models: ModelRegistry) -> None:
         self._models = models
         self._bases = {
-            id_: [_create_chunk(chunk, f"{id_}-{number}") for number, chunk in enumerate(chunks)]
+            id_: [chunk if isinstance(chunk, Document) else Document(chunk) for chunk in chunks]
             for id_, chunks in (bases or {}).items()
         }
 
@@ -171,33 +161,26 @@ class KnowledgeBaseIndex:
         if id_ not in self._bases:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
         request = validate_body(SearchRequest, body, lenient=lenient)
-        settings = request.retrieval_config | request.model_dump(exclude_unset=True)
-        limit = settings.get("top_k", 5)
-        threshold = max(settings.get("threshold", 0), 1e-6)
+        limit, threshold = request.top_k, max(request.threshold, 1e-6)
         score_names = ["search_score"]
-        rerank = settings.get("rerank_config")
+        rerank = request.rerank_config
         if rerank and self._models.is_enabled(rerank["model"]):
             limit = min(limit, rerank.get("top_k", 10))
             threshold = max(threshold, rerank.get("threshold", 0))
             score_names.append("rerank_score")
-        matches = []
-        for chunk in self._bases[id_]:
-            score = compute_similarity(request.query, chunk["text"])
-            if score >= threshold and matches_filter(chunk["metadata"], request.filter_by):
-                matches.append({**chunk, "scores": dict.fromkeys(score_names, score)})
-        matches.sort(key=lambda match: -match["scores"]["search_score"])
-        for match in matches:
-            for name in ("metadata", "scores"):
-                if not request.search_options.get(f"include_{name}"):
-                    del match[name]
-        return {"matches": matches[:limit]}
-
-
-def _create_chunk(chunk: str | Document, id_: str) -> dict[str, Any]:
-    document = Document(chunk) if isinstance(chunk, str) else chunk
-    if not isinstance(document, Document):
-        raise ValueError(f"knowledge_bases: expected a str or a Document, got {chunk!r:.80}")
-    return {"id": document.id or id_, "text": document.page_content, "metadata": document.metadata}
+        match: dict[str, Any]
+        matches: list[tuple[float, dict[str, Any]]] = []
+        for number, document in enumerate(self._bases[id_]):
+            score = compute_similarity(request.query, document.page_content)
+            if score >= threshold and matches_filter(document.metadata, request.filter_by):
+                match = {"id": document.id or f"{id_}-{number}", "text": document.page_content}
+                if request.search_options.get("include_metadata"):
+                    match["metadata"] = document.metadata
+                if request.search_options.get("include_scores"):
+                    match["scores"] = dict.fromkeys(score_names, score)
+                matches.append((score, match))
+        matches.sort(key=lambda item: -item[0])
+        return {"matches": [match for _, match in matches[:limit]]}
 
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {

@@ -74,7 +74,7 @@ class OfflineRouter:
     /responses/{id} and POST /decisions. Under v2/router only: POST /ocr. At the root of the host:
     GET /v2/model-catalog (with invented features and prices), POST /v2/knowledge/{id}/search and
     POST /v1/responses/compact. Image URLs point to ``images.offline.invalid``, which the router's
-    transport serves. Without Pillow, images are blank PNGs; without PyAV, audio is WAV or raw PCM.
+    transport serves.
 
     A router can be pickled, and so can the clients and models that use it. A copy starts with an
     empty log and with its script from the beginning.

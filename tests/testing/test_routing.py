@@ -36,13 +36,9 @@ class TestFaults:
             "text/plain; charset=utf-8",
         )
 
-    @pytest.mark.parametrize(
-        "arguments",
-        [{"status": 302}, {"seconds": -1}, {"cut_after": -1}, {"cut_after": 1, "error_after": 1}],
-    )
-    def test_invalid_fault_raises(self, arguments):
-        with pytest.raises(ValueError, match=next(iter(arguments))):
-            Fault(**arguments)
+    def test_invalid_fault_raises(self):
+        with pytest.raises(ValueError, match="status: must be 200 or 400 to 599, not 302"):
+            Fault(status=302)
 
 
 class TestRetry:

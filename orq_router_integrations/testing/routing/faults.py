@@ -32,7 +32,7 @@ class Fault:
             no error format and is cut off.
 
     Raises:
-        ValueError: ``status`` is neither 200 nor an error, or a number is negative.
+        ValueError: ``status`` is neither 200 nor an error.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(faults={"openai/gpt-4o": [Fault(status=429), Fault(cut_after=1)]})
@@ -55,10 +55,6 @@ class Fault:
         is_status = isinstance(self.status, int)
         if not is_status or (self.status != 200 and not 400 <= self.status <= 599):
             raise ValueError(f"status: must be 200 or 400 to 599, not {self.status!r:.80}")
-        if min(self.seconds, self.cut_after or 0, self.error_after or 0) < 0:
-            raise ValueError("seconds, cut_after and error_after must not be negative")
-        if self.cut_after is not None and self.error_after is not None:
-            raise ValueError("cut_after and error_after: set only one of them")
 
     @property
     def break_after(self) -> int | None:
