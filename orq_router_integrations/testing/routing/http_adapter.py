@@ -25,12 +25,10 @@ class RecordedRequest:
     body: Any  # JSON or form fields; None if it cannot be parsed
 
 
-DelayedChunks = Iterator[tuple[float, bytes]]
-"""Chunks of a body, each with the seconds to wait before it arrives."""
-
-
-def delay_chunks(chunks: Iterable[bytes], seconds: float, request: httpx.Request) -> DelayedChunks:
-    """Delay each chunk, but not longer than the read timeout of the request."""
+def delay_chunks(
+    chunks: Iterable[bytes], seconds: float, request: httpx.Request
+) -> Iterator[tuple[float, bytes]]:
+    """Yield each chunk with its delay, but not longer than the read timeout of the request."""
     for chunk in chunks:
         # The client may change the timeout between two chunks
         timeout = request.extensions.get("timeout", {}).get("read")
@@ -44,7 +42,7 @@ def delay_chunks(chunks: Iterable[bytes], seconds: float, request: httpx.Request
 class DelayedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     """Response body that arrives in chunks, for sync and async clients."""
 
-    chunks: DelayedChunks
+    chunks: Iterator[tuple[float, bytes]]
 
     def __iter__(self) -> Iterator[bytes]:
         for seconds, chunk in self.chunks:
@@ -80,7 +78,7 @@ class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 def record_request(request: httpx.Request) -> RecordedRequest:
     """Describe a request for ``OfflineRouter.requests``, with the API key redacted."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = dict(request.headers)
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
     try:
@@ -108,21 +106,19 @@ def create_response(
     request: httpx.Request, response: RouterResponse, headers: Mapping[str, str], latency: float
 ) -> httpx.Response:
     """Convert a router response to an httpx response; ``latency`` is that of each chunk."""
-    body = response.body
-    arguments: dict[str, Any]
+    body, stream = response.body, None
     if response.chunks is not None:
         content_type = "text/event-stream; charset=utf-8"
-        chunks = delay_chunks(_iter_bytes(response), latency, request)
-        arguments = {"stream": DelayedBody(chunks)}
+        stream = DelayedBody(delay_chunks(_iter_bytes(response), latency, request))
     elif isinstance(body, str | bytes):
         content_type = "text/plain; charset=utf-8"
-        arguments = {"content": body.encode("utf-8", "replace") if isinstance(body, str) else body}
+        body = body.encode("utf-8", "replace") if isinstance(body, str) else body
     else:
         content_type = "application/json"
-        arguments = {"content": encode_json(body)}
+        body = encode_json(body)
     own_headers = {name.lower(): value for name, value in response.headers.items()}
     all_headers = {"content-type": content_type, **own_headers, **headers}
-    return httpx.Response(response.status, headers=all_headers, **arguments)
+    return httpx.Response(response.status, headers=all_headers, content=body, stream=stream)
 
 
 def _iter_bytes(response: RouterResponse) -> Iterator[bytes]:
