@@ -12,6 +12,7 @@ same 404 as the request's own model.
 
 import json
 import os
+import random
 import re
 import threading
 import time
@@ -47,7 +48,6 @@ from orq_router_integrations.testing.routing.faults import Faults, FaultScript
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_routing import (
     CallLog,
-    LoadBalancerState,
     ProviderCall,
     RequestRouting,
 )
@@ -137,7 +137,7 @@ class OfflineRouter:
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = ModelRegistry(self.models)
         self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
-        self._balancer = LoadBalancerState(self.seed)
+        self._random = random.Random(self.seed)  # noqa: S311 - picks must be reproducible
         self._cache = platform.ExpiringDict[RouterResponse](self.clock)
         self._images = platform.ExpiringDict[bytes](self.clock)
         self._responses = ResponsesEndpoint(self._answers, self._models)
@@ -293,7 +293,10 @@ class OfflineRouter:
         controls, fields = split_controls(body, endpoint, Dialect(dialect), lenient=self.lenient)
         request = handler.parse(fields, controls, lenient=self.lenient)
         balancer = controls.load_balancer  # its models replace the requested one
-        for model in [item.model for item in balancer.models] if balancer else [request.model]:
+        weights = (
+            {it.model: it.weight for it in balancer.models} if balancer else {request.model: 1}
+        )
+        for model in weights:
             self._models.check_enabled(model)
         cache = None if request.is_streamed else controls.cache
         key = ""
@@ -303,7 +306,8 @@ class OfflineRouter:
             headers = {**cached.headers, "x-orq-offline-cache": "hit"}
             return handler.finalize(request, replace(cached, headers=headers))
         routing = RequestRouting(handler, request, controls, self._models, self._faults, self.log)
-        response = routing.run(self._balancer.pick(balancer) if balancer else request.model)
+        (primary,) = self._random.choices(list(weights), list(weights.values()))
+        response = routing.run(primary)
         if cache and response.status == 200:
             self._cache.put(key, response, seconds=cache.ttl)
         return handler.finalize(request, response)

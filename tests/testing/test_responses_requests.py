@@ -240,13 +240,7 @@ class TestRouting:
     def load_balancer(type_):
         return {"type": type_, "models": [{"model": model, "weight": 0.5} for model in MODELS]}
 
-    def test_round_robin(self, create_responses):
-        client = create_responses()
-        for _ in range(4):
-            client.complete(load_balancer=self.load_balancer("round_robin"))
-        assert [call.model for call in client.router.log] == [*MODELS, GPT]
-
-    @pytest.mark.parametrize("type_", ["weight_based", "latency_based"])
+    @pytest.mark.parametrize("type_", ["weight_based", "round_robin", "latency_based"])
     def test_weights(self, create_responses, type_):
         client = create_responses()
         for _ in range(30):

@@ -1,19 +1,17 @@
-"""Route a request through its models: load balancing, retries, fallbacks and faults.
+"""Route a request through its models: retries, fallbacks and faults.
 
 Where the documentation is silent, one behavior was chosen:
 
 * Without a ``retry`` control nothing is retried, except on /responses, whose schema promises two
   retries (not after timeouts). The documented default of 3 applies to ``count`` within a ``retry``.
 * The load balancer's pick is retried and falls back like the request's own model.
-* ``latency_based`` picks models like ``weight_based``.
+* Every type of load balancer picks a model at random, by weight.
 * A fallback that is not enabled fails with 404, which is not among the default fallback codes.
 * If every model fails, the last error is returned.
 * Delays have no jitter and ignore a provider's ``Retry-After``.
 """
 
 import math
-import random
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,11 +24,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import Fault, FaultScript
 from orq_router_integrations.testing.routing.multipart_parsing import describe_files
-from orq_router_integrations.wire.controls import (
-    DEFAULT_RETRY_STATUSES,
-    LoadBalancer,
-    RouterControls,
-)
+from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES, RouterControls
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
 
@@ -78,22 +72,6 @@ class CallLog(list[ProviderCall]):
             for call in self
         ]
         return format_table(header, rows)
-
-
-class LoadBalancerState:
-    """Picks one model per request."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - picks must be reproducible
-        self._turns: Counter[tuple[str, ...]] = Counter()
-
-    def pick(self, balancer: LoadBalancer) -> str:
-        models = tuple(item.model for item in balancer.models)
-        if balancer.type == "round_robin":
-            self._turns[models] += 1
-            return models[(self._turns[models] - 1) % len(models)]
-        weights = [item.weight for item in balancer.models]  # choices() normalizes them
-        return self._random.choices(models, weights)[0]
 
 
 @dataclass(frozen=True, slots=True)
