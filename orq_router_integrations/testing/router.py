@@ -292,10 +292,9 @@ class OfflineRouter:
         endpoint = handler.endpoint
         controls, fields = split_controls(body, endpoint, Dialect(dialect), lenient=self.lenient)
         request = handler.parse(fields, controls, lenient=self.lenient)
-        balancer = controls.load_balancer  # its models replace the requested one
-        weights = (
-            {it.model: it.weight for it in balancer.models} if balancer else {request.model: 1}
-        )
+        weights = {request.model: 1.0}
+        if controls.load_balancer:  # its models replace the requested one
+            weights = {item.model: item.weight for item in controls.load_balancer.models}
         for model in weights:
             self._models.check_enabled(model)
         cache = None if request.is_streamed else controls.cache
