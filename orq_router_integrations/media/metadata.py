@@ -21,8 +21,6 @@ from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
 ImageSize = tuple[int, int]
 """Width and height in pixels."""
 
-Data = Sliceable
-
 _MAX_PDF_BYTES = 32 * 1024 * 1024
 _MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024
 _MAX_CHUNKS = 1000
@@ -30,7 +28,7 @@ _MAX_MP3_SEARCH_BYTES = 64 * 1024
 _FRAME_COUNT = re.compile(rb"(?:Xing|Info).{3}(.)(.{4})", re.DOTALL)
 
 
-def read_image_size(data: Data) -> ImageSize | None:
+def read_image_size(data: Sliceable) -> ImageSize | None:
     """Return the size of a PNG, JPEG, GIF or WebP image."""
     try:
         match detect_mime_type(data[:16]):
@@ -64,7 +62,7 @@ _MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
-def _read_jpeg_size(data: Data) -> ImageSize:
+def _read_jpeg_size(data: Sliceable) -> ImageSize:
     offset = 2
     for _ in range(_MAX_CHUNKS):
         prefix, marker, length = struct.unpack(">BBH", data[offset : offset + 4])
@@ -88,7 +86,7 @@ _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 
 
-def count_pdf_pages(data: Data) -> int | None:
+def count_pdf_pages(data: Sliceable) -> int | None:
     """Return the number of pages of a PDF that is not encrypted."""
     if detect_mime_type(data) != PDF_TYPE:
         return None
@@ -112,7 +110,7 @@ def _iter_object_streams(content: bytes) -> Iterator[bytes]:
             return
 
 
-def read_audio_seconds(data: Data) -> float | None:
+def read_audio_seconds(data: Sliceable) -> float | None:
     """Return the duration of a WAV or MP3 file in seconds.
 
     If an MP3 file does not contain its number of frames, the duration is estimated from the bitrate

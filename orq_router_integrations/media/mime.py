@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection
 from contextlib import closing
+from functools import reduce
 from typing import Any, BinaryIO, TypeGuard
 
 from typing_extensions import Generator
@@ -96,7 +97,7 @@ _SIGNATURE = re.compile(b"|".join(b"(%b)" % pattern for _, pattern in _SIGNATURE
 _SIGNATURE_BYTES = 16
 _MAX_TAGS = 8
 _APE_HEADER_BYTES = 32
-ID3_HEADER_BYTES = 10
+_ID3_HEADER_BYTES = 10
 
 _MAX_PDF_OFFSET = 1024
 _PDF_HEADER = re.compile(rb"%PDF-\d")
@@ -187,24 +188,15 @@ def get_tags_size(data: Sliceable) -> int:
     offset = 0
     for _ in range(_MAX_TAGS):
         header = data[offset : offset + _APE_HEADER_BYTES]
-        if header.startswith(b"ID3"):
-            offset += get_id3_tag_size(header)
+        if header.startswith(b"ID3") and len(header) >= _ID3_HEADER_BYTES:
+            has_footer = bool(header[5] & 0x10)
+            size = reduce(lambda size, byte: size << 7 | byte & 0x7F, header[6:10], 0)
+            offset += _ID3_HEADER_BYTES * (1 + has_footer) + size
         elif header.startswith(b"APETAGEX"):
             offset += _APE_HEADER_BYTES + int.from_bytes(header[12:16], "little")
         else:
             break
     return offset
-
-
-def get_id3_tag_size(header: bytes) -> int:
-    """Return the size of an ID3 tag in bytes, or 0 if the data does not start with one."""
-    if not header.startswith(b"ID3") or len(header) < ID3_HEADER_BYTES:
-        return 0
-    size = 0
-    for byte in header[6:10]:
-        size = size << 7 | byte & 0x7F
-    footer_bytes = ID3_HEADER_BYTES if header[5] & 0x10 else 0
-    return ID3_HEADER_BYTES + size + footer_bytes
 
 
 def _search_header(header: bytes) -> str | None:

@@ -8,10 +8,11 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 _TIME = r"(-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
-_TIMING_LINE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
+_CUE_START = re.compile(
+    rf"(?:^[ \t]*\d+[ \t]*\n)?^[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}(?:[ \t].*)?$", re.MULTILINE
+)
 _VOICE = re.compile(r"<v(?:\.[^ <>]*)?\s([^<>]*)>")
 _TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>]*>|\{\\[^{}]*\}")
 _VTT_HEADER = "WEBVTT"
@@ -36,30 +37,21 @@ def parse_subtitles(text: str) -> list[Span]:
     """Parse a subtitle file; tags are removed and voices become speakers."""
     body = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     is_vtt = body.startswith(_VTT_HEADER)
-    lines = body.split("\n")
-    timings = [
-        (index, match) for index, line in enumerate(lines) if (match := _TIMING_LINE.match(line))
-    ]
-    if not timings and body.strip() and not is_vtt:
+    matches = list(_CUE_START.finditer(body))
+    if not matches and body.strip() and not is_vtt:
         raise ValueError("the text contains no subtitle cues")
-    ends = [*(_find_cue_start(lines, index, is_vtt) for index, _ in timings), len(lines)][1:]
+    ends = [*(match.start() for match in matches[1:]), len(body)]
     cues = [
-        _parse_cue(match, lines[index + 1 : end], is_vtt)
-        for (index, match), end in zip(timings, ends, strict=True)
+        _parse_cue(match, body[match.end() : end], is_vtt)
+        for match, end in zip(matches, ends, strict=False)
     ]
     return [cue for cue in cues if cue.text]
 
 
-def _find_cue_start(lines: Sequence[str], index: int, is_vtt: bool) -> int:
-    """Return the index of the first line of a cue: its number or name, or else its timing."""
-    previous, before_previous = lines[index - 1].strip(), lines[index - 2].strip()
-    is_name = is_vtt and previous and not before_previous
-    return index - 1 if previous.isdecimal() or is_name else index
-
-
-def _parse_cue(timing: "re.Match[str]", lines: Sequence[str], is_vtt: bool) -> Span:
+def _parse_cue(timing: "re.Match[str]", text: str, is_vtt: bool) -> Span:
     # A blank line ends a cue in WebVTT only: SubRip files contain cues with blank lines.
-    text = "\n".join(takewhile(str.strip, lines) if is_vtt else lines)
+    if is_vtt:
+        text = text.removeprefix("\n").partition("\n\n")[0]
     voice = _VOICE.search(text)
     plain_text = _TAG.sub("", text)
     return Span(

@@ -179,19 +179,17 @@ def _parse_body(response: Response, *, allow_text: bool) -> Any:
     content = _encode_utf8(response)
     if not content:
         raise MalformedResponseError("the body is empty")
-    prefix = content[:64].lstrip().lower()
-    # Transcripts may start like JSON, such as '"Stop," she said.', and some servers label plain
-    # text as JSON. Only an object (or null) with a JSON content type has to be JSON.
-    is_json_type = response.content_type == "application/json"
-    if not allow_text or (is_json_type and (prefix[:1] == b"{" or prefix == b"null")):
+    start = content[:64].lstrip().lower()
+    if not allow_text or start.startswith((b"{", b'"', b"null")):
         try:
             return loads(content)
         except ValueError as error:
-            raise MalformedResponseError(f"the body is not JSON ({error})") from None
-    if prefix.startswith((b"{", b'"')):
-        with suppress(ValueError):
-            return loads(content)
-    if prefix.startswith((b"<!doctype", b"<html")) or response.content_type == "text/html":
+            # Transcripts may start like JSON, such as '"Stop," she said.', and some servers label
+            # plain text as JSON.
+            is_object = start.startswith(b"{") and response.content_type == "application/json"
+            if is_object or not allow_text:
+                raise MalformedResponseError(f"the body is not JSON ({error})") from None
+    if start.startswith((b"<!doctype", b"<html")) or response.content_type == "text/html":
         raise MalformedResponseError("expected a transcript, got a web page")
     try:
         return content.decode("utf-8-sig")
