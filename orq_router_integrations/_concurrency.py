@@ -13,7 +13,6 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from typing_extensions import AsyncGenerator
@@ -221,13 +220,6 @@ def _defer_errors(items: Iterator[ItemT]) -> Iterator[Callable[[], ItemT]]:
             yield lambda item=item: item  # type: ignore[misc]
     except Exception as error:  # noqa: BLE001 - raised by the function
         yield partial(raise_error, error)
-
-
-def partition(items: Sequence[ItemT], count: int) -> list[Sequence[ItemT]]:
-    """Divide items into at most ``count`` consecutive groups of nearly equal size."""
-    count = min(count, len(items))
-    boundaries = [len(items) * group // count for group in range(count + 1)]
-    return [items[start:end] for start, end in pairwise(boundaries)]
 
 
 async def _cancel_all(futures: Iterable["asyncio.Future[Any]"]) -> None:

@@ -13,8 +13,6 @@ import pytest
 from conformance.parsers import ListBlobLoader
 from faults.server import FaultServer, ServerRequest, respond_normally
 from faults.steps import send_raw
-from hypothesis import given
-from hypothesis import strategies as st
 from langchain_core.documents.base import Blob
 from support.audio_loaders import create_loader
 from support.recordings import create_recording, save_recording
@@ -25,7 +23,6 @@ from orq_router_integrations._concurrency import (
     arun_steps,
     gather,
     map_ordered,
-    partition,
     run_steps,
 )
 from orq_router_integrations._http.deadline import CANCEL_CHECK
@@ -268,14 +265,6 @@ async def test_cancelled_async_steps_cancel_their_call() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(work, TIMEOUT_SECONDS)
     assert released.is_set()
-
-
-@given(st.integers(1, 30), st.integers(1, 12))
-def test_partition_returns_groups_of_nearly_equal_size(item_count: int, count: int) -> None:
-    groups = partition(range(item_count), count)
-    assert [item for group in groups for item in group] == list(range(item_count))
-    assert len(groups) == min(item_count, count)
-    assert max(map(len, groups)) - min(map(len, groups)) <= 1
 
 
 async def answer_first_file(wire: ServerRequest) -> None:

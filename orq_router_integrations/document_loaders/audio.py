@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from langchain_core.documents.base import Blob
 from pydantic import Field, model_validator
 
-from orq_router_integrations._concurrency import Steps, partition
+from orq_router_integrations._concurrency import Steps
 from orq_router_integrations._integration import INTEGRATION_CONFIG
 from orq_router_integrations.document_loaders.chunking import (
     AudioChunk,
@@ -271,8 +271,10 @@ class Transcriber(FileProcessor):
         label = get_label(item)
         metadata = item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item), label) as chunks:
-            groups = partition(chunks, self.max_concurrency)
-            results = yield [self._transcribe(label, group, len(chunks)) for group in groups]
+            count = len(chunks)
+            size = -(-count // self.max_concurrency)  # of a group that is sent one after the other
+            groups = [chunks[start : start + size] for start in range(0, count, size)]
+            results = yield [self._transcribe(label, group, count) for group in groups]
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
     @contextmanager
