@@ -303,9 +303,9 @@ class Transcriber(FileProcessor):
 
     def _transcribe(
         self, label: str, chunks: Sequence[AudioChunk], chunk_count: int
-    ) -> Steps[list[Transcript | None]]:
+    ) -> Steps[list[Transcript]]:
         """Transcribe consecutive chunks of a recording, one after the other."""
-        transcripts: list[Transcript | None] = []
+        transcripts: list[Transcript] = []
         prompt_tail = ""
         for chunk in chunks:
             prompts = [text for text in (self.body.get("prompt"), prompt_tail) if text]
@@ -321,7 +321,8 @@ class Transcriber(FileProcessor):
                 transcript = yield from self.get_or_send(call, chunk.upload)
             except RouterError as error:
                 position = f", chunk {chunk.index + 1} of {chunk_count}" if chunk_count > 1 else ""
-                transcripts.append(self._handle_failure(error, f"{label}{position}", chunk))
+                failed = self._handle_failure(error, f"{label}{position}", chunk.duration_seconds)
+                transcripts.append(failed)
             else:
                 transcripts.append(transcript)
                 if self.carry_prompt:
@@ -338,14 +339,9 @@ class Transcriber(FileProcessor):
     def build_failure(self, error: RouterError, label: str) -> LoadedFile:
         return self._create_file(label, {}, (), [self._handle_failure(error, label)])
 
-    def _handle_failure(
-        self, error: RouterError, label: str, chunk: AudioChunk | None = None
-    ) -> Transcript | None:
-        """Apply the error policy: return a transcript with the error, or ``None`` to skip it."""
-        description = self.handle_error(error, label)
-        if self.on_error == "skip":
-            return None
-        gap = Span("", 0.0, chunk.duration_seconds if chunk else 0.0, error=description)
+    def _handle_failure(self, error: RouterError, label: str, seconds: float = 0.0) -> Transcript:
+        """Apply the error policy, and return a transcript that consists of a gap."""
+        gap = Span("", 0.0, seconds, error=self.handle_error(error, label))
         return Transcript("", words=(gap,), segments=(gap,))
 
     def _create_file(
@@ -353,18 +349,21 @@ class Transcriber(FileProcessor):
         label: str,
         blob_metadata: Mapping[str, Any],
         chunks: Sequence[AudioChunk],
-        transcripts: Sequence[Transcript | None],
+        transcripts: Sequence[Transcript],
     ) -> LoadedFile:
         merged = merge_chunks(chunks, transcripts) if len(chunks) > 1 else transcripts[0]
-        error_count = sum(part is None or bool(part.errors) for part in transcripts)
-        if merged is None:
-            return LoadedFile([], error_count=error_count)
+        gaps = [span for span in merged.segments if span.error]
+        skipped_seconds = 0.0
+        if self.on_error == "skip" and gaps:
+            if len(gaps) == len(transcripts):
+                return LoadedFile([], error_count=len(gaps))
+            skipped_seconds = sum(gap.end - gap.start for gap in gaps)
+            merged = merged.remove_gaps()
         if chunks and chunks[-1].end_seconds is not None:
             merged = replace(merged, duration=chunks[-1].end_seconds)
-        skipped = (chunk for chunk, part in zip(chunks, transcripts, strict=False) if part is None)
         metadata = {
             **blob_metadata,
-            "skipped_seconds": sum(chunk.duration_seconds for chunk in skipped) or None,
+            "skipped_seconds": skipped_seconds or None,
             "source": label,
             "language": merged.language or self.body.get("language"),
             "duration": merged.duration,
@@ -372,7 +371,7 @@ class Transcriber(FileProcessor):
             "response_format": self.body.get("response_format", "json"),
             "offline": merged.offline or None,
         }
-        return LoadedFile(list(self.splitter.split(merged, metadata)), merged.duration, error_count)
+        return LoadedFile(list(self.splitter.split(merged, metadata)), merged.duration, len(gaps))
 
 
 def _get_prompt_tail(text: str) -> str:

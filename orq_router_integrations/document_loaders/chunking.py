@@ -37,16 +37,12 @@ _UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """The part of a recording that is sent in one request. Times are those in the recording.
-
-    ``cut_seconds`` is the middle of the overlap with the previous chunk.
-    """
+    """The part of a recording that is sent in one request. Times are those in the recording."""
 
     index: int
     upload: Upload
     start_seconds: float = 0.0
     end_seconds: float | None = None
-    cut_seconds: float = 0.0
 
     @property
     def duration_seconds(self) -> float:
@@ -166,8 +162,7 @@ def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[Aud
         end = min(reader.frame_count, next_cut + half_overlap)
         name = f"{stem}.{index + 1:03}.wav" if len(boundaries) > 2 else f"{stem}.wav"
         upload = reader.create_upload(start, end, name)
-        chunk = AudioChunk(index, upload, start / frame_rate, end / frame_rate, cut / frame_rate)
-        chunks.append(chunk)
+        chunks.append(AudioChunk(index, upload, start / frame_rate, end / frame_rate))
     return chunks
 
 

@@ -12,6 +12,7 @@ repeated; and without times, words that match by chance are taken for an overlap
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from orq_router_integrations.document_loaders.chunking import AudioChunk
@@ -67,27 +68,20 @@ class Alignment(NamedTuple):
     seconds: float
 
 
-def merge_chunks(
-    chunks: Sequence[AudioChunk], transcripts: Sequence[Transcript | None]
-) -> Transcript | None:
-    merged: Transcript | None = None
-    previous: AudioChunk | None = None  # set if the previous chunk was transcribed
-    for chunk, transcript in zip(chunks, transcripts, strict=True):
-        if transcript is None:
-            previous = None
+def merge_chunks(chunks: Sequence[AudioChunk], transcripts: Sequence[Transcript]) -> Transcript:
+    timed = list(map(_shift_times, transcripts, chunks))
+    merged = timed[0]
+    for (previous, chunk), (left, right) in zip(pairwise(chunks), pairwise(timed), strict=True):
+        if left.errors or right.errors:
+            merged = concatenate(merged, right)
             continue
-        timed = _shift_times(transcript, chunk)
-        if merged is None:
-            merged = timed
-        elif previous is None or transcript.errors:
-            merged = concatenate(merged, timed)
-        else:
-            overlap_seconds = (previous.end_seconds or 0.0) - chunk.start_seconds
-            chunk_seconds = max(chunk.duration_seconds, overlap_seconds, 0.001)
-            overlap_words = len(split_words(timed.text)) * overlap_seconds / chunk_seconds
-            max_words = max(2 * overlap_words, MAX_WORDS_PER_SECOND * overlap_seconds)
-            merged = stitch(merged, timed, chunk.cut_seconds, overlap_words, max_words=max_words)
-        previous = None if transcript.errors else chunk
+        end_seconds = previous.end_seconds or 0.0
+        overlap_seconds = end_seconds - chunk.start_seconds
+        cut_seconds = (end_seconds + chunk.start_seconds) / 2
+        chunk_seconds = max(chunk.duration_seconds, overlap_seconds, 0.001)
+        overlap_words = len(split_words(right.text)) * overlap_seconds / chunk_seconds
+        max_words = max(2 * overlap_words, MAX_WORDS_PER_SECOND * overlap_seconds)
+        merged = stitch(merged, right, cut_seconds, overlap_words, max_words=max_words)
     return merged
 
 

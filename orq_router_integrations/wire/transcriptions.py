@@ -132,6 +132,12 @@ class Transcript:
     def errors(self) -> list[str]:
         return [span.error for span in self.segments if span.error]
 
+    def remove_gaps(self) -> "Transcript":
+        """Return the transcript without the parts that could not be transcribed."""
+        words = tuple(span for span in self.words if not span.error)
+        segments = tuple(span for span in self.segments if not span.error)
+        return replace(self, words=words, segments=segments)
+
     def to_json(self) -> bytes:
         return dumps(asdict(self))
 

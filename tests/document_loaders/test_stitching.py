@@ -165,12 +165,12 @@ def test_word_at_both_ends_of_the_overlap_is_not_a_repetition() -> None:
     assert stitch(left, right, 0, 2).text == "We went to see the old man in the house"
 
 
-def create_chunk(index: int, start: float, end: float, cut: float) -> AudioChunk:
+def create_chunk(index: int, start: float, end: float) -> AudioChunk:
     upload = Upload(f"{index}.wav", "audio/wav", 0, lambda: None)
-    return AudioChunk(index, upload, start, end, cut)
+    return AudioChunk(index, upload, start, end)
 
 
-CHUNKS = [create_chunk(0, 0, 4, 0), create_chunk(1, 2, 6, 3), create_chunk(2, 4, 8, 5)]
+CHUNKS = [create_chunk(0, 0, 4), create_chunk(1, 2, 6), create_chunk(2, 4, 8)]
 
 
 def test_merged_times_are_relative_to_the_recording() -> None:
@@ -180,18 +180,17 @@ def test_merged_times_are_relative_to_the_recording() -> None:
     assert [word.start for word in merged.words] == list(range(8))
 
 
-def test_skipped_and_failed_chunks_are_not_stitched() -> None:
-    remark = Span("[failed]", 0, 4, error="failed")
-    failed = Transcript("[failed]", (remark,), (remark,))
+def test_failed_chunks_are_not_stitched() -> None:
+    gap = Span("", 0, 4, error="failed")
+    failed = Transcript("", (gap,), (gap,))
     first, last = create_transcript("a b c d"), create_transcript("e f g h")
-    assert merge_chunks(CHUNKS, [first, None, last]).text == "a b c d e f g h"
     merged = merge_chunks(CHUNKS, [first, failed, last])
-    assert merged.text == "a b c d [failed] e f g h"
+    assert merged.text == "a b c d e f g h"
     assert [span.start for span in merged.words if span.error] == [2]
-    assert merge_chunks(CHUNKS, [None, None, None]) is None
 
 
 def test_speaker_labels_contain_the_chunk_number() -> None:
     spans = (Span("Hi.", 0, 1, "speaker_0"),)
-    merged = merge_chunks(CHUNKS, [Transcript("Hi.", spans), None, Transcript("Hi.", spans)])
+    transcript = Transcript("Hi.", spans)
+    merged = merge_chunks(CHUNKS, [transcript, Transcript(""), transcript])
     assert [word.speaker for word in merged.words] == ["1:speaker_0", "3:speaker_0"]
