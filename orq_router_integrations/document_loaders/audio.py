@@ -40,7 +40,6 @@ from orq_router_integrations.document_loaders.sources import (
     SourceItem,
     create_audio_upload,
     get_label,
-    map_os_errors,
 )
 from orq_router_integrations.document_loaders.stitching import merge_chunks
 from orq_router_integrations.errors import RouterError
@@ -259,13 +258,10 @@ class Transcriber(FileProcessor):
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item, and that it can be decoded if it must be converted or split."""
-        if self.on_error != "raise":
-            return
-        upload, label = create_audio_upload(item), get_label(item)
-        with map_os_errors(label):
-            is_sliceable = WavReader.from_upload(upload) is not None
-        if not is_sliceable and self._must_convert(upload, None):
-            read_duration(upload, label)
+        if self.on_error == "raise":
+            upload = create_audio_upload(item)
+            if self._must_convert(upload, None) and WavReader.from_upload(upload) is None:
+                read_duration(upload, get_label(item))
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         label = get_label(item)

@@ -36,7 +36,6 @@ from orq_router_integrations.document_loaders.sources import (
     SourceItem,
     get_label,
     iter_items,
-    map_os_errors,
     validate_source,
 )
 from orq_router_integrations.errors import (
@@ -101,10 +100,12 @@ class FileProcessor(ABC):
     def load(self, item: SourceItem) -> Steps[LoadedFile]:
         label = get_label(item)
         try:
-            with map_os_errors(label):
-                return (yield from self.read(item))
+            return (yield from self.read(item))
         except RouterError as error:
-            return self.build_failure(error, label)
+            failure = error
+        except OSError as error:
+            failure = RouterInputError(f"source: Cannot read {label}: {error}")
+        return self.build_failure(failure, label)
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item before the first request, unless its errors are to be skipped or marked."""

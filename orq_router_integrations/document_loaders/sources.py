@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
-from orq_router_integrations.errors import RouterError, RouterInputError
+from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
@@ -61,17 +60,6 @@ def require_pyav(name: str, mime_type: str) -> None:
             f"source: {name} is {mime_type}. Converting or splitting it requires PyAV. Install it "
             f"with {INSTALL_COMMAND} or convert the file to WAV."
         )
-
-
-@contextmanager
-def map_os_errors(label: str) -> Iterator[None]:
-    """Re-raise an ``OSError`` inside the block as ``RouterInputError``."""
-    try:
-        yield
-    except RouterError:  # a SavingError is also an OSError
-        raise
-    except OSError as error:
-        raise RouterInputError(f"source: Cannot read {label}: {error}") from None
 
 
 def get_label(item: SourceItem) -> str:
