@@ -269,7 +269,8 @@ class RouterClient(RouterSettings):
             encoded=encoded,
             url=self._build_url(encoded.path, below_root=endpoint.below_root, query=call.query),
             settings=self,
-            state=self._state,
+            # Reading the private attribute itself takes 3 microseconds longer.
+            state=(self.__pydantic_private__ or {})["_state"],
             close_gate=self._close_gate,
         )
         if self.trace_calls:

@@ -121,10 +121,7 @@ def validate_api_key(key: object) -> str:
 
 def _validate_secret(key: ApiKey | None) -> ApiKey | None:
     if isinstance(key, SecretStr):
-        value = key.get_secret_value()
-        stripped = validate_api_key(value)
-        # The same object is compared faster by ``resolved_client`` than an equal one.
-        return key if stripped == value else SecretStr(stripped)
+        return SecretStr(validate_api_key(key.get_secret_value()))
     return key
 
 

@@ -180,7 +180,8 @@ class Exchange(Generic[T]):
         response = self.response = Response(
             status=status,
             headers={
-                name: redact(value, self.secret) for name, value in httpx.Headers(headers).items()
+                name.decode("latin-1").lower(): redact(value.decode("latin-1"), self.secret)
+                for name, value in headers
             },
             attempts=self.attempts,
             started_at=self.deadline.started_at,
@@ -216,20 +217,23 @@ class Exchange(Generic[T]):
 
     def feed(self, data: bytes) -> Iterator[T]:
         """Yield the items that are complete with these bytes of the response."""
-        return self._decode(self._decompressor.feed(data) if self._decompressor else (data,))
+        if self.decoder:
+            self.received += len(data)
+        if self._decompressor:
+            return self._iter_paused(self._decode(self._decompressor.feed(data)))
+        return self._iter_paused(self._reader.feed(data))
 
     def finish(self) -> Iterator[T]:
         """Yield the items that are complete at the end of the response."""
         if self._decompressor:
-            yield from self._decode(self._decompressor.finish())
+            yield from self._iter_paused(self._decode(self._decompressor.finish()))
         if not self.done:
             yield from self._iter_paused(self._reader.finish() or ())
 
     def _decode(self, chunks: Iterable[bytes]) -> Iterator[T]:
+        """Yield the items of a decompressed part of the response."""
         for chunk in chunks:
-            if self.decoder:
-                self.received += len(chunk)
-            yield from self._iter_paused(self._reader.feed(chunk))
+            yield from self._reader.feed(chunk)
             if self.done:
                 return
 

@@ -59,7 +59,7 @@ def download(url: str, *, http_client: SyncHttpClient = None) -> Generator[bytes
     """
     state = _Download(url, http_client)
     with state.map_errors():
-        if state.needs_address:
+        if state.http_client is None:
             state.pin(socket.getaddrinfo(state.host, 443, type=socket.SOCK_STREAM))
         with (
             state.open_client(httpx.Client) as http,
@@ -75,7 +75,7 @@ async def adownload(url: str, *, http_client: AsyncHttpClient = None) -> AsyncGe
     """Download a URL and yield its bytes as they arrive; see ``download``."""
     state = _Download(url, http_client)
     with state.map_errors():
-        if state.needs_address:
+        if state.http_client is None:
             resolve = asyncio.get_running_loop().getaddrinfo
             state.pin(await resolve(state.host, 443, type=socket.SOCK_STREAM))
         async with (
@@ -107,15 +107,10 @@ class _Download:
                 "Use an https URL without a user and a port."
             )
         self.host = url.host.rstrip(".").lower()
-        self._http_client = http_client if self.host.endswith(IN_PROCESS_SUFFIX) else None
+        self.http_client = http_client if self.host.endswith(IN_PROCESS_SUFFIX) else None
         self._address: str | None = None
         self._received_bytes = 0
         self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
-
-    @property
-    def needs_address(self) -> bool:
-        """Whether the host has to be looked up."""
-        return self._http_client is None
 
     def pin(self, results: Iterable[Any]) -> None:
         """Select the address to connect to from the results of ``getaddrinfo``.
@@ -133,8 +128,8 @@ class _Download:
 
     def open_client(self, client_class: Any) -> Any:
         """Return a context manager of the client for the host."""
-        if self._http_client is not None:
-            return nullcontext(self._http_client)
+        if self.http_client is not None:
+            return nullcontext(self.http_client)
         return client_class(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
 
     @property
