@@ -212,6 +212,3 @@ def test_body_with_large_integer_and_deferred_file() -> None:
 def test_nan_of_a_caller_is_rejected_beside_a_large_integer() -> None:
     with pytest.raises(ValueError, match=r"^x\.b: Cannot send nan"):
         wire_json.dumps({"a": BIG, "b": math.nan}, "x")
-    assert wire_json.dumps({"a": BIG, "b": math.nan}, nan_as_null=True) == (
-        f'{{"a":{BIG},"b":null}}'.encode()
-    )
