@@ -15,14 +15,12 @@ from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
 from orq_router_integrations.settings import CONNECTION_HINTS, RouterSettings
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
-from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.deferred_model import optional
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.model_names import ModelCandidates
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Call, StreamCall
-    from orq_router_integrations.wire.controls import RouterControlsDict
-    from orq_router_integrations.wire.deferred_model import CoercedField
 
 T = TypeVar("T")
 
@@ -114,15 +112,12 @@ class RouterIntegration(RouterSettings):
     waits_for_rate_limiter: ClassVar[bool] = True
     """Whether this package applies ``rate_limiter``, rather than a base class from LangChain."""
 
-    if TYPE_CHECKING:
-        controls: CoercedField[
-            RouterControls | RouterControlsDict | None, RouterControls | None
-        ] = CoercedField()
-    else:
-        controls: RouterControls | None = optional(
+    controls: CoercedField[RouterControls | RouterControlsDict | None, RouterControls | None] = (
+        optional(
             "Router controls for every call, such as fallbacks and retries: `RouterControls` or a "
             "dict. Controls passed to a single call take precedence, field by field"
         )
+    )
     client: RouterClient | None = optional(
         "A `RouterClient` to send the calls with. Its settings replace `api_key`, `base_url` and "
         "the other connection settings",

@@ -20,15 +20,13 @@ from orq_router_integrations._http.pace import Pace
 from orq_router_integrations._http.retry import get_throttle_seconds
 from orq_router_integrations.errors import RouterInputError, raise_input_errors, to_input_error
 from orq_router_integrations.settings import RouterSettings, validate_api_key
-from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.deferred_model import optional
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_root_url
 
 if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.exchange import Exchange
     from orq_router_integrations.wire.call import Call, Query, StreamCall
-    from orq_router_integrations.wire.controls import RouterControlsDict
-    from orq_router_integrations.wire.deferred_model import CoercedField
     from orq_router_integrations.wire.models import CatalogModel, EnabledModel
 
 T = TypeVar("T")
@@ -59,14 +57,11 @@ class RouterClient(RouterSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    if TYPE_CHECKING:
-        controls: CoercedField[RouterControls | RouterControlsDict, RouterControls] = CoercedField()
-    else:
-        controls: RouterControls = Field(
-            default_factory=RouterControls,
-            description="Router controls (such as retries and fallbacks) for every call. A "
-            "control that an endpoint does not support is omitted there.",
-        )
+    controls: CoercedField[RouterControls | RouterControlsDict, RouterControls] = Field(
+        default_factory=RouterControls,  # type: ignore[arg-type] # see CoercedField
+        description="Router controls (such as retries and fallbacks) for every call. A "
+        "control that an endpoint does not support is omitted there.",
+    )
     http_client: SyncHttpClient = optional(
         "Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, TLS or a "
         "transport. You have to close it. Default: shared connections of the package.",

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -21,7 +21,7 @@ from orq_router_integrations.errors import raise_input_errors, to_input_error
 from orq_router_integrations.wire.arguments import check_text, reject_unknown_arguments
 from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import Share
-from orq_router_integrations.wire.deferred_model import optional
+from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.endpoints import KNOWLEDGE_SEARCH
 from orq_router_integrations.wire.knowledge import (
     Filter,
@@ -31,9 +31,6 @@ from orq_router_integrations.wire.knowledge import (
     SearchType,
     parse_matches,
 )
-
-if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import CoercedField
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,15 +97,12 @@ class OrqKnowledgeRetriever(RouterIntegration, BaseRetriever):
         "Conditions on the metadata: `{field: {operator: value}}` with the operators `eq`, `ne`, "
         "`gt`, `gte`, `lt`, `lte`, `in`, `nin` and `exists`, combined by `and` and `or`"
     )
-    if TYPE_CHECKING:
-        rerank: CoercedField[KnowledgeRerank | Mapping[str, Any] | None, KnowledgeRerank | None] = (
-            CoercedField()
-        )
-    else:
-        rerank: KnowledgeRerank | None = optional(
+    rerank: CoercedField[KnowledgeRerank | Mapping[str, Any] | None, KnowledgeRerank | None] = (
+        optional(
             "Rerank the results: a dict with `model`, and optionally `threshold` and `top_k`. By "
             "default as set on the knowledge base"
         )
+    )
 
     def _get_relevant_documents(
         self,

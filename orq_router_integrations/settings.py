@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -30,15 +30,13 @@ from orq_router_integrations.wire.arguments import (
 )
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import (
+    CoercedField,
     DeferredModel,
     bind_positional_args,
     optional,
 )
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.html_table import format_table
-
-if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import CoercedField
 
 DEFAULT_BASE_URL = "https://api.orq.ai/v3/router"
 API_KEY_ENV = "ORQ_API_KEY"
@@ -179,30 +177,26 @@ class RouterSettings(DeferredModel):
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
     """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
 
-    if TYPE_CHECKING:
-        api_key: CoercedField[str | ApiKey | None, ApiKey | None] = CoercedField()
-        timeout: CoercedField[float | timedelta | None, float | None] = CoercedField()
-        deadline: CoercedField[float | timedelta | None, float | None] = CoercedField()
-        stream_chunk_timeout: CoercedField[float | timedelta, float] = CoercedField()
-    else:
-        api_key: Annotated[ApiKey | None, AfterValidator(_validate_secret)] = Field(
-            default_factory=read_api_key_from_env,
-            description="API key of the router, or a function (sync or async) that returns the "
-            f"key and is called for every request. Read from `{API_KEY_ENV}` by default",
-        )
-        timeout: Seconds | None = optional(
-            "Seconds to wait for the next byte, as a number or a `timedelta`. By default as long "
-            "as the controls allow the router to take, or 600"
-        )
-        deadline: Seconds | None = optional(
-            "Seconds for a whole call including its retries, as a number or a `timedelta`; for a "
-            "stream, until the first chunk. By default 600, or `timeout` if that is longer"
-        )
-        stream_chunk_timeout: Seconds = Field(
-            default=120.0,
-            description="Seconds to wait for the next chunk of a stream, as a number or a "
-            "`timedelta`. Keep-alive messages do not extend it",
-        )
+    api_key: CoercedField[
+        str | ApiKey | None, Annotated[ApiKey | None, AfterValidator(_validate_secret)]
+    ] = Field(
+        default_factory=read_api_key_from_env,  # type: ignore[arg-type] # see CoercedField
+        description="API key of the router, or a function (sync or async) that returns the "
+        f"key and is called for every request. Read from `{API_KEY_ENV}` by default",
+    )
+    timeout: CoercedField[float | timedelta | None, Seconds | None] = optional(
+        "Seconds to wait for the next byte, as a number or a `timedelta`. By default as long "
+        "as the controls allow the router to take, or 600"
+    )
+    deadline: CoercedField[float | timedelta | None, Seconds | None] = optional(
+        "Seconds for a whole call including its retries, as a number or a `timedelta`; for a "
+        "stream, until the first chunk. By default 600, or `timeout` if that is longer"
+    )
+    stream_chunk_timeout: CoercedField[float | timedelta, Seconds] = Field(
+        default=120.0,  # type: ignore[arg-type] # see CoercedField
+        description="Seconds to wait for the next chunk of a stream, as a number or a "
+        "`timedelta`. Keep-alive messages do not extend it",
+    )
     base_url: Annotated[str, AfterValidator(_normalize_url)] = Field(
         default_factory=lambda: os.environ.get(BASE_URL_ENV) or DEFAULT_BASE_URL,
         description="URL of the router, such as `https://my.orq.ai/v3/router`, or a host name. "

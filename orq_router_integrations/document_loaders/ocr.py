@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -17,11 +17,8 @@ from orq_router_integrations.document_loaders.ocr_reader import OCRReader
 from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import ModelId
-from orq_router_integrations.wire.deferred_model import optional
+from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.model_names import check_model_kind
-
-if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import CoercedField
 
 PageIndex = Annotated[int, Field(strict=True, ge=0)]
 
@@ -43,13 +40,12 @@ class OCRIntegration(FileIntegration):
     pages: Annotated[list[PageIndex], Field(min_length=1)] | None = optional(
         "Pages to read, counted from 0. By default all of them."
     )
-    if TYPE_CHECKING:
-        directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
-    else:
-        directory: Annotated[Path, AfterValidator(validate_directory)] | None = optional(
-            "Existing directory for the images of the pages. The text refers to the saved files. "
-            "By default images are not requested."
-        )
+    directory: CoercedField[
+        str | os.PathLike[str] | None, Annotated[Path, AfterValidator(validate_directory)] | None
+    ] = optional(
+        "Existing directory for the images of the pages. The text refers to the saved files. "
+        "By default images are not requested."
+    )
     max_images: Annotated[int, Field(strict=True, ge=1)] | None = optional(
         "Maximum number of images, if there is a `directory`."
     )

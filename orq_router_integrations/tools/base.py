@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
@@ -29,10 +29,7 @@ from orq_router_integrations.errors import (
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.arguments import suggest_name
 from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
-from orq_router_integrations.wire.deferred_model import bind_positional_args, optional
-
-if TYPE_CHECKING:
-    from orq_router_integrations.wire.deferred_model import CoercedField
+from orq_router_integrations.wire.deferred_model import CoercedField, bind_positional_args, optional
 
 
 class ToolInputError(RouterInputError, ToolException):
@@ -82,13 +79,12 @@ class OrqTool(BaseTool, RouterIntegration):
         default=False,
         description="Also retry requests that the router may have processed and billed",
     )
-    if TYPE_CHECKING:
-        directory: CoercedField[str | os.PathLike[str] | None, Path | None] = CoercedField()
-    else:
-        directory: Annotated[Path, AfterValidator(validate_directory)] | None = optional(
-            "Existing directory for generated files. By default, tool messages contain the data "
-            "itself, as base64"
-        )
+    directory: CoercedField[
+        str | os.PathLike[str] | None, Annotated[Path, AfterValidator(validate_directory)] | None
+    ] = optional(
+        "Existing directory for generated files. By default, tool messages contain the data "
+        "itself, as base64"
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(**bind_positional_args(type(self), args, kwargs))

@@ -125,7 +125,10 @@ def _add_args_section(docstring: str, cls: type[DeferredModel]) -> str:
 if TYPE_CHECKING:
 
     class CoercedField(Generic[Accepted_contra, Stored_co]):
-        """For type checkers: a field whose validators accept more types than it stores."""
+        """Type of a field whose validators accept more types than it stores.
+
+        Type checkers see both types, and pydantic only sees the second one.
+        """
 
         @overload
         def __get__(self, owner: None, owner_type: Any) -> Self: ...
@@ -133,3 +136,9 @@ if TYPE_CHECKING:
         def __get__(self, owner: object, owner_type: Any) -> Stored_co: ...
         def __get__(self, owner: object, owner_type: Any) -> Any: ...
         def __set__(self, owner: object, value: Accepted_contra) -> None: ...
+
+else:
+
+    class CoercedField:
+        def __class_getitem__(cls, types: tuple[Any, Any]) -> Any:
+            return types[1]
