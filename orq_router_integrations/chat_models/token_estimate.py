@@ -17,17 +17,12 @@ from orq_router_integrations.chat_models.constants import ToolMedia
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.media import metadata, mime
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 _TOKENS_PER_MESSAGE = 4
 _TOKENS_PER_TOOL = 8
 _TOKENS_BEFORE_ANSWER = 3
-_TOKENS_PER_IMAGE, _TOKENS_PER_TILE = 85, 170
-_DEFAULT_IMAGE_SIZE = (1024, 1024)
-_TOKENS_PER_PAGE = 765  # as an image, without its text
-_MAX_TEXT_TOKENS_PER_PAGE = 800
-_PDF_BYTES_PER_TOKEN = 5
-_DEFAULT_PDF_PAGES = 4
+_TOKENS_PER_IMAGE, _TOKENS_PER_SMALL_IMAGE = 765, 85
+_TOKENS_PER_PAGE, _DEFAULT_PDF_PAGES = 1500, 4
 _TOKENS_PER_AUDIO_SECOND, _DEFAULT_AUDIO_SECONDS = 10, 30
 
 
@@ -39,9 +34,8 @@ def estimate_tokens(
     """Estimate how many input tokens a conversation has.
 
     Text, tool calls, names and message overhead are counted the way OpenAI counts them, and tools
-    as the JSON of their schemas. Images count 85 tokens plus 170 for each tile of 512 x 512
-    pixels (765 if the size is unknown, as for a URL). Each page of a PDF counts as an image plus
-    its text, and audio counts 10 tokens per second.
+    as the JSON of their schemas. An image counts 765 tokens (85 with ``detail="low"``), a page of a
+    PDF 1,500, and a second of audio 10.
 
     Expect English text within about 15 % of GPT-4o's count; other languages, code and JSON within
     about 25 %. Other tokenizers often count 10 to 30 % more, and other providers count media
@@ -64,61 +58,29 @@ def estimate_tokens(
 def _estimate_payload(payload: dict[str, Any]) -> int:
     content = payload.get("content") or ""
     parts = [{"text": content}] if isinstance(content, str) else content
-    total = _TOKENS_PER_MESSAGE + sum(map(_estimate_part, parts))
+    functions = [call["function"] for call in payload.get("tool_calls", ())]
     texts = [payload.get(field) or "" for field in ("name", "reasoning_content", "refusal")]
-    for tool_call in payload.get("tool_calls") or ():
-        total += _TOKENS_PER_TOOL
-        texts += [tool_call["function"]["name"], tool_call["function"]["arguments"]]
-    if payload.get("name"):
-        total += 1
-    if payload.get("audio"):
-        total += _TOKENS_PER_AUDIO_SECOND * _DEFAULT_AUDIO_SECONDS
-    return total + sum(map(estimate_text, texts))
+    texts += [text for function in functions for text in function.values()]
+    overhead = _TOKENS_PER_MESSAGE + _TOKENS_PER_TOOL * len(functions)
+    return overhead + sum(map(_estimate_part, parts)) + sum(map(estimate_text, texts))
 
 
 def _estimate_part(part: dict[str, Any]) -> int:
     match part:
         case {"type": "image_url", "image_url": image}:
-            return _estimate_image(image["url"], image.get("detail"))
+            is_small = image.get("detail") == "low"
+            return _TOKENS_PER_SMALL_IMAGE if is_small else _TOKENS_PER_IMAGE
         case {"type": "input_audio", "input_audio": {"data": data}}:
             seconds = metadata.read_audio_seconds(mime.Base64View(data)) or _DEFAULT_AUDIO_SECONDS
             return math.ceil(_TOKENS_PER_AUDIO_SECOND * seconds)
         case {"type": "file", "file": file}:
-            return _estimate_file(file)
+            data = getattr(file_data := file.get("file_data", ""), "source", file_data)
+            pages = None
+            if isinstance(data, str):  # and not a file that is read while the request is sent
+                pages = metadata.count_pdf_pages(mime.Base64View(data.rpartition(",")[2]))
+            return _TOKENS_PER_PAGE * (pages or _DEFAULT_PDF_PAGES)
     texts = (part.get(field) for field in ("text", "reasoning", "refusal"))
     return sum(estimate_text(text) for text in texts if text)
-
-
-def _estimate_image(url: str, detail: str | None) -> int:
-    """Count an image like OpenAI, which scales it down and cuts it into tiles."""
-    if detail == "low":
-        return _TOKENS_PER_IMAGE
-    data = _get_embedded_data(url)
-    size = (data and metadata.read_image_size(data)) or _DEFAULT_IMAGE_SIZE
-    scale = min(1.0, 2048 / max(size))
-    scale = min(scale, 768 / min(size))
-    columns, rows = (max(1, math.ceil(side * scale / 512)) for side in size)
-    return _TOKENS_PER_IMAGE + _TOKENS_PER_TILE * columns * rows
-
-
-def _estimate_file(file: dict[str, Any]) -> int:
-    if file.get("mimeType", mime.PDF_TYPE) != mime.PDF_TYPE:
-        return _TOKENS_PER_PAGE
-    pages, text_tokens = _DEFAULT_PDF_PAGES, _MAX_TEXT_TOKENS_PER_PAGE
-    if data := _get_embedded_data(file.get("file_data") or ""):
-        pages = metadata.count_pdf_pages(data) or pages
-        text_tokens = min(text_tokens, len(data) // pages // _PDF_BYTES_PER_TOKEN)
-    return pages * (_TOKENS_PER_PAGE + text_tokens)
-
-
-def _get_embedded_data(url: str) -> mime.Base64View | None:
-    """Return the data of a data URL, or ``None`` for other URLs."""
-    if isinstance(url, DeferredBase64):
-        return mime.Base64View(url.source) if isinstance(url.source, str) else None
-    try:
-        return mime.Base64View(mime.parse_data_url(url)[1])
-    except ValueError:
-        return None
 
 
 _PIECES = re.compile(

@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 _MIN_BASE64_CHARS = 32  # shorter strings are treated as file names, even if they are valid base64
 
 
-def _open_regular_file(path: str, flags: int) -> int:
-    """Open a file without waiting, because it may have become a pipe since it was checked."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path!r} is not a regular file.")
-    return descriptor
-
-
 class SourceFile(NamedTuple):
     """A file that a caller passed: its content or path, its name and its declared type."""
 
@@ -44,18 +35,8 @@ class SourceFile(NamedTuple):
         content = self.content
         return content.stat().st_size if isinstance(content, Path) else len(content)
 
-    @property
-    def version(self) -> str:
-        """A digest that changes with the path and the modification time."""
-        if isinstance(self.content, bytes):
-            return ""
-        state = f"{self.content.resolve()}\0{self.content.stat().st_mtime_ns}"
-        return blake2b(state.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-
     def open(self) -> BinaryIO:
-        if isinstance(self.content, Path):
-            return open(self.content, "rb", opener=_open_regular_file)
-        return BytesIO(self.content)
+        return self.content.open("rb") if isinstance(self.content, Path) else BytesIO(self.content)
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:
@@ -93,39 +74,38 @@ def content_block(
     'file'
     """
     try:
-        for name, value in (("mime_type", mime_type), ("filename", filename)):
-            if not isinstance(value, str | None):
-                raise ValueError(f"{name} must be a str, not {type(value).__name__}.")
         if detail not in (None, *mime.IMAGE_DETAILS):
             raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
-        file = _decode_base64(source) or resolve_source(source)
+        file = resolve_source(source)
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
-        data, is_deferred = _read_source(file, lazy=lazy)
+        data, deferred = _read_source(file, lazy=lazy)
         detected = mime.detect_mime_type(data)
         if detected and mime_type and not mime_type.startswith("text/"):
             mime.check_declared_type(detected, mime_type)
         expected = mime_type or file.declared_type
         block = _build_block(data, filename or file.name, expected, detail)
-        if is_deferred:
-            block["base64"] = DeferredBase64(create_upload(source), version=file.version)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
-    return block
+    return block | ({"base64": deferred} if deferred else {})
 
 
-def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, bool]:
-    """Return the content of a file and ``False``, or the start of lazy media and ``True``."""
-    if isinstance(file.content, bytes):
-        return file.content, False
-    with file.content.open("rb") as stream:
+def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64 | None]:
+    """Read a file; of lazy media only the start, with a string that reads the content later."""
+    path = file.content
+    if isinstance(path, bytes):
+        return path, None
+    with path.open("rb") as stream:
         header = stream.read(mime.HEADER_BYTES)
         detected = mime.detect_mime_type(header)
+        status = path.stat()
         if detected in mime.IMAGE_TYPES:
-            mime.check_image_size(file.size)
-        if lazy and detected and (detected == mime.PDF_TYPE or not mime.is_text(header)):
-            return header, True
-        return header + stream.read(), False
+            mime.check_image_size(status.st_size)
+        if not lazy or not detected or (detected != mime.PDF_TYPE and mime.is_text(header)):
+            return header + stream.read(), None
+    state = f"{path.resolve()}\0{status.st_mtime_ns}".encode("utf-8", "surrogateescape")
+    version = blake2b(state, digest_size=8).hexdigest()
+    return header, DeferredBase64(create_upload(path), version=version)
 
 
 def _build_block(
@@ -159,30 +139,20 @@ def _build_block(
     return block
 
 
-def _decode_base64(text: object) -> SourceFile | None:
-    """Return the content of base64 text that is clearly not a path."""
-    if not isinstance(text, str) or len(text) < _MIN_BASE64_CHARS or os.path.exists(text):
-        return None
-    with suppress(ValueError):
-        data, _, content = mime.validate_base64(text)
-        if mime.detect_mime_type(content):
-            return SourceFile(base64.b64decode(data))
-    return None
-
-
 def resolve_source(source: Any) -> SourceFile:
-    """Resolve a path, bytes, a data URL, a file object, a PIL image or a ``Blob``.
+    """Resolve a path, bytes, base64 text, a data URL, a file object, a PIL image or a ``Blob``.
 
     Raises ``ValueError`` for other objects, and for files that cannot be read.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return SourceFile(bytes(source))
     if mime.is_data_url(source):
-        mime_type, data = mime.parse_data_url(source)
-        return SourceFile(base64.b64decode(mime.validate_base64(data)[0]), None, mime_type)
+        mime_type, text = mime.parse_data_url(source)
+        return SourceFile(base64.b64decode(mime.validate_base64(text)[0]), None, mime_type)
     if isinstance(source, (str, os.PathLike)):
-        path = _validate_file(source)
-        return SourceFile(path, to_printable(path.name))
+        content = _decode_base64(source) or _validate_file(source)
+        name = to_printable(content.name) if isinstance(content, Path) else None
+        return SourceFile(content, name)
     if hasattr(source, "as_bytes"):
         name = str(source.path or source.metadata.get("filename") or "")
         is_file = source.data is None and source.path
@@ -192,11 +162,24 @@ def resolve_source(source: Any) -> SourceFile:
         return _read_file_object(source)
     pil_image = sys.modules.get("PIL.Image")  # loaded already if the source is one of its images
     if pil_image is not None and isinstance(source, pil_image.Image):
-        return SourceFile(_encode_png(source))
+        buffer = BytesIO()
+        supported = source.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
+        (source if supported else source.convert("RGB")).save(buffer, "PNG")
+        return SourceFile(buffer.getvalue())
     raise ValueError(
         "Expected a path, bytes, a binary file object, a PIL image or a Blob, got "
         f"{type(source).__name__}."
     )
+
+
+def _decode_base64(text: object) -> bytes | None:
+    """Decode base64 text that is clearly not a path."""
+    if isinstance(text, str) and len(text) >= _MIN_BASE64_CHARS and not os.path.exists(text):
+        with suppress(ValueError):
+            data, _, content = mime.validate_base64(text)
+            if mime.detect_mime_type(content):
+                return base64.b64decode(data)
+    return None
 
 
 def _read_file_object(source: Any) -> SourceFile:
@@ -208,13 +191,6 @@ def _read_file_object(source: Any) -> SourceFile:
         raise ValueError("The file object must contain bytes. Open the file in binary mode.")
     name = getattr(source, "name", None)  # a number if the file has no name
     return SourceFile(data, to_printable(Path(name).name) if isinstance(name, str) else None)
-
-
-def _encode_png(image: "PIL.Image.Image") -> bytes:
-    buffer = BytesIO()
-    supported = image.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
-    (image if supported else image.convert("RGB")).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _validate_file(path: "str | os.PathLike[str]") -> Path:
@@ -255,7 +231,6 @@ def create_upload(
         guessed = mime.guess_mime_type(file.name or "")
         mime_type = file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
         default_name = ".".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
-        filename = filename or file.name or default_name
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None
-    return Upload(filename, mime_type, size, file.open)
+    return Upload(filename or file.name or default_name, mime_type, size, file.open)

@@ -249,10 +249,10 @@ def test_wrong_pdf_raises(tmp_path):
         content_block(path)
 
 
-@pytest.mark.parametrize("options", [{"mime_type": 5}, {"filename": 5}, {"detail": []}], ids=str)
-def test_option_must_be_a_str(options):
-    with pytest.raises(RouterInputError, match="must be"):
-        content_block(b"%PDF-1.7", **options)
+@pytest.mark.parametrize("detail", [[], "max"], ids=repr)
+def test_unknown_detail_raises(detail):
+    with pytest.raises(RouterInputError, match="detail must be"):
+        content_block(PNG, detail=detail)
 
 
 @pytest.mark.parametrize(
