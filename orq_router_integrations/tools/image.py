@@ -258,16 +258,15 @@ class OrqImageTool(OrqTool, ImageParams):
 
     def _send(self, call: ImageCall) -> ImageResult:
         with call.handle_errors():
-            for _ in self.resolved_client.stream(call.request):
-                pass  # the call collects the images
-        result = self._register(call.build_result())
+            (body,) = self.resolved_client.stream(call.request)
+        result = self._register(call.build_result(body))
         return self.download(result) if self.fetch_urls else result
 
     async def _asend(self, call: ImageCall) -> ImageResult:
         with call.handle_errors():
-            async for _ in ScopedAsyncGenerator(self.resolved_client.astream(call.request)):
-                pass
-        result = self._register(call.build_result())
+            bodies = ScopedAsyncGenerator(self.resolved_client.astream(call.request))
+            (body,) = [body async for body in bodies]
+        result = self._register(call.build_result(body))
         return await self.adownload(result) if self.fetch_urls else result
 
     def _register(self, result: ImageResult) -> ImageResult:

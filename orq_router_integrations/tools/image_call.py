@@ -4,10 +4,11 @@ The sync and async methods of ``OrqImageTool`` share these classes and do the ne
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
@@ -66,53 +67,67 @@ class ImageCall:
     prompt: str | None
     candidates: ModelCandidates
     directory: Path | None
-    request: StreamCall[GeneratedImage] = field(init=False)
-    _sinks: ExitStack = field(default_factory=ExitStack)
+    request: StreamCall[dict[str, Any]] = field(init=False)
     _response: Response = field(default_factory=lambda: Response(0, {}))
-    _decoder: ImageResponseDecoder[GeneratedImage] | None = None
+    _decoder: ImageResponseDecoder | None = None
+    _images: dict[str, GeneratedImage] = field(default_factory=dict)
+    _file: ImageFile | None = None
+    _files: ExitStack = field(default_factory=ExitStack)
 
-    def create_decoder(self, response: Response) -> ImageResponseDecoder[GeneratedImage]:
+    def create_decoder(self, response: Response) -> ImageResponseDecoder:
         self._response = response
-        self._decoder = ImageResponseDecoder(
-            lambda: self._sinks.enter_context(ImageFile(self.directory))
-        )
+        self._images = {}
+        self._file = None
+        self._decoder = ImageResponseDecoder(self._write, self._finish_image)
         return self._decoder
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._files.enter_context(ImageFile(self.directory))
+        self._file.write(data)
+
+    def _finish_image(self) -> str:
+        assert self._file is not None  # noqa: S101 - an image without bytes is not finished
+        image = self._file.finish()
+        self._file = None
+        self._images[image.id] = image
+        return image.id
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
         """Attach the images that have arrived to errors, and delete temporary files."""
         try:
-            with self._sinks:
+            with self._files:
                 yield
         except RouterError as error:
-            if images := self._collect_images():
+            items = self._decoder.parse_items() if self._decoder else []
+            if images := self._build_images(items) or tuple(self._images.values()):
                 ids = ", ".join(image.id for image in images)
                 note = f"partial_items contains the images received before: {ids}"
                 error.args = (f"{error.message}; {note}", *error.args[1:])
                 error.partial_items = images
             raise
 
-    def _collect_images(self) -> tuple[GeneratedImage, ...]:
-        """Return the images of the response, even if it is not complete."""
-        if self._decoder is None:
-            return ()
+    def _build_images(self, items: Sequence[Mapping[str, Any]]) -> tuple[GeneratedImage, ...]:
         images = []
-        for item in self._decoder.items:
-            image = self._decoder.images.get(as_str(item.get("b64_json")))
-            url = as_str(item.get("url")) or None
-            prompt = as_str(item.get("revised_prompt")) or None
+        for item in items:
+            base64_id, url = as_str(item.get("b64_json")), as_str(item.get("url"))
+            image = self._images.get(base64_id) or self._images.get(url)
+            if url in self._images:  # it was a data: URL
+                url = ""
             if image is None and url:
                 image = GeneratedImage(id=f"img_{hashlib.sha256(url.encode()).hexdigest()[:12]}")
             if image:
-                images.append(image.model_copy(update={"url": url, "revised_prompt": prompt}))
-        return tuple(images or self._decoder.images.values())
+                prompt = as_str(item.get("revised_prompt"))
+                update = {"url": url or None, "revised_prompt": prompt or None}
+                images.append(image.model_copy(update=update))
+        return tuple(images)
 
-    def build_result(self) -> ImageResult:
-        body = self._decoder.body if self._decoder else {}
+    def build_result(self, body: Mapping[str, Any]) -> ImageResult:
         response = self._response
         return ImageResult(
             operation=self.operation,
-            images=self._collect_images(),
+            images=self._build_images(body["data"]),
             prompt=self.prompt,
             model=self.candidates.model,
             answering_model=self.candidates.resolve_model(body.get("model"), response.headers),
@@ -127,15 +142,15 @@ class ImageCall:
 def open_download(
     images: list[GeneratedImage], index: int, directory: Path | None
 ) -> Iterator[ImageFile]:
-    """Open a sink for an image that is at a URL. In the list, the new image replaces the old one.
+    """Open a file for an image that is at a URL. In the list, the new image replaces the old one.
 
     Errors contain all images of the list, whether they have been downloaded or not.
     """
     fields = images[index].model_dump(include={"url", "revised_prompt"})
     try:
-        with ImageFile(directory) as sink:
-            yield sink
-            images[index] = sink.finish().model_copy(update=fields)
+        with ImageFile(directory) as file:
+            yield file
+            images[index] = file.finish().model_copy(update=fields)
     except MalformedResponseError as error:
         raise InvalidResponseError(str(error), partial_items=tuple(images)) from None
     except RouterError as error:

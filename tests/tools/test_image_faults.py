@@ -167,7 +167,7 @@ def test_unprocessed_request_is_retried(monkeypatch, fault, is_async):
         (b"{}", "no images"),
         (create_body(), "no images"),
         (b'{"data":[{"revised_prompt":"x"}]}', "neither b64_json nor a url"),
-        (b'{"data":[{"b64_json":"!!!!"}]}', "image 0 cannot be read"),
+        (b'{"data":[{"b64_json":"!!!!"}]}', "an image cannot be read"),
         (create_body(b"%PDF-1.7 no image"), "the data of an image has an unknown format"),
         (create_body(b"{}"), "the data of an image has an unknown format"),
     ],
