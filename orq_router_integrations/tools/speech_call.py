@@ -6,8 +6,7 @@ keeps the few milliseconds of silence that encoders add at both ends of each chu
 
 import os
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +30,19 @@ from orq_router_integrations.media.wav import (
 )
 from orq_router_integrations.tools.speech_result import FORMATS, Speech
 from orq_router_integrations.tools.text_splitting import split_text
-from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
+from orq_router_integrations.wire.call import (
+    MAX_ERROR_BYTES,
+    MalformedResponseError,
+    Response,
+    StreamCall,
+)
 from orq_router_integrations.wire.model_names import ModelCandidates
-from orq_router_integrations.wire.speech import SpeechDecoder, SpeechRequest
+from orq_router_integrations.wire.speech import (
+    SNIFF_BYTES,
+    SpeechRequest,
+    is_text,
+    raise_for_text,
+)
 
 DEFAULT_FORMAT = "mp3"  # what the router returns if no format is requested
 _PCM_MIME_TYPES = {"audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"}
@@ -77,107 +86,151 @@ def detect_format(data: bytes, requested: str, response: Response) -> DetectedFo
     return DetectedFormat(FORMATS[detected], detected.replace("video/", "audio/"))
 
 
-def check_same_format(found: object, previous: object) -> None:
-    if found != previous:
+class AudioStart(NamedTuple):
+    """Where the audio of a file starts, and how to join it with the audio of other files."""
+
+    offset: int = 0  # in bytes
+    properties: str = ""  # must be equal in all files
+    header: bytes = b""  # of the joined file
+    block_size: int = 1  # the audio of each file is cut to a multiple of it
+    size: int | None = None  # of the audio in bytes, if the file states it
+
+
+def find_pcm_start(_: bytes) -> AudioStart:
+    return AudioStart(block_size=2)  # half a sample would turn all following ones into noise
+
+
+def find_wav_start(data: bytes) -> AudioStart | None:
+    """Find the samples, or return ``None`` if more bytes are needed."""
+    try:
+        header = parse_wav_header(data)
+    except ValueError as error:
+        raise MalformedResponseError(f"the audio is {error}") from None
+    return header and AudioStart(
+        header.data_offset,
+        header.description,
+        build_wav_header(header.format_chunk, None),
+        header.block_size,
+        header.data_size,
+    )
+
+
+def find_mp3_start(data: bytes) -> AudioStart | None:
+    """Find the first frame with audio, or return ``None`` if more bytes are needed."""
+    tags_size = get_tags_size(data)
+    found = find_mp3_frame(data[tags_size : tags_size + MAX_HEADER_BYTES])
+    if found is None:
+        if len(data) - tags_size > MAX_HEADER_BYTES:
+            raise MalformedResponseError("the mp3 file contains no audio")
+        return None
+    offset, frame = tags_size + found[0], found[1]
+    if len(data) < offset + frame.size:
+        return None
+    if any(name in data[offset + 4 : offset + 48] for name in _MP3_LENGTH_TABLES):
+        offset += frame.size  # it contains the length of the file instead of audio
+    return AudioStart(offset, f"{frame.sample_rate} Hz, {frame.channels} channel(s)")
+
+
+START_FINDERS: dict[str | None, Callable[[bytes], AudioStart | None]] = {
+    "wav": find_wav_start,
+    "pcm": find_pcm_start,
+    "mp3": find_mp3_start,
+}
+"""Functions by audio format. Files of other formats cannot be joined."""
+
+
+class SpeechDecoder:
+    """Checks that a response is audio, and passes its bytes on as they arrive.
+
+    With ``is_joined``, only the bytes that belong in the joined file are passed on. ``first`` is
+    the decoder of the first file, unless this is the first one.
+    """
+
+    done = False  # the response ends with its body, not with a marker
+    partial = ""  # required by StreamDecoder; audio has no text
+
+    def __init__(
+        self,
+        response: Response,
+        requested_format: str,
+        *,
+        is_joined: bool = False,
+        first: "SpeechDecoder | None" = None,
+    ) -> None:
+        self.response = response
+        self.format = DetectedFormat()
+        self.start: AudioStart | None = None
+        self.size = 0  # of what was passed on, in bytes
+        self._requested_format = requested_format
+        self._is_joined = is_joined
+        self._first = first
+        self._pending = b""  # what cannot be passed on yet: the start, or an incomplete block
+        self._audio_size = 0
+        self._head = b""  # the start of what was passed on
+
+    def feed(self, data: bytes, *, is_last: bool = False) -> Iterator[bytes]:
+        """Take the next bytes of the response, and yield those that belong in the file."""
+        data = self._pending + data
+        header = b""
+        if self.start is None:
+            self.start = self._read_start(data, is_last=is_last)
+            if self.start is None:
+                self._pending = data
+                return
+            data = data[self.start.offset :]
+            header = b"" if self._first else self.start.header
+        if self.start.size is not None:
+            data = data[: self.start.size - self._audio_size]
+        end = len(data) - len(data) % self.start.block_size
+        self._pending = data[end:]
+        self._audio_size += end
+        if output := header + data[:end]:
+            self.size += len(output)
+            if len(self._head) < MAX_HEADER_BYTES:
+                self._head += output
+            yield output
+
+    def _read_start(self, data: bytes, *, is_last: bool) -> AudioStart | None:
+        """Detect the format, and find the audio. Return ``None`` if more bytes are needed."""
+        if len(data) < SNIFF_BYTES and not is_last:
+            return None
+        if is_text(data[:SNIFF_BYTES]):
+            if is_last or len(data) > MAX_ERROR_BYTES:
+                raise_for_text(data[:MAX_ERROR_BYTES])
+            return None
+        self.format = detect_format(data[:SNIFF_BYTES], self._requested_format, self.response)
+        if self._first:
+            _check_equal(self.format, self._first.format)
+        if not self._is_joined or self.format.format not in START_FINDERS:
+            return AudioStart()
+        start = START_FINDERS[self.format.format](data)
+        if start and self._first and self._first.start:
+            _check_equal(start.properties, self._first.start.properties)
+        return start
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield the remaining bytes, and check that there is audio."""
+        if self.start is None and not self._pending:
+            raise MalformedResponseError("the response contains no audio: its body is empty")
+        yield from self.feed(b"", is_last=True)
+        name = self.format.format
+        if not self._is_joined:
+            is_short_wav = name == "wav" and self.size == len(self._head)
+            is_empty = is_short_wav and not read_audio_seconds(self._head)
+        elif name in START_FINDERS:
+            is_empty = not self._audio_size
+        else:
+            raise MalformedResponseError(f"{self.format} audio cannot be joined")
+        if is_empty:
+            raise MalformedResponseError(f"the {name} file contains no audio")
+
+
+def _check_equal(found: object, first: object) -> None:
+    if found != first:
         raise MalformedResponseError(
-            f"the audio format changed from {previous} to {found}; another model may have answered "
+            f"the audio format changed from {first} to {found}; another model may have answered "
             "(fallbacks, load balancer)"
         )
-
-
-class AudioExtractor(ABC):
-    """Extracts what belongs in the joined file from one chunk."""
-
-    stream_format = ""  # properties that all chunks must share, once they are known
-    is_empty = True  # whether the chunk contains no audio so far
-
-    def __init__(self, *, is_first: bool) -> None:
-        self._is_first = is_first
-
-    @abstractmethod
-    def extract(self, data: bytes) -> bytes:
-        """Take the next bytes of the chunk, and return those that belong in the joined file."""
-
-
-class PcmExtractor(AudioExtractor):
-    """Extracts whole samples: half a sample would turn all following ones into noise."""
-
-    _block_size = 2
-    _incomplete = b""
-
-    def extract(self, data: bytes) -> bytes:
-        data = self._incomplete + data
-        end = len(data) - len(data) % self._block_size
-        self._incomplete = data[end:]
-        self.is_empty = self.is_empty and not end
-        return data[:end]
-
-
-class WavExtractor(PcmExtractor):
-    """Extracts the samples of a WAV file, and its header if it is the first chunk."""
-
-    _header_data: bytes | None = b""  # until it is complete
-    _remaining_bytes: int | None = None  # of the samples, if the header states their size
-
-    def extract(self, data: bytes) -> bytes:
-        output = b""
-        if self._header_data is not None:
-            self._header_data += data
-            try:
-                header = parse_wav_header(self._header_data)
-            except ValueError as error:
-                raise MalformedResponseError(f"the audio is {error}") from None
-            if header is None:
-                return b""
-            if self._is_first:
-                output = build_wav_header(header.format_chunk, None)
-            data = self._header_data[header.data_offset :]
-            self._header_data = None
-            self._remaining_bytes = header.data_size
-            self._block_size = header.block_size
-            self.stream_format = header.description
-        if self._remaining_bytes is not None:
-            data = data[: self._remaining_bytes]
-            self._remaining_bytes -= len(data)
-        return output + super().extract(data)
-
-
-class Mp3Extractor(AudioExtractor):
-    """Extracts an MP3 file without the tags and the length table at its start."""
-
-    _start = b""
-
-    def extract(self, data: bytes) -> bytes:
-        if not self.stream_format:
-            self._start += data
-            data = self._remove_start(self._start)
-        self.is_empty = self.is_empty and not data
-        return data
-
-    def _remove_start(self, data: bytes) -> bytes:
-        """Return the audio, or nothing until the first frame is complete."""
-        tags_size = get_tags_size(data)
-        found = find_mp3_frame(data[tags_size : tags_size + MAX_HEADER_BYTES])
-        if found is None:
-            if len(data) - tags_size > MAX_HEADER_BYTES:
-                raise MalformedResponseError("the mp3 file contains no audio")
-            return b""
-        offset, frame = found
-        start = tags_size + offset
-        if len(data) < start + frame.size:
-            return b""
-        if any(name in data[start + 4 : start + 48] for name in _MP3_LENGTH_TABLES):
-            start += frame.size  # it contains the length of the file instead of audio
-        self.stream_format = f"{frame.sample_rate} Hz, {frame.channels} channel(s)"
-        return data[start:]
-
-
-EXTRACTORS: dict[str | None, type[AudioExtractor]] = {
-    "wav": WavExtractor,
-    "pcm": PcmExtractor,
-    "mp3": Mp3Extractor,
-}
-"""Classes by audio format. Chunks of other formats cannot be joined."""
 
 
 def write_wav_sizes(file: BinaryIO) -> None:
@@ -202,7 +255,7 @@ def build_speech_requests(
     if len(text) > max_chars:
         chunks = split_text(text, max_chars) or [text]
     audio_format = params.get("audio_format") or DEFAULT_FORMAT
-    if len(chunks) > 1 and audio_format not in EXTRACTORS:
+    if len(chunks) > 1 and audio_format not in START_FINDERS:
         raise ValueError(
             f"text: The text has {len(text)} characters, but a request takes at most {max_chars}, "
             f"and {audio_format} audio cannot be joined. Use audio_format 'wav', 'pcm' or 'mp3'."
@@ -224,21 +277,15 @@ class SpeechCall:
     characters: int
     pcm_rate: int
     target: Path | None
-    _responses: list[Response] = field(default_factory=list)
+    _decoders: list[SpeechDecoder] = field(default_factory=list)  # one for each chunk
     _chunk: int = 0
-    _size: int = 0
-    _start: bytes = b""
-    _format: DetectedFormat = field(default_factory=DetectedFormat)
-    _stream_format: str = ""
-    _is_chunk_start: bool = True
-    _extractor: AudioExtractor | None = None  # if there are several chunks
 
     @property
-    def _is_joining(self) -> bool:
-        return len(self.requests) > 1
+    def _size(self) -> int:
+        return sum(decoder.size for decoder in self._decoders)
 
     def summarize(self) -> str:
-        return f"{self._size} bytes of {self._format.format} audio"
+        return f"{self._size} bytes of {self._decoders[0].format.format} audio"
 
     def iter_requests(self) -> Iterator[StreamCall[bytes]]:
         """Yield the requests. Receive the response to each one before advancing."""
@@ -247,41 +294,15 @@ class SpeechCall:
             yield request
 
     def create_decoder(self, response: Response) -> SpeechDecoder:
-        self._responses[self._chunk - 1 :] = [response]  # replaces the response of a failed attempt
-        self._is_chunk_start = True
-        return SpeechDecoder(self._add_data, self._end_chunk)
-
-    def _add_data(self, data: bytes) -> bytes:
-        """Process bytes of a response, and return those that belong in the file."""
-        is_first = self._chunk == 1
-        if self._is_chunk_start:
-            self._is_chunk_start = False
-            detected = detect_format(data, self.requested_format, self._responses[-1])
-            self._format = detected if is_first else self._format
-            check_same_format(detected, self._format)
-            if self._is_joining and detected.format in EXTRACTORS:
-                self._extractor = EXTRACTORS[detected.format](is_first=is_first)
-        if self._extractor:
-            data = self._extractor.extract(data)
-            if stream_format := self._extractor.stream_format:
-                self._stream_format = self._stream_format or stream_format
-                check_same_format(stream_format, self._stream_format)
-        if len(self._start) < MAX_HEADER_BYTES:
-            self._start += data
-        self._size += len(data)
-        return data
-
-    def _end_chunk(self) -> None:
-        name = self._format.format
-        if self._extractor:
-            is_empty = self._extractor.is_empty
-        elif self._is_joining:
-            raise MalformedResponseError(f"{self._format} audio cannot be joined")
-        else:
-            is_short_wav = name == "wav" and self._size == len(self._start)
-            is_empty = is_short_wav and not read_audio_seconds(self._start)
-        if is_empty:
-            raise MalformedResponseError(f"the {name} file contains no audio")
+        del self._decoders[self._chunk - 1 :]  # of a failed attempt
+        decoder = SpeechDecoder(
+            response,
+            self.requested_format,
+            is_joined=len(self.requests) > 1,
+            first=self._decoders[0] if self._decoders else None,
+        )
+        self._decoders.append(decoder)
+        return decoder
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
@@ -290,7 +311,7 @@ class SpeechCall:
             yield
         except RouterError as error:
             error.received = max(error.received, self._size)
-            if self._is_joining:
+            if len(self.requests) > 1:
                 position = f"chunk {self._chunk} of {len(self.requests)}"
                 error.args = (f"{error.message} ({position})", *error.args[1:])
             raise
@@ -309,12 +330,13 @@ class SpeechCall:
 
     def build_speech(self, output: OutputFile) -> Speech:
         """Finish the header of the audio and its file, and build the result."""
-        detected = self._format
-        responses = self._responses
+        detected = self._decoders[0].format
+        responses = [decoder.response for decoder in self._decoders]
+        size = self._size
         is_assumed = detected.format == "pcm" and not detected.sample_rate
         sample_rate = self.pcm_rate if is_assumed else detected.sample_rate
         if sample_rate:
-            seconds: float | None = self._size // 2 / sample_rate
+            seconds: float | None = size // 2 / sample_rate
         else:
             write_wav_sizes(output.file)
             seconds = read_audio_seconds(FileView(output.file))
@@ -324,7 +346,7 @@ class SpeechCall:
             format=detected.format,
             requested_format=self.requested_format,
             mime_type=detected.mime_type,
-            size=self._size,
+            size=size,
             sha256=output.compute_digest(),
             seconds=seconds and round(seconds, 3),
             assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,

@@ -1,5 +1,6 @@
 """Formats of generated speech, and joining of chunks: samples and frames are kept exactly."""
 
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from support.audio_samples import ID3, create_mp3, create_mp3_table, create_samp
 from support.speech_tools import TTS, read_wav
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.tools.speech_call import SpeechCall, detect_format
+from orq_router_integrations.tools.speech_call import SpeechCall, SpeechDecoder, detect_format
 from orq_router_integrations.tools.speech_result import Speech, infer_format
 from orq_router_integrations.wire.call import (
+    EmbeddedError,
     MalformedResponseError,
     Response,
     StreamCall,
@@ -20,6 +22,7 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_names import ModelCandidates
+from orq_router_integrations.wire.speech import SNIFF_BYTES
 
 ONE, TWO, THREE = (
     create_samples(1000, seed=1),
@@ -180,6 +183,59 @@ def test_any_bytes_are_joined_or_raise(audio_format, parts):
         return
     assert speech.seconds is None or speech.seconds >= 0
     assert len(chunks) > 1 or len(speech.data) == len(chunks[0])
+
+
+AUDIO = create_wav(create_samples(140))
+
+
+def decode(*chunks: bytes) -> bytes:
+    decoder = SpeechDecoder(Response(200, {}), "mp3")
+    audio = b"".join(item for chunk in chunks for item in decoder.feed(chunk))
+    return audio + b"".join(decoder.finish())
+
+
+class TestDecoder:
+    @pytest.mark.parametrize("cut", range(0, len(AUDIO), 7))
+    def test_audio_is_passed_on_unchanged(self, cut):
+        assert decode(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
+
+    def test_audio_is_passed_on_immediately(self):
+        decoder = SpeechDecoder(Response(200, {}), "mp3")
+        assert list(decoder.feed(AUDIO[:SNIFF_BYTES])) == [AUDIO[:SNIFF_BYTES]]
+        assert list(decoder.feed(b"x")) == [b"x"]
+
+    @pytest.mark.parametrize("audio", [bytes(10), b"\xff\xfb", b"{\x00}\x00", b"\xff\xff" * 40])
+    def test_samples_are_not_text(self, audio):
+        assert decode(audio) == audio
+
+    def test_error_with_status_200_raises(self):
+        body = b'{"error": {"message": "no voice", "code": "bad_voice"}}'
+        with pytest.raises(EmbeddedError) as caught:
+            decode(body[:5], body[5:])
+        assert caught.value.body == body
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            (b'{"ok": true}', "got JSON"),
+            (b'{"text": "' + b"a" * 100 + b'"}', "got JSON"),
+            (b"<html><body>Bad gateway</body></html>", "got text"),
+            (b"<!DOCTYPE html>" + "\u00e4\u20ac".encode() * 40, "got text"),
+            (b"data: {}\n\n", "got text"),
+            ("\ufeff \u00fcbel".encode(), "got text"),
+            (b"null", "got JSON"),
+            (b"", "its body is empty"),
+        ],
+    )
+    def test_text_raises(self, body, message):
+        with pytest.raises(MalformedResponseError, match=message):
+            decode(*(body[start : start + 9] for start in range(0, len(body), 9)))
+
+    def test_endless_text_raises_before_its_end(self):
+        decoder = SpeechDecoder(Response(200, {}), "mp3")
+        endless = chain.from_iterable(decoder.feed(b"a" * 100) for _ in repeat(None))
+        with pytest.raises(MalformedResponseError, match="got text"):
+            next(endless)
 
 
 OPUS = b"OggS\0\2" + bytes(22) + b"OpusHead\1"

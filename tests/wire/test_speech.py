@@ -1,34 +1,12 @@
-"""Speech requests, and telling audio from errors in the response."""
-
-from itertools import chain, repeat
+"""Speech requests."""
 
 import pytest
 from pydantic import ValidationError
 
-from orq_router_integrations.wire.call import (
-    EmbeddedError,
-    MalformedResponseError,
-)
-from orq_router_integrations.wire.speech import (
-    SNIFF_BYTES,
-    SPEECH_FORMATS,
-    SpeechDecoder,
-    SpeechRequest,
-)
+from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechRequest
 
 PARAMS = {"model": "elevenlabs/eleven_v3", "text": "Hello.", "voice": "rachel"}
 BODY = {"model": "elevenlabs/eleven_v3", "input": "Hello.", "voice": "rachel"}
-AUDIO = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(range(256))
-
-
-def create_decoder() -> SpeechDecoder:
-    return SpeechDecoder(process=bytes, end=lambda: None)
-
-
-def decode(*chunks: bytes) -> bytes:
-    decoder = create_decoder()
-    audio = b"".join(item for chunk in chunks for item in decoder.feed(chunk))
-    return audio + b"".join(decoder.finish())
 
 
 class TestSpeechRequest:
@@ -63,47 +41,3 @@ class TestSpeechRequest:
     def test_invalid_value_is_rejected(self, params, message):
         with pytest.raises(ValidationError, match=message):
             SpeechRequest(**{**PARAMS, **params})
-
-
-class TestSpeechDecoder:
-    @pytest.mark.parametrize("cut", range(0, len(AUDIO), 7))
-    def test_audio_is_passed_on_unchanged(self, cut):
-        assert decode(AUDIO[:cut], b"", AUDIO[cut:]) == AUDIO
-
-    def test_audio_is_passed_on_immediately(self):
-        decoder = create_decoder()
-        assert list(decoder.feed(AUDIO[:SNIFF_BYTES])) == [AUDIO[:SNIFF_BYTES]]
-        assert list(decoder.feed(b"x")) == [b"x"]
-
-    @pytest.mark.parametrize("audio", [bytes(10), b"\xff\xfb", b"{\x00}\x00", b"\xff\xff" * 40])
-    def test_samples_are_not_text(self, audio):
-        assert decode(audio) == audio
-
-    def test_error_with_status_200_raises(self):
-        body = b'{"error": {"message": "no voice", "code": "bad_voice"}}'
-        with pytest.raises(EmbeddedError) as caught:
-            decode(body[:5], body[5:])
-        assert caught.value.body == body
-
-    @pytest.mark.parametrize(
-        ("body", "message"),
-        [
-            (b'{"ok": true}', "got JSON"),
-            (b'{"text": "' + b"a" * 100 + b'"}', "got JSON"),
-            (b"<html><body>Bad gateway</body></html>", "got text"),
-            (b"<!DOCTYPE html>" + "\u00e4\u20ac".encode() * 40, "got text"),
-            (b"data: {}\n\n", "got text"),
-            ("\ufeff \u00fcbel".encode(), "got text"),
-            (b"null", "got JSON"),
-            (b"", "its body is empty"),
-        ],
-    )
-    def test_text_raises(self, body, message):
-        with pytest.raises(MalformedResponseError, match=message):
-            decode(*(body[start : start + 9] for start in range(0, len(body), 9)))
-
-    def test_endless_text_raises_before_its_end(self):
-        decoder = create_decoder()
-        endless = chain.from_iterable(decoder.feed(b"a" * 100) for _ in repeat(None))
-        with pytest.raises(MalformedResponseError, match="got text"):
-            next(endless)
