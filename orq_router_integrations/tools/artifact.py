@@ -27,18 +27,12 @@ from orq_router_integrations.wire.arguments import warn_caller
 MAX_DISPLAY_BYTES = 5_000_000  # larger media is not embedded in notebook output
 
 
-def _encode_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _decode_base64(value: Any) -> Any:
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-
-
 Base64Bytes = Annotated[
     bytes,
-    BeforeValidator(_decode_base64),
-    PlainSerializer(_encode_base64, return_type=str, when_used="json"),
+    BeforeValidator(
+        lambda data: base64.b64decode(data, validate=True) if isinstance(data, str) else data
+    ),
+    PlainSerializer(lambda data: base64.b64encode(data).decode(), when_used="json"),
 ]
 
 
@@ -46,9 +40,6 @@ class Artifact(BaseModel):
     """A tool result that can be stored in a ``ToolMessage`` as a JSON-compatible dict."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-    missing_message: ClassVar[str]
-    """Start of the error message for a tool message without such an artifact."""
 
     @classmethod
     def of(cls, message: "ToolMessage | Mapping[str, Any]") -> Self:
@@ -69,7 +60,7 @@ class Artifact(BaseModel):
             return cls.model_validate(artifact)
         except ValueError as error:
             detail = to_input_error(error).message
-            raise RouterInputError(f"{cls.missing_message}: {detail}"[:500]) from None
+            raise RouterInputError(f"Not a valid {cls.__name__}: {detail}"[:500]) from None
 
     def to_artifact(self) -> dict[str, Any]:
         """Convert the result to a JSON-compatible dict, the artifact of a tool message."""
@@ -83,9 +74,6 @@ class MediaData(BaseModel, ABC):
 
     suffixes: ClassVar[Mapping[str, tuple[str, ...]]]
     """File suffixes by format, the preferred one first."""
-
-    missing_data_message: ClassVar[str] = "The result has neither data nor a path."
-    """Error message for an object with neither data nor a path."""
 
     data: Base64Bytes | None = Field(
         default=None,
@@ -162,7 +150,10 @@ class MediaData(BaseModel, ABC):
         if self.data is not None:
             return BytesIO(self.data)
         if self.path is None:
-            raise RouterInputError(self.missing_data_message)
+            raise RouterInputError(
+                "The result has neither data nor a path. If it is an image at a URL, fetch it with "
+                "OrqImageTool.download()."
+            )
         try:
             return Path(self.path).open("rb")
         except OSError as error:
@@ -178,7 +169,7 @@ class MediaData(BaseModel, ABC):
         if not is_available or (self.size or 0) > MAX_DISPLAY_BYTES or not self.mime_type:
             return caption
         data, mime_type = self._read_playable()
-        url = f"data:{html.escape(mime_type)};base64,{_encode_base64(data)}"
+        url = f"data:{html.escape(mime_type)};base64,{base64.b64encode(data).decode()}"
         return f"{template.format(url=url)}<br>{caption}"
 
     def _read_playable(self) -> tuple[bytes, str]:

@@ -38,9 +38,6 @@ class GeneratedImage(MediaData):
     """
 
     suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = IMAGE_SUFFIXES
-    missing_data_message: ClassVar[str] = (
-        "The image is only available at a URL. Fetch it with OrqImageTool.download()."
-    )
 
     id: str
     url: str | None = None
@@ -108,8 +105,6 @@ class ImageResult(Artifact):
     >>> ImageResult.of(result.to_artifact()) == result
     True
     """
-
-    missing_message: ClassVar[str] = "The message contains no images"
 
     operation: OperationName
     images: Annotated[tuple[GeneratedImage, ...], Field(min_length=1)]

@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.messages import ToolCall
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableConfig, ensure_config
 from pydantic import BaseModel, Field
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
@@ -27,7 +28,6 @@ from orq_router_integrations.tools.speech_call import (
     build_speech_requests,
 )
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech, infer_format
-from orq_router_integrations.tools.tracing import atrace_run, trace_run
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
@@ -195,11 +195,16 @@ class OrqSpeechTool(OrqTool, SpeechParams):
             yield from super().stream(input, config, **kwargs)
             return
         call = self._prepare_stream(input, kwargs)
-        with (
-            trace_run(self, input, config, call.summarize),
-            closing(self._iter_audio(call)) as audio,
-        ):
-            yield from audio
+        run = self._start_run(CallbackManager, input, config)
+        try:
+            with closing(self._iter_audio(call)) as audio:
+                yield from audio
+        except GeneratorExit:
+            pass  # a stream that is closed early counts as ended, not as failed
+        except BaseException as error:
+            run.on_tool_error(error)
+            raise
+        run.on_tool_end(call.summary, name=self.name)
 
     async def astream(
         self,
@@ -213,12 +218,33 @@ class OrqSpeechTool(OrqTool, SpeechParams):
                 yield message
             return
         call = self._prepare_stream(input, kwargs)
-        async with (
-            atrace_run(self, input, config, call.summarize),
-            ScopedAsyncGenerator(self._aiter_audio(call)) as audio,
-        ):
-            async for data in audio:
-                yield data
+        run = await self._start_run(AsyncCallbackManager, input, config)
+        try:
+            async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
+                async for data in audio:
+                    yield data
+        except GeneratorExit:
+            pass
+        except BaseException as error:
+            await run.on_tool_error(error)
+            raise
+        await run.on_tool_end(call.summary, name=self.name)
+
+    def _start_run(self, manager_class: Any, input_: Any, config: RunnableConfig | None) -> Any:
+        """Report a streamed run to callbacks; LangChain only does that in ``invoke``."""
+        config = ensure_config(config)
+        manager = manager_class.configure(
+            config.get("callbacks"),
+            self.callbacks,
+            self.verbose,
+            config.get("tags"),
+            self.tags,
+            config.get("metadata"),
+            self.metadata,
+        )
+        names = {"name": config.get("run_name"), "run_id": config.get("run_id")}
+        inputs = input_ if isinstance(input_, dict) else None
+        return manager.on_tool_start({"name": self.name}, str(input_), inputs=inputs, **names)
 
     # Methods for agents
 

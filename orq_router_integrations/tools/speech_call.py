@@ -284,7 +284,8 @@ class SpeechCall:
     def _size(self) -> int:
         return sum(decoder.size for decoder in self._decoders)
 
-    def summarize(self) -> str:
+    @property
+    def summary(self) -> str:
         return f"{self._size} bytes of {self._decoders[0].format.format} audio"
 
     def iter_requests(self) -> Iterator[StreamCall[bytes]]:

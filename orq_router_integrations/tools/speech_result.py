@@ -74,7 +74,6 @@ class Speech(Artifact, MediaData):
     'audio/wav'
     """
 
-    missing_message: ClassVar[str] = "The message contains no speech"
     suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = AUDIO_SUFFIXES
 
     type: Literal["audio"] = "audio"

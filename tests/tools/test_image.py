@@ -160,7 +160,7 @@ def test_urls_are_only_fetched_by_download(router):
     assert linked.image.url.startswith("https://images.offline.invalid/")
     assert linked.image.url in linked.summary
     assert len(router.requests) == 1
-    with pytest.raises(RouterInputError, match=r"only available at a URL. Fetch it"):
+    with pytest.raises(RouterInputError, match=r"If it is an image at a URL, fetch it"):
         linked.image.read()
     downloaded = image_tool.download(linked)
     assert read_text(downloaded.image.read()) == "boat"

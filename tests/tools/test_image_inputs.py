@@ -157,7 +157,7 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ("img_0123456789ab", "is not an image of this tool"),
         (7, "image: Expected a path, bytes, a binary file object, a PIL image or a Blob, got int"),
         (None, "image: Expected a path"),
-        ({"a": 1}, "image: The message contains no images"),
+        ({"a": 1}, "image: Not a valid ImageResult"),
         (io.StringIO("text"), "image: The file object must contain bytes. Open .* binary mode"),
         (io.BytesIO(), "image: The data is empty"),
     ],
@@ -280,7 +280,7 @@ def test_linked_image_must_be_downloaded_first(router):
     image_tool = create_tool(router, model=DALLE2)
     linked = image_tool.generate("boat", size="64x64")
     assert_raises_unsent(
-        router, lambda: image_tool.edit("bird", linked), "only available at a URL. Fetch it with"
+        router, lambda: image_tool.edit("bird", linked), "If it is an image at a URL, fetch it with"
     )
 
 

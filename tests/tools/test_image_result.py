@@ -25,9 +25,11 @@ def test_artifact_survives_json():
 
 
 def test_message_without_images_raises():
-    with pytest.raises(RouterInputError, match="contains no images: operation: Field required"):
+    with pytest.raises(
+        RouterInputError, match="Not a valid ImageResult: operation: Field required"
+    ):
         ImageResult.of({"images": []})
-    with pytest.raises(RouterInputError, match="contains no images"):
+    with pytest.raises(RouterInputError, match="Not a valid ImageResult"):
         ImageResult.of(ToolMessage("text", tool_call_id="1"))
 
 
