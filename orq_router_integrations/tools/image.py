@@ -41,9 +41,6 @@ class ImageArgs(ImageParams):
         "Id or ids of earlier images (img_...) to edit as described by the prompt. With an empty "
         "prompt, variations of one image are created."
     )
-    mask: str | None = optional(
-        "Id of an earlier image whose transparent areas mark where to edit the first image."
-    )
 
 
 class ImageOverrides(TypedDict, total=False):
@@ -115,9 +112,8 @@ class OrqImageTool(OrqTool, ImageParams):
 
     @model_validator(mode="after")
     def _check_model_params(self) -> Self:
-        exposed = {name: 1 for name in self.model_args if name in ImageParams.model_fields}
         for model in self.collect_candidates(self.model, self.merge_controls()).primaries:
-            check_model_params(model, {**exposed, **self.collect_image_params()})
+            check_model_params(model, self.collect_image_params())
         return self
 
     # Methods for programs
@@ -241,18 +237,16 @@ class OrqImageTool(OrqTool, ImageParams):
         """Choose the operation. The model refers to images by id only, never by path."""
         validate_directory(self.directory)
         with raise_tool_input_errors():
-            image, mask = kwargs.pop("image", None), kwargs.pop("mask", None)
-            if image is None:
-                if mask is not None:
-                    raise ValueError("mask: A mask requires an image. Also set 'image'.")
+            ids = kwargs.pop("image", None)
+            if ids is None:
                 return self._prepare(GENERATION, kwargs, prompt=prompt)
-            find = self._loader.find
-            image_ids = [image] if isinstance(image, str) else image
-            images = [find(image_id) for image_id in image_ids]
-            mask_image = find(mask) if mask else None
-            if not prompt.strip() and mask_image is None:
+            loader = self._loader
+            images = [
+                loader.find(image_id) for image_id in ([ids] if isinstance(ids, str) else ids)
+            ]
+            if not prompt.strip():
                 return self._prepare(VARIATION, kwargs, image=images)
-            return self._prepare(EDIT, kwargs, prompt=prompt, image=images, mask=mask_image)
+            return self._prepare(EDIT, kwargs, prompt=prompt, image=images)
 
     # Requests and results
 

@@ -11,7 +11,7 @@ from langchain_core.messages import ToolMessage
 
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
-from orq_router_integrations.media.metadata import can_be_transparent, read_image_size
+from orq_router_integrations.media.metadata import can_be_transparent
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.tools.image_call import HEADER_BYTES
 from orq_router_integrations.tools.image_result import (
@@ -56,10 +56,10 @@ class ImageRegistry(dict[str, GeneratedImage]):
             self.pop(image.id, None)  # it becomes the newest one
             self[image.id] = image
         size = 0
-        for position, image in enumerate(reversed(list(self.values()))):
-            size += REGISTRY_ENTRY_BYTES + len(image.data or b"")
-            if position and size > MAX_REGISTRY_BYTES:
+        for image in reversed(list(self.values())):
+            if size > MAX_REGISTRY_BYTES:
                 self.pop(image.id, None)
+            size += REGISTRY_ENTRY_BYTES + len(image.data or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ImageLoader:
         files = {"image": self._load_images("image", images, operation.max_images)}
         if mask is not None:
             files["mask"] = self._load_images("mask", mask, 1)
-            _check_mask(files["mask"][0], files["image"][0])
+            _check_mask(files["mask"][0])
         return files
 
     def _load_images(self, argument: str, sources: Any, limit: int) -> list[Upload]:
@@ -176,23 +176,14 @@ def _check_upload(upload: Upload) -> None:
         )
 
 
-def _check_mask(mask: Upload, image: Upload) -> None:
-    """Check that a mask is a PNG with transparency and the dimensions of the image."""
-    header = _read_header(mask)
+def _check_mask(mask: Upload) -> None:
     if mask.mime_type != "image/png":
         raise RouterInputError(
             f"mask: Expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "
             "edit."
         )
-    if not can_be_transparent(header):
+    if not can_be_transparent(_read_header(mask)):
         raise RouterInputError(
             "mask: The PNG has no alpha channel, so it does not mark an area to edit. Save it as "
             "RGBA, and make the area to edit transparent."
-        )
-    mask_size = read_image_size(header)
-    image_size = read_image_size(_read_header(image))
-    if mask_size and image_size and mask_size != image_size:
-        raise RouterInputError(
-            f"mask: The mask has {mask_size[0]}x{mask_size[1]} pixels, the first image "
-            f"{image_size[0]}x{image_size[1]}. Use a mask of the same size."
         )

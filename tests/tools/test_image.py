@@ -101,11 +101,9 @@ def test_other_arguments_are_rejected(router, args):
 
 @pytest.mark.slow
 def test_model_edits_and_varies_images_by_id(router):
-    image_tool = create_tool(router, model_args=("image", "mask", "size"))
+    image_tool = create_tool(router, model_args=("image", "size"))
     generated = ImageResult.of(call_tool(image_tool, prompt="boat", size="128x128"))
-    edited = call_tool(
-        image_tool, prompt="add a bird", image=generated.image.id, mask=generated.image.id
-    )
+    edited = call_tool(image_tool, prompt="add a bird", image=generated.image.id)
     assert edited.content.startswith("1 image was edited: img_")
     both = [generated.image.id, ImageResult.of(edited).image.id]
     assert ImageResult.of(call_tool(image_tool, prompt="join them", image=both)).operation == "edit"
@@ -122,16 +120,14 @@ def test_model_edits_and_varies_images_by_id(router):
 
 @pytest.mark.parametrize("image_id", ["img_000000000000", "/etc/hostname", "https://x/y.png", ""])
 def test_unknown_image_id_raises(router, image_id):
-    image_tool = create_tool(router, model_args=("image", "mask"))
+    image_tool = create_tool(router, model_args=("image",))
     with pytest.raises(
         ToolInputError, match=r"image: .* is not an image of this tool. Create an image first"
     ):
         image_tool.invoke({"prompt": "x", "image": image_id})
     generated = image_tool.generate("boat", **SMALL)
     with pytest.raises(ToolInputError, match=f"Use one of {generated.image.id}"):
-        image_tool.invoke({"prompt": "x", "image": generated.image.id, "mask": image_id or "none"})
-    with pytest.raises(ToolInputError, match="mask: A mask requires an image"):
-        image_tool.invoke({"prompt": "x", "mask": generated.image.id})
+        image_tool.invoke({"prompt": "x", "image": [generated.image.id, image_id]})
     assert len(router.requests) == 1
 
 

@@ -33,7 +33,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def create_tool(router: OfflineRouter, **kwargs: Any) -> OrqImageTool:
-    return OrqImageTool(model=GPT, client=router.client(), model_args=("image", "mask"), **kwargs)
+    return OrqImageTool(model=GPT, client=router.client(), model_args=("image",), **kwargs)
 
 
 def create_message(path: Path | str) -> ToolMessage:

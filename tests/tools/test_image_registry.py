@@ -16,7 +16,7 @@ def create_image(number: int, size: int = 0) -> GeneratedImage:
 
 
 def test_registry_drops_oldest_images(monkeypatch):
-    monkeypatch.setattr(image_inputs, "MAX_REGISTRY_BYTES", 5000)
+    monkeypatch.setattr(image_inputs, "MAX_REGISTRY_BYTES", 4000)
     registry, images = ImageRegistry(), [create_image(number, 1000) for number in range(3)]
     registry.register(images)
     assert ImageLoader(registry, None).find(images[2].id) == images[2]
