@@ -1,9 +1,8 @@
 """Write files so that they appear only once they are complete."""
 
-import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -111,10 +110,7 @@ class OutputFile:
     def compute_digest(self) -> str:
         """Return the hexadecimal SHA-256 digest of the data."""
         self.file.seek(0)
-        digest = hashlib.sha256()
-        while chunk := self.file.read(64 * 1024):  # file_digest() allocates four times as much
-            digest.update(chunk)
-        return digest.hexdigest()
+        return hashlib.file_digest(self.file, "sha256").hexdigest()
 
     def commit(self, filename: str = "") -> Path | None:
         """Give a temporary file its name, and return its path.
@@ -130,17 +126,6 @@ class OutputFile:
             self._part.chmod(path.stat().st_mode & 0o777)
         os.replace(self._part, path.resolve())
         return path
-
-
-async def awrite_chunks(file: BinaryIO, chunks: AsyncIterable[bytes]) -> None:
-    """Write chunks in a thread as they arrive, so a slow disk does not block the event loop."""
-    buffer = bytearray()
-    async for chunk in chunks:
-        buffer += chunk
-        if len(buffer) >= BUFFER_BYTES:
-            await asyncio.to_thread(file.write, buffer)
-            buffer = bytearray()
-    await asyncio.to_thread(file.write, buffer)
 
 
 @contextmanager

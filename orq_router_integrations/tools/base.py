@@ -118,18 +118,14 @@ class OrqTool(BaseTool, RouterIntegration):
 
     def _create_args_schema(self) -> type[BaseModel]:
         """Create the schema that the model sees: the required and the exposed arguments."""
-        full_schema = self.full_args_schema
-        exposed = [
-            (name, field)
-            for name, field in full_schema.model_fields.items()
-            if field.is_required() or name in self.model_args
-        ]
-        exposed.sort(key=lambda item: not item[1].is_required())  # required arguments first
-        fields: dict[str, Any] = {name: (field.annotation, field) for name, field in exposed}
+        schema = self.full_args_schema
+        required = [name for name, field in schema.model_fields.items() if field.is_required()]
+        fields: dict[str, Any] = {
+            name: (schema.model_fields[name].annotation, schema.model_fields[name])
+            for name in (*required, *self.model_args)
+        }
         config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-        return create_model(
-            full_schema.__name__, __config__=config, __doc__=full_schema.__doc__, **fields
-        )
+        return create_model(schema.__name__, __config__=config, __doc__=schema.__doc__, **fields)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the tool; called by ``invoke``. Input errors become tool messages."""

@@ -15,11 +15,7 @@ from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
-from orq_router_integrations.media.atomic_write import (
-    awrite_chunks,
-    validate_directory,
-    validate_output_path,
-)
+from orq_router_integrations.media.atomic_write import validate_directory, validate_output_path
 from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.speech_call import (
@@ -320,10 +316,10 @@ class OrqSpeechTool(OrqTool, SpeechParams):
     async def _asynthesize(self, call: SpeechCall) -> Speech:
         with call.open_output() as output:
             async with ScopedAsyncGenerator(self._aiter_audio(call)) as audio:
-                if call.target:
-                    await awrite_chunks(output.file, audio)
-                else:
-                    async for data in audio:
+                async for data in audio:
+                    if call.target:  # a slow disk must not block the event loop
+                        await asyncio.to_thread(output.file.write, data)
+                    else:
                         output.file.write(data)
             return await asyncio.to_thread(call.build_speech, output)
 

@@ -1,22 +1,12 @@
 """Writing files that appear only once they are complete."""
 
-import errno
-import io
 import os
-import threading
-import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orq_router_integrations.errors import RouterInputError, SavingError
-from orq_router_integrations.media.atomic_write import (
-    awrite_chunks,
-    open_atomic,
-    validate_output_path,
-)
+from orq_router_integrations.media.atomic_write import open_atomic, validate_output_path
 
 
 def test_file_appears_when_complete(tmp_path: Path) -> None:
@@ -101,38 +91,3 @@ def test_file_name_of_maximum_length(tmp_path: Path) -> None:
 def test_directory_without_write_access_raises() -> None:
     with pytest.raises(RouterInputError, match="path: "), open_atomic("/proc/self/x.wav"):
         pass
-
-
-class SlowDisk(io.BytesIO):
-    """Writes slowly and records the threads that write."""
-
-    def write(self, data: Any) -> int:
-        self.threads = {*getattr(self, "threads", ()), threading.get_ident()}
-        time.sleep(0.02)
-        return super().write(data)
-
-
-async def test_async_writing_uses_other_threads() -> None:
-    chunks = [bytes([number]) * 50_000 for number in range(9)]
-
-    async def iter_chunks() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    disk = SlowDisk()
-    await awrite_chunks(disk, iter_chunks())
-    assert disk.getvalue() == b"".join(chunks)
-    assert threading.get_ident() not in disk.threads
-
-
-async def test_async_writing_raises_on_full_disk() -> None:
-    async def iter_chunks() -> AsyncIterator[bytes]:
-        yield b"x"
-
-    with pytest.raises(OSError, match="No space"):
-        await awrite_chunks(FullDisk(), iter_chunks())
-
-
-class FullDisk(io.BytesIO):
-    def write(self, data: Any) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")

@@ -79,7 +79,7 @@ def get_schema(image_tool: OrqImageTool) -> dict[str, Any]:
 def test_schema_contains_model_args_only():
     assert set(get_schema(create_tool())) == {"prompt"}
     schema = get_schema(create_tool(model_args=("size", "n", "image")))
-    assert list(schema) == ["prompt", "n", "size", "image"]
+    assert list(schema) == ["prompt", "size", "n", "image"]
     assert schema["n"]["anyOf"][0] == {"maximum": 10, "minimum": 1, "type": "integer"}
 
 

@@ -2,9 +2,13 @@
 
 import hashlib
 import inspect
+import io
 import json
 import pickle
+import threading
 from itertools import zip_longest
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.audio_samples import create_mp3, create_samples, create_wav
@@ -190,6 +194,21 @@ class TestSynthesizeToFile:
         assert script.sent == 0
         await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")
         assert (tmp_path / "a.wav").read_bytes() == create_wav(create_samples(9))
+
+
+async def test_slow_disk_does_not_block_the_event_loop(tmp_path, monkeypatch):
+    threads = set()
+
+    class Disk(io.BufferedRandom):
+        def write(self, data: Any) -> int:
+            threads.add(threading.get_ident())
+            return super().write(data)
+
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Disk(io.FileIO(path, "x+")))
+    await create_tool().asynthesize_to_file(TEXT, tmp_path / "a.wav")
+    assert recognize((tmp_path / "a.wav").read_bytes()) == TEXT
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 @sync_and_async
