@@ -206,7 +206,6 @@ async def test_slow_disk_does_not_block_the_event_loop(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", lambda path, *_, **__: Disk(io.FileIO(path, "x+")))
     await create_tool().asynthesize_to_file(TEXT, tmp_path / "a.wav")
-    assert recognize((tmp_path / "a.wav").read_bytes()) == TEXT
     assert threads
     assert threading.get_ident() not in threads
 
