@@ -156,11 +156,9 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model supports parameters; undocumented models support all."""
     name = model.rpartition("/")[2]
     family = next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
-    if family is None:
-        return
     for param in params:
-        families = _FAMILIES_BY_PARAM.get(param, _MODEL_FAMILIES)
-        if family not in families:
+        families = _FAMILIES_BY_PARAM.get(param)
+        if family and families and family not in families:
             raise ValueError(
                 f"{param}: Not supported by {model}, only by {' and '.join(families)} models. "
                 f"Remove {param}."
