@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
+from io import BufferedRandom, BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self
 from uuid import uuid4
@@ -81,7 +81,7 @@ class OutputFile:
     def __init__(self, target: Path | None) -> None:
         self.target = target
         self._part: Path | None = None
-        self.file: BinaryIO = BytesIO()
+        self.file: BufferedRandom | BytesIO = BytesIO()
         if target is None:
             return
         directory = target if target.is_dir() else target.resolve().parent

@@ -106,7 +106,9 @@ def find_wav_start(data: bytes) -> AudioStart | None:
         header = parse_wav_header(data)
     except ValueError as error:
         raise MalformedResponseError(f"the audio is {error}") from None
-    return header and AudioStart(
+    if header is None:
+        return None
+    return AudioStart(
         header.data_offset,
         header.description,
         build_wav_header(header.format_chunk, None),
