@@ -12,8 +12,6 @@ from uuid import uuid4
 from orq_router_integrations.errors import RouterInputError, SavingError
 from orq_router_integrations.wire.json import to_printable
 
-BUFFER_BYTES = 128 * 1024  # data arrives in smaller chunks
-
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Check before a paid request that a file can be written, and return its path."""
@@ -87,7 +85,7 @@ class OutputFile:
         directory = target if target.is_dir() else target.resolve().parent
         self._part = directory / f".{uuid4().hex}.part"
         try:
-            self.file = self._part.open("x+b", buffering=BUFFER_BYTES)
+            self.file = self._part.open("x+b")
         except OSError as error:
             raise RouterInputError(
                 f"path: Cannot create files in {directory}: {error.strerror}."
