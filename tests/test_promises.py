@@ -100,7 +100,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_stream_conversion.py::test_content_of_the_wrong_type_raises",
         "tools/test_speech_faults.py::test_response_without_audio_raises",
         "tools/test_image_faults.py::test_response_without_images_raises",
-        "document_loaders/test_transcriber.py::test_response_without_transcript_raises",
+        "document_loaders/test_audio_transcription.py::test_response_without_transcript_raises",
     ),
     "P17 files are whole or not there": (
         "media/test_atomic_write.py::test_failure_leaves_no_file",
@@ -114,8 +114,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "test_client.py::test_form_is_identical_in_each_attempt",
         "media/test_content_block.py::test_upload_can_be_opened_twice",
         "faults/test_integrations.py::test_each_attempt_sends_the_complete_request",
-        "document_loaders/test_transcriber.py::test_retries_send_the_same_file",
-        "document_loaders/test_transcriber.py::test_file_that_shrinks_while_it_is_sent_raises",
+        "document_loaders/test_audio_transcription.py::test_retries_send_the_same_file",
+        "document_loaders/test_audio_transcription.py::test_file_that_shrinks_while_it_is_sent_raises",
         "chat_models/test_lazy_files.py::test_retry_reads_the_file_again",
     ),
     "P19 one tree of errors, in all modes": (

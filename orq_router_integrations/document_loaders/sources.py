@@ -27,8 +27,6 @@ _LOG = logging.getLogger(__name__)
 SourceItem = str | os.PathLike[str] | bytes | Blob
 Source = SourceItem | BlobLoader | Sequence[SourceItem]
 
-INSTALL_COMMAND = "pip install av"
-
 _WILDCARDS = frozenset("*?[")
 _MAX_SKIPPED_NAMES = 5  # number of skipped files that are named in a log message
 
@@ -40,10 +38,7 @@ def create_audio_upload(item: SourceItem) -> Upload:
     """
     try:
         file = resolve_source(item)
-        size = file.size
-        mime_type = file.detect_mime_type() or ""
-        if not size:
-            raise ValueError(f"Expected audio data, got 0 bytes ({get_label(item)}).")
+        size, mime_type = file.size, file.detect_mime_type() or ""
         name = file.name or "audio"
         if mime_type not in CONVERTIBLE_TYPES:
             name = build_recording_name(name, mime_type)
@@ -58,7 +53,7 @@ def require_pyav(name: str, mime_type: str) -> None:
     if find_spec("av") is None:
         raise RouterInputError(
             f"source: {name} is {mime_type}. Converting or splitting it requires PyAV. Install it "
-            f"with {INSTALL_COMMAND} or convert the file to WAV."
+            "with 'pip install av', or convert the file to WAV."
         )
 
 
@@ -78,8 +73,6 @@ def validate_source(source: Any, *, is_item: bool = False) -> Any:
     if isinstance(source, (bytes, bytearray, memoryview)) or is_data_url(source):
         return resolve_source(source).content
     if isinstance(source, (str, os.PathLike)):
-        if not str(source).strip() or "\0" in str(source):
-            raise ValueError(f"{str(source)!r} is not a valid path. Correct it.")
         return os.path.expanduser(source) if str(source).startswith("~") else source
     if hasattr(source, "read"):
         data, name, _ = resolve_source(source)

@@ -1,4 +1,4 @@
-"""Seams between chunks: what one of two chunks heard is kept, and nothing appears twice."""
+"""Overlaps of chunks: what one of two chunks heard is kept, and nothing appears twice."""
 
 import random
 import string
