@@ -21,11 +21,7 @@ from orq_router_integrations.chat_models.tool_calls import (
 )
 from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 from orq_router_integrations.wire.call import Response
-from orq_router_integrations.wire.chat_completions import (
-    ChatStreamDecoder,
-    extract_text,
-    get_first_choice,
-)
+from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, get_first_choice
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.json import as_int, strip_data_prefix
 from orq_router_integrations.wire.model_names import ModelCandidates
@@ -77,7 +73,7 @@ def _create_generation(
         has_tool_calls=bool(valid_calls),
     )
     message = AIMessage(
-        content=extract_text(payload.get("content")),
+        content=payload["content"],
         additional_kwargs=kwargs,
         response_metadata=metadata | finish,
         tool_calls=valid_calls,

@@ -24,10 +24,9 @@ BlockKey = tuple[str, int]
 _REASONING_KWARGS = {field.kwarg for field in REASONING_FIELDS if field.block_key}
 
 _TOOL_CALL_TYPES = {"tool_call", "invalid_tool_call"}
-_START_FIELDS = {"type", "id", "name", "mime_type", "url"}
-"""Fields that the start event of a block contains if it has no deltas."""
-
-_CONTENT_FIELDS = ("text", "reasoning", "refusal", "args", "value")
+_CONTENT_FIELDS = {
+    "text", "reasoning", "refusal", "args", "output", "value", "base64", "annotations", "extras",
+}  # fmt: skip
 """Fields that are empty in the start event of a block."""
 
 
@@ -84,8 +83,7 @@ class StreamEventBuilder:
             block_type = block["type"]
             is_call = block_type in _TOOL_CALL_TYPES
             key = ("call", call_indices[block["id"]]) if is_call else (block_type, number)
-            start = {name: value for name, value in block.items() if name in _START_FIELDS}
-            start |= {name: type(block[name])() for name in _CONTENT_FIELDS if name in block}
+            start = {k: type(v)() if k in _CONTENT_FIELDS else v for k, v in block.items()}
             yield from self._iter_block(key, start)
             index = self._indices[key]
             yield {"event": "content-block-finish", "index": index, "content": block}

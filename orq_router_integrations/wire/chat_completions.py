@@ -41,7 +41,7 @@ _FAILURES = {"error", "failed", "abort", "aborted", "malformed_function_call"}
 
 
 def parse_completion(response: Response) -> dict[str, Any]:
-    """Parse a complete response into a completion whose ``choices`` each have a ``message``."""
+    """Parse a complete response. Each choice has a message, whose content becomes a string."""
     body = response.json_object()
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
@@ -51,8 +51,8 @@ def parse_completion(response: Response) -> dict[str, Any]:
         if not isinstance(choice, dict) or not isinstance(message := choice.get("message"), dict):
             raise MalformedResponseError(f"choice {index} of the completion has no message")
         _copy_parts(message)
-        if not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT):
-            extract_text(message.get("content"), required=True)
+        is_required = not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT)
+        message["content"] = extract_text(message.get("content"), required=is_required)
         if not (choice.get("finish_reason") or _has_answer(message)):
             raise MalformedResponseError(f"choice {index} of the completion has no answer")
     return body

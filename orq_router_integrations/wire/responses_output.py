@@ -73,13 +73,18 @@ def parse_compaction(response: Response) -> JsonObject:
 def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
     """Build a chat completion from output items and the metadata of their response."""
     message: JsonObject = {"role": "assistant", "content": "", "tool_calls": []}
-    for item in items:
-        merge_delta(message, convert_item(item))
-    merge_delta(message, {"item_ids": list_item_ids(items)})
-    choice = {"index": 0, "message": message}
-    if logprobs := message.pop("logprobs", None):
-        choice["logprobs"] = {"content": logprobs}
+    for delta in (*map(convert_item, items), {"item_ids": list_item_ids(items)}):
+        _merge_delta(message, delta)
+    choice = build_choice("message", message)
     return finish_completion(choice, body, has_calls=bool(message["tool_calls"]))
+
+
+def build_choice(name: str, fields: JsonObject) -> JsonObject:
+    """Build a choice with a message or a delta, whose log probabilities belong to the choice."""
+    choice: JsonObject = {"index": 0, name: fields}
+    if logprobs := fields.pop("logprobs", None):
+        choice["logprobs"] = {"content": logprobs}
+    return choice
 
 
 def create_response_error(response: JsonObject) -> EmbeddedError:
@@ -96,18 +101,15 @@ def list_item_ids(items: list[JsonObject]) -> list[JsonObject]:
     reasoning is not encrypted: It cannot be sent back then, and the API rejects the ids of items
     whose reasoning is missing.
     """
-    if any(item.get("type") == "reasoning" and not _is_encrypted(item) for item in items):
+    reasoning = [item for item in items if item.get("type") == "reasoning"]
+    if not all(as_str(item.get("encrypted_content")) for item in reasoning):
         return []
     item_ids = [
-        {name: item[name] for name in ("type", "id", "call_id") if isinstance(item.get(name), str)}
+        {name: item[name] for name in ("type", "id", "call_id") if as_str(item.get(name))}
         for item in items
-        if isinstance(item.get("id"), str) and as_str(item.get("type")) in _ORDERED_ITEMS
+        if as_str(item.get("id")) and as_str(item.get("type")) in _ORDERED_ITEMS
     ]
     return item_ids if any(ids["type"] != "message" for ids in item_ids) else []
-
-
-def _is_encrypted(item: JsonObject) -> bool:
-    return isinstance(item.get("encrypted_content"), str)
 
 
 def get_output_items(response: JsonObject, data: bytes) -> list[JsonObject]:
@@ -166,14 +168,14 @@ def _convert_message(message: JsonObject) -> JsonObject:
     delta: JsonObject = {}
     for part in parts:
         if part.get("type") == "refusal":
-            merge_delta(delta, {"refusal": as_str(part.get("refusal"))})
+            _merge_delta(delta, {"refusal": as_str(part.get("refusal"))})
         elif as_str(part.get("type")) in REASONING_BLOCK_TYPES:
-            merge_delta(delta, {"reasoning": read_reasoning_part(part)[0]})
+            _merge_delta(delta, {"reasoning": read_reasoning_part(part)[0]})
         else:
             annotations = as_dicts(part.get("annotations"))
             logprobs = as_dicts(part.get("logprobs"))
             text = extract_text(part.get("text"))
-            merge_delta(delta, {"content": text, "annotations": annotations, "logprobs": logprobs})
+            _merge_delta(delta, {"content": text, "annotations": annotations, "logprobs": logprobs})
     return delta
 
 
@@ -183,13 +185,13 @@ def _convert_reasoning(item: JsonObject) -> JsonObject:
         for name in ("content", "summary")
     )
     delta: JsonObject = {"reasoning": PARAGRAPH_BREAK.join([*raw, *summary])}
-    if _is_encrypted(item):
-        text, signature = PARAGRAPH_BREAK.join(summary), item["encrypted_content"]
+    if signature := as_str(item.get("encrypted_content")):
+        text = PARAGRAPH_BREAK.join(summary)
         delta["reasoning_items"] = [{"reasoning": text, "signature": signature}]
     return delta
 
 
-def merge_delta(message: JsonObject, delta: JsonObject) -> None:
+def _merge_delta(message: JsonObject, delta: JsonObject) -> None:
     """Append the values of a delta to those of a message (or of another delta), in place."""
     for name, value in delta.items():
         if value and (existing := message.get(name)):

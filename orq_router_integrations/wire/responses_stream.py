@@ -16,6 +16,7 @@ from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str
 from orq_router_integrations.wire.responses_output import (
     PARAGRAPH_BREAK,
     JsonObject,
+    build_choice,
     convert_item,
     create_response_error,
     finish_completion,
@@ -84,7 +85,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         if event_type in {"completed", "incomplete"}:
             yield from self._finish_response(as_dict(event.get("response")), data)
         elif delta := self._convert_event(event_type, event):
-            yield _build_chunk(delta)
+            yield {"choices": [build_choice("delta", delta)]}
 
     def _convert_event(self, event_type: str, event: JsonObject) -> JsonObject:
         payload = as_dict(event.get("item"))
@@ -200,15 +201,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             if is_known and not self._find_item(self._create_item(event, item_type)):
                 continue
             if delta := self._finish_item(payload, self._get_item(event, item_type)):
-                yield _build_chunk(delta)
+                yield {"choices": [build_choice("delta", delta)]}
         if item_ids := list_item_ids(outputs or self._finished_items):
-            yield _build_chunk({"item_ids": item_ids})
+            yield {"choices": [build_choice("delta", {"item_ids": item_ids})]}
         has_calls = any("tool_calls" in item.emitted for item in self._items)
         yield finish_completion({"index": 0, "delta": {}}, response, has_calls=has_calls)
-
-
-def _build_chunk(delta: JsonObject) -> JsonObject:
-    choice: JsonObject = {"index": 0, "delta": delta}
-    if logprobs := delta.pop("logprobs", None):
-        choice["logprobs"] = {"content": logprobs}
-    return {"choices": [choice]}
