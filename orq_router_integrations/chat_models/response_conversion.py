@@ -171,7 +171,7 @@ class StreamConverter:
             choice = get_first_choice(event)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             delta = choice.get("delta") or {}
-            text, logprobs = delta.get("content") or "", choice.get("logprobs")
+            text, logprobs = delta.get("content", ""), choice.get("logprobs")
             self._text.append(text)
             deltas = delta.get("tool_calls")
             calls = self._tool_calls.convert_deltas(deltas) if deltas else []

@@ -50,9 +50,7 @@ def parse_completion(response: Response) -> dict[str, Any]:
         _raise_for_failure(choice, response.content)
         if not isinstance(choice, dict) or not isinstance(message := choice.get("message"), dict):
             raise MalformedResponseError(f"choice {index} of the completion has no message")
-        _copy_parts(message)
-        is_required = not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT)
-        message["content"] = extract_text(message.get("content"), required=is_required)
+        _convert_content(message, response.content, required=True)
         if not (choice.get("finish_reason") or _has_answer(message)):
             raise MalformedResponseError(f"choice {index} of the completion has no answer")
     return body
@@ -71,18 +69,19 @@ def _has_answer(message: dict[str, Any]) -> bool:
     return any(value for name, value in message.items() if name != "role")
 
 
-def _copy_parts(message: dict[str, Any]) -> None:
-    """Copy refusals, images and reasoning from content parts to fields that do not exist yet."""
-    if not (parts := as_dicts(message.get("content"))):
-        return
-    refusals = [as_str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
-    images = [part for part in parts if part.get("type") == "image_url"]
-    fields = {"refusal": "".join(refusals), "images": images}
-    if not any(message.get(field.name) for field in REASONING_FIELDS):
-        fields |= collect_reasoning(parts)
-    for name, value in fields.items():
-        if value and not message.get(name):
-            message[name] = value
+def _convert_content(message: dict[str, Any], data: bytes, *, required: bool = False) -> None:
+    """Replace the content with its text, and copy its other parts to fields that are missing."""
+    if parts := as_dicts(message.get("content")):
+        refusals = [as_str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
+        images = [part for part in parts if part.get("type") == "image_url"]
+        fields = {"refusal": "".join(refusals), "images": images}
+        if not any(message.get(field.name) for field in REASONING_FIELDS):
+            fields |= collect_reasoning(parts)
+        message |= {
+            name: value for name, value in fields.items() if value and not message.get(name)
+        }
+    required = required and not any(message.get(name) for name in _FIELDS_BESIDES_CONTENT)
+    message["content"] = extract_text(message.get("content"), data, required=required)
 
 
 def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> str:
@@ -133,9 +132,7 @@ class ChatStreamDecoder(EventStreamDecoder):
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
-        _copy_parts(delta)
-        if (content := delta.get("content")) is not None:
-            delta["content"] = extract_text(content, data)
+        _convert_content(delta, data)
         if _has_answer(delta):
             self.has_answer = True
             self._has_deltas = self._has_deltas or not is_message
