@@ -92,7 +92,8 @@ class _RawToolCall:
 def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
     """Create an invalid call with the error of its arguments, which may have a truncation mark."""
     arguments = strip_truncation_mark(arguments)
-    error = _parse_arguments(arguments)[1] or "The tool call has no name."
+    _, error = _parse_arguments(arguments, replace_surrogates=False)
+    error = error or "The tool call has no name."
     return invalid_tool_call(name=name, args=arguments, id=call_id, error=error)
 
 
@@ -161,33 +162,34 @@ class ToolCalls:
         return list(chunks.values())
 
     def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
-        arguments = part.arguments
         call = self._find_call(part)
-        if call is None or not call.is_continued_by(part):
+        if part.arguments == "null" and not (call and any(call.fragments)):
+            part.fragments.clear()  # langchain-core only accepts an object
+        if call is None:
             self._append(part)
-            name, call_id, index = part.name, part.unique_id, part.position
-            return tool_call_chunk(name=name, args=arguments, id=call_id, index=index)
-        name = None if call.name else part.name
-        call.name = call.name or part.name
-        call.id = call.id or part.id
-        call.fragments.append(arguments)
-        call.signature = part.signature or call.signature
-        return tool_call_chunk(name=name, args=arguments, id=None, index=call.position)
+            name, call_id, call = part.name, part.unique_id, part
+        else:
+            name, call_id = None if call.name else part.name, None
+            call.name = call.name or part.name
+            call.id = call.id or part.id
+            call.fragments += part.fragments
+            call.signature = part.signature or call.signature
+        return tool_call_chunk(name=name, args=part.arguments, id=call_id, index=call.position)
 
     def _find_call(self, part: _RawToolCall) -> _RawToolCall | None:
-        """Return the last call with the id or the index of a fragment."""
+        """Return the call that a fragment continues: the last one with its id or its index."""
         same_id = [call for call in self._calls if part.id and call.id == part.id]
         candidates = same_id or self._calls
         if part.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
             candidates = [call for call in candidates if call.index == part.index] or same_id
-        return candidates[-1] if candidates else None
+        return candidates[-1] if candidates and candidates[-1].is_continued_by(part) else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
         """Return final chunks that make truncated calls invalid, so that no agent runs them.
 
-        langchain-core completes truncated arguments, and accepts unpaired surrogates, which cannot
-        be sent back. The chunks append a mark that prevents both. ``strip_truncation_mark``
+        langchain-core completes truncated arguments, and accepts unpaired surrogates, which UTF-8
+        cannot encode. The chunks append a mark that prevents both. ``strip_truncation_mark``
         removes it.
         """
         return [

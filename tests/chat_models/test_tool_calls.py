@@ -153,6 +153,20 @@ def test_fragments_are_merged_to_one_call(deltas: list[Any]) -> None:
     assert merge_calls(*deltas) == [("f", {"x": 1})]
 
 
+@pytest.mark.parametrize("arguments", [None, "", "null"])
+def test_streamed_null_arguments_are_an_empty_object(arguments: Any) -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": arguments}}
+    assert merge_calls(call) == [("f", {})]
+    header = create_tool_delta("", "f", index=0, id="a")
+    assert merge_calls(header, create_tool_delta(arguments, index=0)) == [("f", {})]
+
+
+def test_null_in_streamed_arguments_is_kept() -> None:
+    fragments = [create_tool_delta(text, index=0) for text in ("null", "}")]
+    deltas = [create_tool_delta('{"x":', "f", index=0, id="a"), *fragments]
+    assert merge_calls(*deltas) == [("f", {"x": None})]
+
+
 TWO_CALLS = {
     "one after the other": [
         create_tool_delta('{"x":1}', "f", index=0, id="a"),
