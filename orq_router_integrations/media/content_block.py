@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 _MIN_BASE64_CHARS = 32  # shorter strings are treated as file names, even if they are valid base64
 
 
+def _open_regular_file(path: str, flags: int) -> int:
+    """Open a file without waiting, because it may have become a pipe since it was checked."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path!r} is not a regular file.")
+    return descriptor
+
+
 class SourceFile(NamedTuple):
     """A file that a caller passed: its content or path, its name and its declared type."""
 
@@ -36,7 +45,9 @@ class SourceFile(NamedTuple):
         return content.stat().st_size if isinstance(content, Path) else len(content)
 
     def open(self) -> BinaryIO:
-        return self.content.open("rb") if isinstance(self.content, Path) else BytesIO(self.content)
+        if isinstance(self.content, Path):
+            return open(self.content, "rb", opener=_open_regular_file)
+        return BytesIO(self.content)
 
     def detect_mime_type(self) -> str | None:
         with self.open() as stream:
@@ -95,7 +106,7 @@ def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64
     path = file.content
     if isinstance(path, bytes):
         return path, None
-    with path.open("rb") as stream:
+    with file.open() as stream:
         header = stream.read(mime.HEADER_BYTES)
         detected = mime.detect_mime_type(header)
         status = path.stat()
