@@ -177,18 +177,14 @@ IMAGE_SCHEMAS: dict[Endpoint, type[AnyRequest]] = {
 
 
 class ImageEndpoint(EndpointHandler[AnyRequest]):
-    def __init__(
-        self, endpoint: Endpoint, script: AnswerScript, urls: ExpiringDict[bytes], *, lenient: bool
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, script: AnswerScript, urls: ExpiringDict[bytes]) -> None:
         super().__init__(script)
-        self.endpoint, self.schema = endpoint, IMAGE_SCHEMAS[endpoint]
-        self._urls, self._lenient = urls, lenient
+        self.endpoint, self.schema, self._urls = endpoint, IMAGE_SCHEMAS[endpoint], urls
 
     def respond(self, request: AnyRequest, model: str) -> dict[str, Any]:
         name = model.partition("/")[2]
         family = next((family for family in _UNSUPPORTED_FIELDS if name.startswith(family)), "")
-        if not self._lenient:
-            _check_support(request, family, model)
+        _check_support(request, family, model)
         images = [draw_image(request, number) for number in range(1, (request.n or 1) + 1)]
         items = [self._build_item(image, request, family) for image in images]
         details = _describe_gpt_images(request, images) if family == "gpt-image" else {}
@@ -209,17 +205,14 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
 
 
 def _check_support(request: AnyRequest, family: str, model: str) -> None:
-    """Reject fields that the model, or the offline router, does not support."""
+    """Reject fields that the model or the installed packages do not support."""
     for name in sorted(request.model_fields_set & _UNSUPPORTED_FIELDS.get(family, set())):
         reject_field(name, f"{model} does not support it")
     if family == "dall-e-3" and (request.n or 1) > 1:
         reject_field("n", f"{model} creates one image only")
     if getattr(request, "output_format", None) in {"jpeg", "webp"} and not has_pillow():
-        reject_field(
-            "output_format",
-            "JPEG and WebP require Pillow. Install it with pip install pillow, or use lenient=True "
-            "to get a PNG.",
-        )
+        message = "JPEG and WebP require Pillow. Install it with pip install pillow."
+        reject_field("output_format", message)
 
 
 def _describe_gpt_images(request: AnyRequest, images: list[bytes]) -> dict[str, Any]:

@@ -149,10 +149,7 @@ class OfflineRouter:
             SpeechEndpoint(self._answers),
             TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
             TranscriptionEndpoint(TRANSLATIONS, self._answers),
-            *(
-                ImageEndpoint(it, self._answers, self._images, lenient=self.lenient)
-                for it in IMAGE_SCHEMAS
-            ),
+            *(ImageEndpoint(it, self._answers, self._images) for it in IMAGE_SCHEMAS),
             EmbeddingsEndpoint(self._answers),
             RerankEndpoint(self._answers),
             OCREndpoint(self._answers),

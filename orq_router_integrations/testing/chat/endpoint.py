@@ -16,7 +16,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
 )
 from orq_router_integrations.testing.chat.schema import ChatRequest
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
-from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
+from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 _AUDIO_LIFETIME_SECONDS = 3600
@@ -45,7 +45,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "id": f"chatcmpl-offline-{number:06d}",
             "object": "chat.completion.chunk" if request.is_streamed else "chat.completion",
             "created": EPOCH + number,
-            "model": get_provider_model_name(model),
+            "model": model.partition("/")[2],
             "system_fingerprint": "offline",
         }
         usage = _rename_usage(count_usage(request.prompt, answer, len(choices)))

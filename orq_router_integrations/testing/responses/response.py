@@ -12,7 +12,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_fragments,
 )
 from orq_router_integrations.testing.responses.schema import ResponsesRequest
-from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
+from orq_router_integrations.testing.routing.endpoint import RouterResponse
 
 INCLUDE_LOGPROBS = "message.output_text.logprobs"  # value of ``include`` that requests logprobs
 USD_PER_INPUT_TOKEN = 1e-6  # invented, like the next one
@@ -39,7 +39,7 @@ def create_response(
         "id": f"resp_offline_{number:06d}",
         "object": "response",
         "created_at": EPOCH + number,
-        "model": get_provider_model_name(model),
+        "model": model.partition("/")[2],
         "input": list_items(request.prompt.body),
         "text": {"format": {"type": "text"}, **(settings["text"] or {})},
         # Not documented, but always sent by OpenAI

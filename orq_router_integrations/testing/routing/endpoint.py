@@ -43,7 +43,7 @@ class EndpointRequest(RequestModel):
     def build_provider_body(self, model: str) -> dict[str, Any]:
         """Return the body as the provider of ``model`` receives it."""
         body = self.model_dump(exclude_unset=True, by_alias=True)
-        return body | {"model": get_provider_model_name(model)}
+        return body | {"model": model.partition("/")[2]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,6 @@ class EndpointHandler(ABC, Generic[R]):
     def finalize(self, request: R, response: RouterResponse) -> RouterResponse:  # noqa: ARG002 - for subclasses
         """Convert the outcome of all retries and fallbacks to the response for the client."""
         return response
-
-
-def get_provider_model_name(model: str) -> str:
-    return model.partition("/")[2]
 
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
