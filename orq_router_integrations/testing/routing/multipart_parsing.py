@@ -7,7 +7,7 @@ generic clients (``retry[count]``) are rejected, because no documentation mentio
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
@@ -84,26 +84,23 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
             message = "each part requires 'Content-Disposition: form-data' with a name"
             raise HTTPError(400, message)
         mime_type = headers.get("content-type", "")
-        is_json = mime_type.startswith("application/json")
         if filename:
             yield name, FormFile(filename, mime_type or "application/octet-stream", content)
-        elif is_json or name.removesuffix("[]") in _JSON_FIELDS:
-            yield name, _decode(name, content, orjson.loads)
-        else:
-            yield name, _decode(name, content, bytes.decode)
+            continue
+        is_json = (
+            mime_type.startswith("application/json") or name.removesuffix("[]") in _JSON_FIELDS
+        )
+        try:
+            value: Any = orjson.loads(content) if is_json else content.decode()
+        except ValueError as error:
+            reject_field(name, f"expected text or JSON, or a file with a filename: {error}")
+        yield name, value
 
 
 def _get_parameter(headers: Message, name: str) -> str:
     """Return a name without the escapes of browsers and httpx."""
     value = collapse_rfc2231_value(headers.get_param(name, "", header="content-disposition"))
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
-
-
-def _decode(name: str, content: bytes, decode: Callable[[bytes], Any]) -> Any:
-    try:
-        return decode(content)
-    except ValueError as error:
-        reject_field(name, f"expected text or JSON, or a file with a filename: {error}")
 
 
 FormBool = Annotated[
