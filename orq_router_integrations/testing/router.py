@@ -45,7 +45,6 @@ from orq_router_integrations.testing.routing.control_parsing import split_contro
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import Faults, FaultScript
-from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.testing.routing.request_routing import (
     CallLog,
     ProviderCall,
@@ -297,7 +296,8 @@ class OfflineRouter:
         cache = None if request.is_streamed else controls.cache
         key = ""
         if cache:
-            key = json.dumps([dialect, endpoint.path, describe_files(body)], sort_keys=True)
+            fields = {**request.build_provider_body(request.model), **controls.to_wire()}
+            key = json.dumps([dialect, endpoint.path, request.model, fields], sort_keys=True)
         if cached := self._cache.get(key):
             headers = {**cached.headers, "x-orq-offline-cache": "hit"}
             return handler.finalize(request, replace(cached, headers=headers))

@@ -153,7 +153,7 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
     def respond(self, request: AnyForm, model: str) -> RouterResponse:
         """Return the scripted answer for the file name or model, or else the recognized words."""
         file = request.file
-        body = {**request.build_provider_body(model), "file": file.summary}
+        body = request.build_provider_body(model)
         scripted = self._script.take_answer(body, model, file.filename)
         transcript = align_text(scripted.text, file.data) if scripted else transcribe(file.data)
         match request.response_format:

@@ -23,7 +23,6 @@ from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
     FormBool,
-    describe_files,
     parse_form,
 )
 from orq_router_integrations.wire.call import Call, Upload
@@ -248,12 +247,6 @@ def test_logs_summarize_files():
     assert received["retry"]["count"] == 1
     assert provider_body["n"] == 2
     assert json.dumps([received, provider_body])
-
-
-def test_describe_files():
-    file = parse_parts(build_part('f"; filename="a.txt'))["f"]
-    assert describe_files({"a": [file], "b": 1}) == {"a": [file.summary], "b": 1}
-    assert "data" not in repr(file)
 
 
 def post(router: OfflineRouter, **request: Any) -> httpx.Response:

@@ -11,7 +11,7 @@ import orjson
 
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.multipart_parsing import describe_files, parse_form
+from orq_router_integrations.testing.routing.multipart_parsing import parse_form
 from orq_router_integrations.testing.serialization import encode_json
 
 
@@ -82,9 +82,11 @@ def record_request(request: httpx.Request) -> RecordedRequest:
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
     try:
-        body = describe_files(parse_request_body(request))
+        body = parse_request_body(request)
     except HTTPError:  # the response explains it
         body = None
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        body = orjson.loads(orjson.dumps(body, default=lambda file: file.summary))
     return RecordedRequest(method=request.method, path=request.url.path, headers=headers, body=body)
 
 

@@ -7,14 +7,14 @@ generic clients (``retry[count]``) are rejected, because no documentation mentio
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BeforeValidator, InstanceOf, Strict
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, Strict
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.wire.controls import RouterControls
@@ -52,18 +52,6 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
             reject_field(name, f"sent twice. For a list, repeat {name}[].")
         fields[name] = value if key == name else [*items, value]
     return fields
-
-
-def describe_files(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the fields with each file replaced by its summary."""
-
-    def describe(value: Any) -> Any:
-        return value.summary if isinstance(value, FormFile) else value
-
-    return {
-        name: list(map(describe, value)) if isinstance(value, list) else describe(value)
-        for name, value in body.items()
-    }
 
 
 def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
@@ -106,5 +94,5 @@ def _get_parameter(headers: Message, name: str) -> str:
 FormBool = Annotated[
     bool, Strict(), BeforeValidator(lambda it: {"true": True, "false": False}.get(str(it), it))
 ]
-AnyFile = InstanceOf[FormFile]
-"""A file in the request model of an endpoint."""
+AnyFile = Annotated[InstanceOf[FormFile], PlainSerializer(lambda file: file.summary)]
+"""A file in the request model of an endpoint. The provider's body contains its summary."""

@@ -23,7 +23,6 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.faults import Fault, FaultScript
-from orq_router_integrations.testing.routing.multipart_parsing import describe_files
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES, RouterControls
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
@@ -109,7 +108,7 @@ class RequestRouting:
                 ProviderCall(
                     model=model,
                     path=self.handler.endpoint.path,
-                    body=describe_files(self.request.build_provider_body(model)),
+                    body=self.request.build_provider_body(model),
                     status=response.status,
                     attempt=attempt,
                     seconds=min(fault.seconds, limit),
