@@ -28,7 +28,7 @@ from pydantic import PrivateAttr
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
-from orq_router_integrations.testing.chat.endpoint import ChatEndpoint
+from orq_router_integrations.testing.chat import ChatEndpoint
 from orq_router_integrations.testing.classification import DecisionEndpoint, ModerationEndpoint
 from orq_router_integrations.testing.images import IMAGE_HOST, IMAGE_SCHEMAS, ImageEndpoint
 from orq_router_integrations.testing.models import ModelRegistry

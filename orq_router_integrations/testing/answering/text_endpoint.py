@@ -6,10 +6,12 @@ import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import count
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
 
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
 from orq_router_integrations.testing.answering.prompt import (
@@ -19,9 +21,13 @@ from orq_router_integrations.testing.answering.prompt import (
     estimate_text_tokens,
 )
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
-from orq_router_integrations.testing.chat.schema import TextRequest
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE
-from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
+from orq_router_integrations.testing.routing.endpoint import (
+    EndpointHandler,
+    EndpointRequest,
+    RouterResponse,
+)
+from orq_router_integrations.testing.routing.json_shapes import Shape
 from orq_router_integrations.testing.serialization import encode_json
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.json import map_strings
@@ -31,6 +37,36 @@ EPOCH = 1_767_225_600  # time of the first response: the start of 2026, in secon
 _LIMIT_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 _WORD = re.compile(r"\S+\s*|\s+")
+
+CacheControl = Annotated[Any, Shape({"type": Literal["ephemeral"], "ttl?": Literal["5m", "1h"]})]
+
+
+class TextRequest(EndpointRequest):
+    """The fields that both text endpoints have, with OpenAI's defaults."""
+
+    stream: bool | None = None
+    temperature: float | None = Field(default=1.0, ge=0, le=2)
+    top_p: float | None = Field(default=1.0, ge=0, le=1)
+    frequency_penalty: float | None = Field(default=0.0, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=0.0, ge=-2, le=2)
+    top_logprobs: int | None = Field(default=0, ge=0, le=20)
+    parallel_tool_calls: bool | None = True
+    cache_control: CacheControl | None = None
+    prompt_cache_key: str | None = None
+
+    @property
+    def is_streamed(self) -> bool:
+        return bool(self.stream)
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        return Prompt(self.model_dump(exclude_unset=True))
+
+    @model_validator(mode="after")
+    def _check_tool_choice(self) -> Self:
+        self.prompt.check_tool_choice()
+        return self
+
 
 R = TypeVar("R", bound=TextRequest)
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orq_router_integrations.testing.chat import schema as chat
+from orq_router_integrations.testing import chat
+from orq_router_integrations.testing.answering.text_endpoint import TextRequest
 from orq_router_integrations.testing.routing.endpoint import RequestModel
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
@@ -152,7 +153,7 @@ class RouterFields(RequestModel):
     metadata: dict[str, str] | None = None  # a control, which the response repeats
 
 
-class ResponsesRequest(chat.TextRequest, RouterFields):
+class ResponsesRequest(TextRequest, RouterFields):
     """The body of a request, with every documented field and limit, and with OpenAI's defaults.
 
     Its ``input`` is replaced by the complete conversation before providers are called.

@@ -1,23 +1,35 @@
-"""Schema of the body of POST /chat/completions, without the router's controls.
+"""The endpoint POST /chat/completions.
 
-It follows the documentation, independently of the limits in ``wire.chat_params``, so that tests
-notice if the two differ.
+The schema of its body follows the documentation, independently of the limits in
+``wire.chat_params``, so that tests notice if the two differ.
 """
 
-from functools import cached_property
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orq_router_integrations.testing.answering.prompt import (
-    Prompt,
-    decode_base64_field,
-    find_orphan_result,
+from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
+from orq_router_integrations.testing.answering.prompt import decode_base64_field, find_orphan_result
+from orq_router_integrations.testing.answering.script import Answer
+from orq_router_integrations.testing.answering.text_endpoint import (
+    EPOCH,
+    CacheControl,
+    TextEndpoint,
+    TextRequest,
+    count_usage,
+    split_after_words,
+    split_fragments,
 )
-from orq_router_integrations.testing.routing.endpoint import EndpointRequest
+from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
+from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
+from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
+AUDIO_LIFETIME_SECONDS = 3600
 MAX_CHOICES = 128  # maximum of ``n`` (a limit of the offline router; the documentation has none)
 SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # of a content part
 MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
@@ -61,7 +73,6 @@ Detail = Literal["low", "high", "auto"]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 ThinkingLevel = Literal["minimal", "low", "medium", "high"]
 
-CacheControl = Annotated[Any, Shape({"type": Literal["ephemeral"], "ttl?": Literal["5m", "1h"]})]
 CACHEABLE: Fields = {"cache_control?": CacheControl | None}
 
 FILE: Fields = {
@@ -144,33 +155,6 @@ Tool = Annotated[Any, OneOf("type", {"function": {"function": FUNCTION}})]
 ChosenTool = Annotated[Any, OneOf("type", {"function": {"function": {"name": str}}})]
 
 
-class TextRequest(EndpointRequest):
-    """The fields that both text endpoints have, with OpenAI's defaults."""
-
-    stream: bool | None = None
-    temperature: float | None = Field(default=1.0, ge=0, le=2)
-    top_p: float | None = Field(default=1.0, ge=0, le=1)
-    frequency_penalty: float | None = Field(default=0.0, ge=-2, le=2)
-    presence_penalty: float | None = Field(default=0.0, ge=-2, le=2)
-    top_logprobs: int | None = Field(default=0, ge=0, le=20)
-    parallel_tool_calls: bool | None = True
-    cache_control: CacheControl | None = None
-    prompt_cache_key: str | None = None
-
-    @property
-    def is_streamed(self) -> bool:
-        return bool(self.stream)
-
-    @cached_property
-    def prompt(self) -> Prompt:
-        return Prompt(self.model_dump(exclude_unset=True))
-
-    @model_validator(mode="after")
-    def _check_tool_choice(self) -> Self:
-        self.prompt.check_tool_choice()
-        return self
-
-
 class ChatRequest(TextRequest):
     """The body of a request, with every documented field and limit."""
 
@@ -211,3 +195,118 @@ class ChatRequest(TextRequest):
             body.pop("temperature", None)
             body.pop("top_p", None)
         return body
+
+
+class ChatEndpoint(TextEndpoint[ChatRequest]):
+    """Handler of chat completions."""
+
+    endpoint = CHAT_COMPLETIONS
+    schema = ChatRequest
+    field_with_variables = "messages"
+
+    def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
+        choices = range(request.n or 1)
+        answer = _add_audio(answer, request)
+        number = next(self._numbers)
+        message = _build_message(answer, number)
+        end: dict[str, Any] = {
+            "finish_reason": answer.finish_reason or ("tool_calls" if answer.calls else "stop")
+        }
+        if request.logprobs:
+            end["logprobs"] = {"content": list(map(dict, answer.logprobs)), "refusal": None}
+        body = {
+            "id": f"chatcmpl-offline-{number:06d}",
+            "object": "chat.completion.chunk" if request.is_streamed else "chat.completion",
+            "created": EPOCH + number,
+            "model": get_provider_model_name(model),
+            "system_fingerprint": "offline",
+        }
+        usage = _rename_usage(count_usage(request.prompt, answer, len(choices)))
+        if not request.is_streamed:
+            items = [{"index": index, "message": message, **end} for index in choices]
+            return RouterResponse({**body, "choices": items, "usage": usage})
+        events = [{"delta": delta, "finish_reason": None} for delta in _iter_deltas(message)]
+        chunks: list[dict[str, Any]] = [
+            {**body, "choices": [{"index": index, **event}]}
+            for index in choices
+            for event in (*events, {"delta": {}, **end})
+        ]
+        if (request.stream_options or {}).get("include_usage"):
+            chunks = [{**chunk, "usage": None} for chunk in chunks]
+            chunks.append({**body, "choices": [], "usage": usage})
+        return RouterResponse(chunks=tuple(chunks))
+
+
+def _rename_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert usage in the format of /responses to the names of this endpoint."""
+    return {
+        name.replace("input_tok", "prompt_tok").replace("output_tok", "completion_tok"): value
+        for name, value in usage.items()
+    }
+
+
+def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
+    """Add speech if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
+    is_requested = "audio" in (request.modalities or ())
+    if not is_requested or request.audio is None or answer.audio or answer.calls:
+        return answer
+    audio = encode_speech(answer.text)
+    if request.audio["format"] != "pcm16":
+        audio = build_wav_header(build_pcm_format(SAMPLE_RATE), len(audio)) + audio
+    return replace(answer, audio=audio)
+
+
+def _build_message(answer: Answer, number: int) -> dict[str, Any]:
+    has_text = answer.text or not (answer.calls or answer.refusal is not None)
+    message = {
+        "role": "assistant",
+        "content": answer.text if has_text and answer.audio is None else None,
+        "refusal": answer.refusal,
+    }
+    optional: dict[str, Any] = {
+        "reasoning": answer.reasoning,
+        "reasoning_signature": answer.reasoning_signature,
+        "annotations": list(map(_convert_annotation, answer.annotations)),
+        "tool_calls": [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in answer.calls
+        ],
+    }
+    if answer.audio is not None:
+        optional["audio"] = {
+            "id": f"audio_offline_{number:06d}",
+            "expires_at": EPOCH + number + AUDIO_LIFETIME_SECONDS,
+            "data": base64.b64encode(answer.audio).decode(),
+            "transcript": answer.text,
+        }
+    return message | {name: value for name, value in optional.items() if value}
+
+
+def _convert_annotation(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the fields of a ``/responses`` annotation into an object named after its type."""
+    fields = dict(annotation)
+    type_ = fields.pop("type", "")
+    return {"type": type_, type_: fields}
+
+
+def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield {"role": "assistant", "content": ""}
+    for name in ("reasoning", "reasoning_signature", "refusal", "content", "annotations"):
+        value = message.get(name)
+        is_text = name in {"reasoning", "refusal", "content"}
+        for piece in filter(None, split_after_words(value) if is_text else [value]):
+            yield {name: piece}
+    if audio := message.get("audio"):
+        yield {"audio": {"id": audio["id"], "transcript": ""}}
+        for word in split_after_words(audio["transcript"]):
+            yield {"audio": {"transcript": word}}
+        yield {"audio": {"data": audio["data"], "expires_at": audio["expires_at"]}}
+    for index, call in enumerate(message.get("tool_calls", ())):
+        function = {"name": call["function"]["name"], "arguments": ""}
+        yield {"tool_calls": [{"index": index, **call, "function": function}]}
+        for fragment in split_fragments(call["function"]["arguments"]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}

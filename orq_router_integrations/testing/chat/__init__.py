@@ -1,1 +1,0 @@
-"""POST /chat/completions: request schema and responses."""
