@@ -15,10 +15,10 @@ the documentation is silent:
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.media import mime, wav
-from orq_router_integrations.testing.answering.script import AnswerScript
+from orq_router_integrations.testing.answering.script import Answer, AnswerScript
 from orq_router_integrations.testing.media import audio, tone_codec
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -27,7 +27,6 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
-from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import SPEECH, TRANSLATIONS, Endpoint
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
@@ -42,9 +41,7 @@ class SpeechRequest(EndpointRequest):
 
     is_streamed: ClassVar[bool] = True
 
-    input: Annotated[
-        str, Field(max_length=4096), create_pattern_validator(r"\S", "text that is not blank")
-    ]
+    input: str = Field(max_length=4096, pattern=r"\S")
     voice: str = Field(min_length=1)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4, allow_inf_nan=False)
@@ -116,13 +113,7 @@ class TranslationForm(_AudioForm):
 
 class TranscriptionForm(_AudioForm):
     language: LanguageCode | None = None
-    timestamp_granularities: (
-        Annotated[
-            list[Literal["word", "segment"]],
-            BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
-        ]
-        | None
-    ) = None
+    timestamp_granularities: list[Literal["word", "segment"]] | None = None
 
     @model_validator(mode="after")
     def _check_format(self) -> Self:
@@ -155,7 +146,7 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         file = request.file
         body = request.build_provider_body(model)
         scripted = self._script.take_answer(body, model, file.filename)
-        transcript = align_text(scripted.text, file.data) if scripted else transcribe(file.data)
+        transcript = transcribe(file.data, scripted)
         match request.response_format:
             case "json":
                 return RouterResponse({"text": transcript.text})
@@ -188,26 +179,22 @@ class Transcript(NamedTuple):
         return sentences
 
 
-def transcribe(data: bytes) -> Transcript:
-    """Decode speech synthesized by the offline router, or describe any other audio."""
-    samples, seconds = audio.decode_audio(data), audio.measure_audio(data)
+def transcribe(data: bytes, scripted: Answer | None = None) -> Transcript:
+    """Align a scripted text, decode speech of the offline router, or describe any other audio."""
+    seconds = audio.measure_audio(data)
+    if scripted is not None:
+        texts = scripted.text.split()  # spread evenly over the file
+        step = (seconds or 0.5 * len(texts)) / max(1, len(texts))
+        spans = (Span(text, step * index, step * (index + 1)) for index, text in enumerate(texts))
+        return Transcript(list(spans), seconds)
+    samples = audio.decode_audio(data)
     words = tone_codec.decode_speech(*samples) if samples else None
     if words is None:
         mime_type = mime.detect_mime_type(data) or "audio"
         size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
-        can_decode = mime_type == "audio/wav" or audio.has_pyav()
-        hint = "" if can_decode else "; install av to transcribe it"
+        hint = "" if samples or audio.has_pyav() else "; install av to transcribe it"
         words = [Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)]
     return Transcript(words, seconds)
-
-
-def align_text(text: str, data: bytes) -> Transcript:
-    """Spread the words of a scripted text evenly over a file."""
-    words = text.split()
-    seconds = audio.measure_audio(data)
-    step = (seconds or 0.5 * len(words)) / max(1, len(words))
-    spans = [Span(word, step * index, step * (index + 1)) for index, word in enumerate(words)]
-    return Transcript(spans, seconds)
 
 
 def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:

@@ -77,8 +77,7 @@ class TestSound:
     def test_compressed_speech_encodes_the_text(self, response_format, content_type):
         response = SpeechClient().post(response_format=response_format)
         assert response.headers["content-type"] == content_type
-        samples = audio.decode_audio(response.content)
-        assert decode_pcm(samples.pcm, samples.rate) == TEXT
+        assert decode_pcm(*audio.decode_audio(response.content)) == TEXT
 
     def test_compressed_formats_are_replaced_without_pyav(self, monkeypatch):
         monkeypatch.setattr(audio, "has_pyav", lambda: False)

@@ -20,10 +20,7 @@ MAX_SCHEMA_CANDIDATES = 10  # braces at which a JSON schema is searched in a str
 
 _WORD = re.compile(r"[^\W\d_]{3,}|\d{3,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_COMMON_WORDS = (
-    "the and for with that this from are was what which who how why when where you your can could "
-    "would should please get use tell give have has not but its our their does did"
-)
+_COMMON_WORDS = {"and", "for", "from", "get", "give", "the", "use", "what", "who", "with", "you"}
 
 
 def create_default_answer(prompt: Prompt, model: str) -> Answer:
@@ -123,4 +120,4 @@ def find_json_schema(text: str) -> dict[str, Any] | None:
 def extract_words(text: str) -> set[str]:
     """Return the lower-case words of a string or identifier, without short and common words."""
     words = {word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))}
-    return words - set(_COMMON_WORDS.split())
+    return words - _COMMON_WORDS

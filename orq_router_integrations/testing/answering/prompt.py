@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orq_router_integrations.testing.media.audio import measure_audio
-from orq_router_integrations.testing.routing.error_responses import reject_field
 
 CHARS_PER_TOKEN = 4  # estimated
 MESSAGE_TOKENS = 3  # for the structure of a message
@@ -128,35 +127,25 @@ def find_orphan_result(messages: Iterable[Message]) -> int | None:
 
 
 class Prompt:
-    """The prompt of a request, read from the body that the provider receives.
-
-    Attributes:
-        body: The request body.
-        messages: The conversation, the instructions first.
-        last_user_text: Text of the last user message that has text.
-        current_turn: The messages after this message. A user message without text, such as an
-            image returned by a tool, does not start a new turn.
-        tools: All tools as they were sent, including those that the router runs.
-        functions: Definitions of the tools that the model may call.
-        choice: Whether tools may or must be called: ``none``, ``auto`` or ``required``.
-        forced_tool: Name of the tool that must be called.
-    """
+    """The prompt of a request, read from the body that the provider receives."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self.body = body
         self.messages = [item for item in map(read_message, list_items(body)) if item.role]
         if body.get("instructions") is not None:
             self.messages.insert(0, Message("system", body["instructions"]))
+        # A user message without text, such as an image returned by a tool, does not start a turn
         texts = [item.text if item.role == "user" else "" for item in self.messages]
         last = max((index for index, text in enumerate(texts) if text.strip()), default=-1)
         self.last_user_text = texts[last] if last >= 0 else ""
         self.current_turn = self.messages[last + 1 :]
         self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
+        # Without the tools that the router runs
         functions = [tool for tool in self.tools if tool["type"] in {"function", "custom"}]
         self.functions: list[Any] = [tool.get("function", tool) for tool in functions]
         choice: Any = body.get("tool_choice") or "auto"
         is_forced = isinstance(choice, Mapping)
-        self.choice = "required" if is_forced else choice
+        self.choice: str = "required" if is_forced else choice
         self.forced_tool = choice.get("function", choice)["name"] if is_forced else None
 
     @property
@@ -173,11 +162,3 @@ class Prompt:
             case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
                 return "text.format", schema
         return None
-
-    def check_tool_choice(self) -> None:
-        """Reject the choice of a tool that the request does not define."""
-        names = {function["name"] for function in self.functions}
-        if self.forced_tool is not None and self.forced_tool not in names:
-            reject_field("tool_choice", f"tools has no function named {self.forced_tool!r}")
-        if self.choice == "required" and not self.tools:
-            reject_field("tool_choice", "'required' needs at least one tool. Send tools")

@@ -178,13 +178,8 @@ class AnswerScript:
     ) -> Answer | None:
         """Return the next answer, raise its exception, or return ``None`` if none is scripted.
 
-        Args:
-            body: The provider's request body, passed to functions with the full model id.
-            model: Model id, ``provider/model``.
-            text: Last user text.
-            prompt: The prompt, if the model may call tools.
-            accepts: Whether an answer is meant for the endpoint. Others are left for a later call:
-                a text that is moderated or spoken may also be the key of a chat answer.
+        ``prompt`` is set if the model may call tools. Answers that the endpoint does not accept are
+        left for a later call: a text that is moderated or spoken may be the key of a chat answer.
         """
         body = {**body, "model": model}
         key = self._find_key(body, text)

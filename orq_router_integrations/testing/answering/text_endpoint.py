@@ -15,18 +15,17 @@ from pydantic import Field, model_validator
 
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
 from orq_router_integrations.testing.answering.prompt import (
-    AUDIO_TOKENS,
     CHARS_PER_TOKEN,
     Prompt,
     estimate_text_tokens,
 )
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
-from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
 )
+from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Shape
 from orq_router_integrations.testing.serialization import encode_json
 from orq_router_integrations.wire.controls import RouterControls
@@ -64,7 +63,12 @@ class TextRequest(EndpointRequest):
 
     @model_validator(mode="after")
     def _check_tool_choice(self) -> Self:
-        self.prompt.check_tool_choice()
+        prompt = self.prompt
+        names = {function["name"] for function in prompt.functions}
+        if prompt.forced_tool is not None and prompt.forced_tool not in names:
+            reject_field("tool_choice", f"tools has no function named {prompt.forced_tool!r}")
+        if prompt.choice == "required" and not prompt.tools:
+            reject_field("tool_choice", "'required' needs at least one tool. Send tools")
         return self
 
 
@@ -139,16 +143,14 @@ def count_usage(prompt: Prompt, answer: Answer, choices: int = 1) -> dict[str, A
     calls = (call.name + call.arguments for call in answer.calls)
     text = max(1, estimate_text_tokens(answer.text, answer.refusal or "", *calls))
     reasoning = choices * estimate_text_tokens(answer.reasoning or "")
-    audio_seconds = choices * len(answer.audio or b"") / (2 * SAMPLE_RATE)
-    audio_output = math.ceil(AUDIO_TOKENS * audio_seconds)
-    output_tokens = choices * text + reasoning + audio_output
+    output_tokens = choices * text + reasoning
     input_details = {"cached_tokens": 0, "cache_creation_tokens": 0, "audio_tokens": audio_input}
     usage: dict[str, Any] = {
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
         "input_tokens_details": input_details,
-        "output_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": audio_output},
+        "output_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": 0},
     }
     for key, value in (answer.usage or {}).items():
         name = key.replace("prompt_tok", "input_tok").replace("completion_tok", "output_tok")

@@ -4,7 +4,7 @@ import io
 from contextlib import suppress
 from importlib.util import find_spec
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from orq_router_integrations.media.metadata import read_audio_seconds
 from orq_router_integrations.media.wav import parse_wav_header
@@ -21,15 +21,6 @@ _ENCODERS = {
 _ENCODED_RATE = 48_000  # Opus does not support 44.1 kHz, and AAC needs a high rate for clear tones
 
 
-class PcmAudio(NamedTuple):
-    """Integer samples, little-endian; ``width`` is the number of bytes per sample."""
-
-    pcm: bytes
-    rate: int
-    channels: int = 1
-    width: int = 2
-
-
 def has_pyav() -> bool:
     return find_spec("av") is not None
 
@@ -42,14 +33,16 @@ def measure_audio(data: bytes) -> float | None:
     return container.duration / 1e6 if container and container.duration else None
 
 
-def decode_audio(data: bytes) -> PcmAudio | None:
-    """Decode a WAV file with integer samples, and with PyAV any other audio; else ``None``."""
+def decode_audio(data: bytes) -> tuple[bytes, int] | None:
+    """Return the 16-bit mono samples (little-endian) of audio, and their rate in hertz.
+
+    Without PyAV, only WAV files with such samples can be decoded.
+    """
     with suppress(ValueError):
-        header = parse_wav_header(data)
-        if header and header.is_sliceable and header.format_tag == 1:
-            pcm = data[header.data_offset :][: header.compute_data_size(len(data))]
-            width = header.block_size // header.channels
-            return PcmAudio(pcm, header.sample_rate, header.channels, width)
+        wav = parse_wav_header(data)
+        if wav and (wav.format_tag, wav.channels, wav.block_size) == (1, 1, 2):
+            size = wav.compute_data_size(len(data))
+            return data[wav.data_offset :][:size], wav.sample_rate
     container = _open_container(data)
     if container is None:
         return None
@@ -61,7 +54,7 @@ def decode_audio(data: bytes) -> PcmAudio | None:
         for frame in chain(container.decode(audio=0), [None]):  # None flushes the resampler
             for part in resampler.resample(frame):
                 samples += bytes(part.planes[0])[: 2 * part.samples]
-    return PcmAudio(bytes(samples), DECODED_RATE) if samples else None
+    return (bytes(samples), DECODED_RATE) if samples else None
 
 
 def encode_audio(pcm: bytes, rate: int, audio_format: str) -> bytes:

@@ -41,7 +41,6 @@ _TO_LOUDNESS = bytes(
     for high in range(256)
 )
 _TO_SIGN = bytes(_CROSSING[0] if high < 128 else _CROSSING[1] for high in range(256))
-_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
 _SENTENCE_ENDS = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 
 
@@ -77,18 +76,12 @@ def _create_tone(pitch: int, rate: int, speed: float) -> bytes:
     return struct.pack(f"<{length}h", *samples) + bytes(2 * round(GAP_SECONDS * rate / speed))
 
 
-def decode_speech(
-    pcm: bytes, rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2
-) -> list[Span] | None:
-    """Decode the words in a recording or a part of one.
+def decode_speech(pcm: bytes, rate: int = SAMPLE_RATE) -> list[Span] | None:
+    """Decode the words in a recording or a part of one, from 16-bit mono samples (little-endian).
 
     Return an empty list for silence and fragments of words, and ``None`` for other sounds.
-    ``pcm`` consists of little-endian integers of ``width`` bytes; single bytes are unsigned, as in
-    WAV files. Only the first channel is decoded.
     """
-    high_bytes = pcm[width - 1 :: width * channels]
-    if width == 1:
-        high_bytes = high_bytes.translate(_TO_SIGNED)
+    high_bytes = pcm[1::2]
     tones = list(_iter_tones(high_bytes, rate))
     symbols = "".join(symbol for _, _, symbol in tones)
     words = []
