@@ -41,19 +41,18 @@ from orq_router_integrations.wire.controls import (
 )
 from orq_router_integrations.wire.endpoints import RESPONSES
 
+JsonObject = dict[str, Any]
+
 INCLUDE_LOGPROBS = "message.output_text.logprobs"  # value of ``include`` that requests logprobs
 USD_PER_INPUT_TOKEN = 1e-6  # invented, like the next one
 USD_PER_OUTPUT_TOKEN = 4e-6
-_UNFINISHED: dict[str, Any] = {
+_UNFINISHED: JsonObject = {
     **dict.fromkeys(("completed_at", "error", "incomplete_details", "usage")),
     "output": [],
 }
 """Fields of a response that is not finished."""
 
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-
-Item = dict[str, Any]
-Event = dict[str, Any]
 
 
 class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
@@ -70,7 +69,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         super().__init__(script)
         self._models = models
         # The states of each response that a GET has not revealed yet; the last one is the final one
-        self._states: dict[str, list[dict[str, Any]]] = {}
+        self._states: dict[str, list[JsonObject]] = {}
 
     def parse(
         self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool
@@ -86,9 +85,36 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
     def build_response(
         self, request: ResponsesRequest, model: str, answer: Answer
     ) -> RouterResponse:
+        return self._create_response(request, model, **build_answer_fields(answer, request))
+
+    def _create_response(
+        self, request: ResponsesRequest, model: str, **fields: Any
+    ) -> RouterResponse:
+        """Create a response with the settings of the request and these fields."""
         number = next(self._numbers)
-        fields = build_answer_fields(answer, request, number)
-        return create_response(request, model, number, **fields)
+        headers = {"__all__": {"headers"}}  # of MCP tools, which may contain keys
+        settings = request.model_dump(exclude={"tools": headers, "stream": True})
+        body = {
+            **settings,
+            "id": f"resp_offline_{number:06d}",
+            "object": "response",
+            "created_at": EPOCH + number,
+            "model": get_provider_model_name(model),
+            "input": list_items(request.prompt.body),
+            "text": {"format": {"type": "text"}, **(settings["text"] or {})},
+            # Not documented, but always sent by OpenAI
+            "prompt_cache_retention": None,
+            "truncation": "disabled",
+            "user": None,
+            **_UNFINISHED,
+            **fields,
+        }
+        if body["status"] == "completed":
+            body["completed_at"] = body["created_at"]
+        for index, item in enumerate(body["output"]):
+            item["id"] = f"{item['type']}_offline_{number:06d}_{index}"
+        is_streamed = request.is_streamed
+        return RouterResponse(body, chunks=tuple(iter_events(body)) if is_streamed else None)
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
         """Create the error event of a broken stream from an error body.
@@ -104,8 +130,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.background:
             error = _read_error(response.body) or {"code": "server_error", "message": "failed"}
-            fields = {"status": "failed", "error": error}
-            response = create_response(request, request.model, next(self._numbers), **fields)
+            response = self._create_response(request, request.model, status="failed", error=error)
         if response.status != 200 or not response.is_complete:
             return response
         body = response.body if response.chunks is None else response.chunks[-1]["response"]
@@ -117,14 +142,14 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         self._states[body["id"]] = [started, body]
         return replace(response, body=queued)
 
-    def get_stored(self, id_: str) -> dict[str, Any]:
+    def get_stored(self, id_: str) -> JsonObject:
         """Return a response. A background response is first returned as in progress."""
         states = self._states.get(id_)
         if states is None:
             raise HTTPError(404, f"response {id_!r} is not stored", param="response_id")
         return states.pop(0) if len(states) > 1 else states[0]
 
-    def compact(self, body: Mapping[str, Any], *, lenient: bool) -> dict[str, Any]:
+    def compact(self, body: Mapping[str, Any], *, lenient: bool) -> JsonObject:
         """Replace everything before the last message of the user by a compaction item."""
         request = validate_body(CompactionRequest, body, lenient=lenient)
         self._models.check_enabled(request.model)
@@ -151,7 +176,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             },
         }
 
-    def _load_conversation(self, fields: Mapping[str, Any]) -> list[Item]:
+    def _load_conversation(self, fields: Mapping[str, Any]) -> list[JsonObject]:
         """Return the items of a request, preceded by those of the response that it continues."""
         previous = fields.get("previous_response_id")
         if previous is None and not fields.get("input"):
@@ -169,7 +194,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         return [*earlier, *items]
 
 
-def _read_error(body: Any) -> dict[str, Any] | None:
+def _read_error(body: Any) -> JsonObject | None:
     """Return code and message of an error body in the format of the router."""
     details = body.get("error") if isinstance(body, dict) else None
     if not isinstance(details, dict):
@@ -177,78 +202,42 @@ def _read_error(body: Any) -> dict[str, Any] | None:
     return {"code": details.get("code") or "server_error", "message": details.get("message")}
 
 
-def create_response(
-    request: ResponsesRequest, model: str, number: int, **fields: Any
-) -> RouterResponse:
-    """Create a response with the settings of the request and these fields."""
-    headers = {"__all__": {"headers"}}  # of MCP tools, which may contain keys
-    settings = request.model_dump(exclude={"tools": headers, "stream": True})
-    body = {
-        **settings,
-        "id": f"resp_offline_{number:06d}",
-        "object": "response",
-        "created_at": EPOCH + number,
-        "model": get_provider_model_name(model),
-        "input": list_items(request.prompt.body),
-        "text": {"format": {"type": "text"}, **(settings["text"] or {})},
-        # Not documented, but always sent by OpenAI
-        "prompt_cache_retention": None,
-        "truncation": "disabled",
-        "user": None,
-        **_UNFINISHED,
-        **fields,
-    }
-    return RouterResponse(body, chunks=tuple(iter_events(body)) if request.is_streamed else None)
-
-
-def build_unfinished_response(body: Mapping[str, Any], status: str) -> dict[str, Any]:
+def build_unfinished_response(body: Mapping[str, Any], status: str) -> JsonObject:
     """Return the response as it was before it finished, with this status."""
     return {**body, **_UNFINISHED, "status": status}
 
 
-def build_answer_fields(answer: Answer, request: ResponsesRequest, number: int) -> dict[str, Any]:
+def build_answer_fields(answer: Answer, request: ResponsesRequest) -> JsonObject:
     """Return the fields of a response that depend on the answer."""
-    output = _build_output(answer, request, number)
+    output = [{**item, "status": "completed"} for item in _iter_output(answer, request)]
     reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
     if reason:
         output[-1]["status"] = "incomplete"
     return {
         "status": "incomplete" if reason else "completed",
-        "completed_at": None if reason else EPOCH + number,
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
         "usage": _add_costs(count_usage(request.prompt, answer)),
     }
 
 
-def _build_output(answer: Answer, request: ResponsesRequest, number: int) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
+def _iter_output(answer: Answer, request: ResponsesRequest) -> Iterator[JsonObject]:
     signature = answer.reasoning_signature
     if answer.reasoning is not None or signature is not None:
         summary = [{"type": "summary_text", "text": answer.reasoning}] if answer.reasoning else []
-        items.append({"type": "reasoning", "summary": summary, "encrypted_content": signature})
+        yield {"type": "reasoning", "summary": summary, "encrypted_content": signature}
     if answer.text or answer.refusal is not None or not answer.calls:
         content = _build_content(answer, request)
-        items.append({"type": "message", "role": "assistant", "content": content})
+        yield {"type": "message", "role": "assistant", "content": content}
     custom = {tool["name"] for tool in request.tools or () if tool["type"] == "custom"}
     for call in answer.calls:
+        item = {"type": "function_call", "arguments": call.arguments}
         if call.name in custom:
             item = {"type": "custom_tool_call", "input": call.arguments}
-        else:
-            item = {"type": "function_call", "arguments": call.arguments}
-        items.append({**item, "call_id": call.id, "name": call.name})
-    return [
-        {
-            "type": item["type"],
-            "id": f"{item['type']}_offline_{number:06d}_{index}",
-            "status": "completed",
-            **item,
-        }
-        for index, item in enumerate(items)
-    ]
+        yield {**item, "call_id": call.id, "name": call.name}
 
 
-def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, Any]]:
+def _build_content(answer: Answer, request: ResponsesRequest) -> list[JsonObject]:
     if answer.refusal is not None:
         return [{"type": "refusal", "refusal": answer.refusal}]
     is_included = INCLUDE_LOGPROBS in (request.include or ())
@@ -262,7 +251,7 @@ def _build_content(answer: Answer, request: ResponsesRequest) -> list[dict[str, 
     return [text]
 
 
-def _add_costs(usage: dict[str, Any]) -> dict[str, Any]:
+def _add_costs(usage: JsonObject) -> JsonObject:
     """Add costs and further fields to the usage of a response, except those it already has."""
     input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
     output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
@@ -282,7 +271,7 @@ _STREAMED = {
 """By type of part or item: prefix of its events, streamed field, other fields of the last one."""
 
 
-def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
+def iter_events(body: Mapping[str, Any]) -> Iterator[JsonObject]:
     """Yield the events of a finished response."""
     unfinished = build_unfinished_response(body, "in_progress")
     events = [
@@ -295,7 +284,7 @@ def iter_events(body: Mapping[str, Any]) -> Iterator[Event]:
         yield {"type": event["type"], "sequence_number": number, **event}
 
 
-def _iter_item(item: Event, index: int) -> Iterator[Event]:
+def _iter_item(item: JsonObject, index: int) -> Iterator[JsonObject]:
     position = {"output_index": index, "item_id": item["id"]}
     added = _clear(item) | {"status": "in_progress"}
     yield {"type": "response.output_item.added", "output_index": index, "item": added}
@@ -309,14 +298,14 @@ def _iter_item(item: Event, index: int) -> Iterator[Event]:
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _clear(value: Mapping[str, Any]) -> Event:
+def _clear(value: Mapping[str, Any]) -> JsonObject:
     """Return an item or a part as it is before its content is streamed."""
     _, name, _ = _STREAMED.get(value["type"], ("", "", ()))
     empty = {name: "", "annotations": [], "logprobs": [], "content": [], "summary": []}
     return {key: empty.get(key, field) for key, field in value.items()}
 
 
-def _iter_text(value: Event, position: Event) -> Iterator[Event]:
+def _iter_text(value: JsonObject, position: JsonObject) -> Iterator[JsonObject]:
     """Yield the events of a part or an item with a streamed field."""
     if value["type"] not in _STREAMED:
         return
