@@ -140,7 +140,7 @@ class Prompt:
         self.last_user_text = texts[last] if last >= 0 else ""
         self.current_turn = self.messages[last + 1 :]
         self.tools: Sequence[Mapping[str, Any]] = body.get("tools") or ()
-        # Without the tools that the router runs
+        # Tools of other types are run by the router
         functions = [tool for tool in self.tools if tool["type"] in {"function", "custom"}]
         self.functions: list[Any] = [tool.get("function", tool) for tool in functions]
         choice: Any = body.get("tool_choice") or "auto"

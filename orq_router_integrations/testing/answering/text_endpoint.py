@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import count
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
 from orq_router_integrations.testing.answering.prompt import (
@@ -25,7 +25,6 @@ from orq_router_integrations.testing.routing.endpoint import (
     EndpointRequest,
     RouterResponse,
 )
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Shape
 from orq_router_integrations.testing.serialization import encode_json
 from orq_router_integrations.wire.controls import RouterControls
@@ -60,16 +59,6 @@ class TextRequest(EndpointRequest):
     @cached_property
     def prompt(self) -> Prompt:
         return Prompt(self.model_dump(exclude_unset=True))
-
-    @model_validator(mode="after")
-    def _check_tool_choice(self) -> Self:
-        prompt = self.prompt
-        names = {function["name"] for function in prompt.functions}
-        if prompt.forced_tool is not None and prompt.forced_tool not in names:
-            reject_field("tool_choice", f"tools has no function named {prompt.forced_tool!r}")
-        if prompt.choice == "required" and not prompt.tools:
-            reject_field("tool_choice", "'required' needs at least one tool. Send tools")
-        return self
 
 
 R = TypeVar("R", bound=TextRequest)

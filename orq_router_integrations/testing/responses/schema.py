@@ -1,6 +1,6 @@
 """Schema of the body of POST /responses, without the router's controls.
 
-Objects that only affect the inner workings of the real router, such as ``memory`` and ``limits``,
+Objects whose fields are documented only in the vendor's SDK, such as ``reasoning`` and ``limits``,
 may have any fields.
 """
 
@@ -60,11 +60,10 @@ _MESSAGES: Shapes = {
     "assistant": {**_MESSAGE, "content": str | list[AssistantPart]},
 }
 
-_REASONING_TEXT: Fields = {"type": Literal["summary_text", "reasoning_text"], "text": str}
 _CALL: Fields = {**_ITEM, "call_id": str, "name": str, "async?": bool | None}
 _CALL_OUTPUT: Fields = {**_ITEM, "call_id": str, "output": str | list[UserPart]}
 _UNSPECIFIED_ITEMS = (
-    "shell_call shell_call_output local_shell_call local_shell_call_output computer_call "
+    "reasoning shell_call shell_call_output local_shell_call local_shell_call_output computer_call "
     "computer_call_output apply_patch_call apply_patch_call_output mcp_call mcp_list_tools "
     "mcp_approval_request mcp_approval_response web_search_call tool_search_call "
     "tool_search_output program program_output additional_tools compaction configuration_update "
@@ -73,12 +72,6 @@ _UNSPECIFIED_ITEMS = (
 """Items whose types are documented but whose fields are not."""
 
 _ITEMS: Shapes = {
-    "reasoning": {
-        **_ITEM,
-        "summary?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
-        "content?": list[Annotated[Any, Shape(_REASONING_TEXT)]] | None,
-        "encrypted_content?": str | None,
-    },
     "function_call": {**_CALL, "arguments": str},
     "custom_tool_call": {**_CALL, "input": str},
     "function_call_output": _CALL_OUTPUT,
@@ -87,13 +80,13 @@ _ITEMS: Shapes = {
 }
 InputItem = Annotated[Any, OneOf("role", _MESSAGES)] | Annotated[Any, OneOf("type", _ITEMS)]
 
-_SERVER_TOOLS = (
-    "orq:web_search orq:google_search orq:web_fetch orq:web_scraper orq:http "
+_UNSPECIFIED_TOOLS = (
+    "mcp orq:web_search orq:google_search orq:web_fetch orq:web_scraper orq:http "
     "orq:query_knowledge_base orq:retrieve_knowledge_bases orq:search_models "
     "orq:code_interpreter orq:shell orq:apply_patch orq:function orq:mcp orq:advisor orq:subagent "
     "orq:sidekick orq:datetime orq:current_date orq:tool_search orq:image_generation orq:fusion"
 )
-"""Tools that the router runs. Their fields are not documented."""
+"""Tools whose types are documented but whose fields are not."""
 
 _TOOLS: Shapes = {
     "function": {
@@ -104,38 +97,17 @@ _TOOLS: Shapes = {
         "defer_loading?": bool | None,
     },
     "custom": {"name": chat.Name, "description?": str | None, "async?": bool | None},
-    "mcp": {
-        "key?": str | None,
-        "server_url?": str | None,
-        "server_description?": str | None,
-        "headers?": dict[str, str] | None,
-        "allowed_tools?": JsonObject | None,
-    },
-    **dict.fromkeys(_SERVER_TOOLS.split(), JsonObject),
+    **dict.fromkeys(_UNSPECIFIED_TOOLS.split(), JsonObject),
 }
 Tool = Annotated[Any, OneOf("type", _TOOLS)]
 ChosenTool = Annotated[Any, OneOf("type", {"function": {"name": str}})]
 
-# Here, the schema is required
+# Here, the schema is required, and ``json_object`` is not supported
 _FORMATS: Shapes = {"text": {}, "json_schema": {**chat.JSON_SCHEMA, "schema": JsonObject}}
-TEXT_SETTINGS: Fields = {
+_TEXT: Fields = {
     "format?": Annotated[Any, OneOf("type", _FORMATS)] | None,
-    "verbosity?": Literal["low", "medium", "high"] | None,
+    "verbosity?": str | None,
 }
-"""Format and verbosity of the text. This endpoint does not support ``json_object``."""
-
-REASONING: Fields = {
-    "effort?": chat.Effort | None,
-    "summary?": Literal["concise", "detailed", "auto"] | None,
-    "context?": Literal["auto", "current_turn", "all_turns"] | None,
-}
-THINKING: Fields = {
-    "type": Literal["enabled", "disabled", "adaptive", "between_tools"] | None,
-    "budget_tokens?": int | None,
-    "display?": Literal["summarized", "omitted", "updates"] | None,
-    "thinking_level?": chat.ThinkingLevel | None,
-}
-"""Reasoning settings in the format of Anthropic and Google."""
 
 
 class RouterFields(RequestModel):
@@ -145,7 +117,7 @@ class RouterFields(RequestModel):
     conversation: JsonObject | None = None
     store: bool | None = True
     background: bool | None = False
-    template_engine: Literal["text", "jinja", "mustache"] | None = None
+    template_engine: str | None = None
     memory: JsonObject | None = None
     limits: JsonObject | None = None
     integration_id: str | None = None
@@ -166,16 +138,14 @@ class ResponsesRequest(TextRequest, RouterFields):
     top_k: int | None = None
     max_output_tokens: int | None = Field(default=None, gt=0)
     stop_sequences: list[str] | None = None
-    text: Annotated[Any, Shape(TEXT_SETTINGS)] | None = None
-    reasoning: Annotated[Any, Shape(REASONING)] | None = None
-    thinking: Annotated[Any, Shape(THINKING)] | None = None
+    text: Annotated[Any, Shape(_TEXT)] | None = None
+    reasoning: JsonObject | None = None
+    thinking: JsonObject | None = None
     tools: list[Tool] | None = Field(default=[])
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = "auto"
     max_tool_calls: int | None = Field(default=None, ge=0)
-    service_tier: (
-        Literal["auto", "default", "flex", "fast", "ultrafast", "scale", "priority"] | None
-    ) = "default"
-    speed: Literal["standard", "fast"] | None = None
+    service_tier: str | None = "default"
+    speed: str | None = None
     safety_identifier: str | None = None
     prompt_cache_options: JsonObject | None = None
     context_management: list[JsonObject] | None = None
