@@ -79,8 +79,8 @@ class TextEndpoint(EndpointHandler[R]):
 
         def get_value(match: re.Match[str]) -> str:
             value = variables.get(match[1])
-            is_secret = isinstance(value, Mapping)
-            return match[0] if value is None or is_secret else str(value)
+            is_kept = value is None or isinstance(value, Mapping)  # a secret is an object
+            return match[0] if is_kept else str(value)
 
         if name in body:
             filled = map_strings(body[name], partial(_VARIABLE.sub, get_value))
