@@ -24,7 +24,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_fragments,
 )
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
-from orq_router_integrations.testing.routing.endpoint import RouterResponse, get_provider_model_name
+from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
@@ -218,7 +218,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "id": f"chatcmpl-offline-{number:06d}",
             "object": "chat.completion.chunk" if request.is_streamed else "chat.completion",
             "created": EPOCH + number,
-            "model": get_provider_model_name(model),
+            "model": model.partition("/")[2],
             "system_fingerprint": "offline",
         }
         usage = _rename_usage(count_usage(request.prompt, answer, len(choices)))

@@ -30,7 +30,6 @@ from orq_router_integrations.testing.models import ModelRegistry
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
-    get_provider_model_name,
     validate_body,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
@@ -99,7 +98,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             "id": f"resp_offline_{number:06d}",
             "object": "response",
             "created_at": EPOCH + number,
-            "model": get_provider_model_name(model),
+            "model": model.partition("/")[2],
             "input": list_items(request.prompt.body),
             "text": {"format": {"type": "text"}, **(settings["text"] or {})},
             # Not documented, but always sent by OpenAI
