@@ -30,6 +30,7 @@ from orq_router_integrations._http.deadline import DRAIN_SECONDS, KEEPALIVE_SECO
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import get_tls_context
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.error_response import hide_credentials
 
 P = TypeVar("P", bound="_Pool")
 
@@ -118,21 +119,16 @@ def _create_proxy(url: str) -> httpcore.Proxy:
         proxy_url = httpcore.URL(str(proxy.url))
     except (ValueError, httpx.InvalidURL):
         raise RouterInputError(
-            f"The proxy {_hide_credentials(url)!r} in the environment is invalid. Set HTTPS_PROXY, "
+            f"The proxy {hide_credentials(url)!r} in the environment is invalid. Set HTTPS_PROXY, "
             "HTTP_PROXY or ALL_PROXY to a URL such as http://proxy.example:3128."
         ) from None
     if proxy.url.scheme.startswith("socks") and not find_spec("socksio"):
         raise RouterInputError(
-            f"The proxy {_hide_credentials(url)} needs a package for SOCKS. Run pip install "
+            f"The proxy {hide_credentials(url)} needs a package for SOCKS. Run pip install "
             "socksio, or add the host of the router to NO_PROXY."
         )
     context = get_tls_context() if proxy.url.scheme == "https" else None
     return httpcore.Proxy(proxy_url, auth=proxy.raw_auth, ssl_context=context)
-
-
-def _hide_credentials(url: str) -> str:
-    scheme, _, rest = url.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 class _Attempt:
@@ -199,7 +195,7 @@ class _Attempt:
             is_timeout = isinstance(error, httpcore.TimeoutException)
             error_class = httpcore.ConnectTimeout if is_timeout else httpcore.ProxyError
             reason = str(error) or type(error).__name__
-            raise error_class(f"proxy {_hide_credentials(proxy)}: {reason}") from error
+            raise error_class(f"proxy {hide_credentials(proxy)}: {reason}") from error
 
 
 class ConnectionPool(_Pool):

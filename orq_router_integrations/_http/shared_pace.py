@@ -16,6 +16,7 @@ from weakref import finalize
 
 from orq_router_integrations._http.pace import Pace, PaceBackend
 from orq_router_integrations.errors import RouterInputError
+from orq_router_integrations.wire.error_response import hide_credentials
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class SharedBucket:
         except Exception as error:  # noqa: BLE001 - databases raise errors of any type
             _LOG.warning(
                 "pace: Cannot reach %s, so this process keeps to the limit alone: %s",
-                hide_password(str(self._pace.shared)),
+                hide_credentials(str(self._pace.shared)),
                 error,
             )
             self._connection = None
@@ -126,15 +127,15 @@ def connect(pace: Pace) -> PaceBackend:
     scheme = url.partition("://")[0] if "://" in url else "sqlite"
     if scheme not in _CONNECT:
         raise RouterInputError(
-            f"shared: {hide_password(url)} is not supported. Pass redis://..., postgresql://..., "
-            "the path of a SQLite file, or an object with an acquire method."
+            f"shared: {hide_credentials(url)} is not supported. Pass redis://..., "
+            "postgresql://..., the path of a SQLite file, or an object with an acquire method."
         )
     try:
         return _CONNECT[scheme](pace, url)
     except RouterInputError:
         raise
     except Exception as error:  # noqa: BLE001 - databases raise errors of any type
-        raise RouterInputError(f"shared: Cannot reach {hide_password(url)}: {error}") from None
+        raise RouterInputError(f"shared: Cannot reach {hide_credentials(url)}: {error}") from None
 
 
 def _create_rates(pace: Pace) -> list[Any]:
@@ -201,9 +202,3 @@ _CONNECT = {
     **dict.fromkeys(("postgres", "postgresql"), _connect_postgres),
 }
 """The functions that connect to a database, by scheme of the URL."""
-
-
-def hide_password(url: str) -> str:
-    """Return a URL without its user and password."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url

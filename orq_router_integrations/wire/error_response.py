@@ -59,6 +59,12 @@ def redact(text: str, secret: str = "") -> str:
     return _BASE64.sub("[base64]", text) if len(text) >= MIN_BASE64_CHARS else text
 
 
+def hide_credentials(url: str) -> str:
+    """Return a URL without its user and password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else url
+
+
 _DURATION = re.compile(
     r"(?:([0-9]+(?:\.[0-9]+)?)h)?(?:([0-9]+(?:\.[0-9]+)?)m(?!s))?(?:([0-9]+(?:\.[0-9]+)?)s?)?"
 )
