@@ -1,7 +1,7 @@
 """`RouterClient`, through which all integrations send their calls to the router."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import islice
@@ -204,15 +204,15 @@ class RouterClient(RouterSettings):
 
         Connections in use are closed when their call ends. The next call opens new ones.
         """
-        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
 
-        SENDER_REGISTRY.close(self)
+        POOL_REGISTRY.close(self)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; see ``close``."""
-        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
+        from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
 
-        await SENDER_REGISTRY.aclose(self)
+        await POOL_REGISTRY.aclose(self)
 
     def __enter__(self) -> Self:
         return self
@@ -311,7 +311,7 @@ class RouterClient(RouterSettings):
             try:
                 if self.pace or exchange.state.pacer:
                     exchange.state.get_pacer(self.pace).wait(exchange.deadline)
-                with self._get_sender()(exchange) as chunks:
+                with self._get_sender(is_async=False)(exchange) as chunks:
                     for chunk in chunks:
                         yield from exchange.feed(chunk)
                         if exchange.done:
@@ -326,7 +326,7 @@ class RouterClient(RouterSettings):
             try:
                 if self.pace or exchange.state.pacer:
                     await exchange.state.get_pacer(self.pace).await_turn(exchange.deadline)
-                async with self._get_async_sender()(exchange) as chunks:
+                async with self._get_sender(is_async=True)(exchange) as chunks:
                     async for chunk in chunks:
                         for item in exchange.feed(chunk):
                             yield item
@@ -349,34 +349,26 @@ class RouterClient(RouterSettings):
             exchange.state.get_pacer(self.pace).gate.reject(seconds)
         raise_router_error(error, exchange)
 
-    def _get_sender(self) -> "Callable[[Exchange[T]], AbstractContextManager[Iterator[bytes]]]":
-        if client := self._get_own_client("http_client", "http_async_client"):
+    def _get_sender(self, *, is_async: bool) -> Any:
+        """Return the function that sends a request: over the caller's httpx client, if any."""
+        names = ["http_client", "http_async_client"]
+        if is_async:
+            names.reverse()
+        client, other = (getattr(self, name) for name in names)
+        if client:
             from orq_router_integrations._http import client_sender  # noqa: PLC0415
 
-            return partial(client_sender.send_over_client, client)
-        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
+            if client.is_closed:
+                raise RouterInputError(f"{names[0]} is closed. Pass an open httpx client.")
+            send = client_sender.BackgroundReader if is_async else client_sender.send_over_client
+            return partial(send, client)
+        if other:
+            raise RouterInputError(
+                f"This call needs {names[0]} because {names[1]} was given. Pass both."
+            )
+        from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
 
-        return SENDER_REGISTRY.get_sender(self).send
-
-    def _get_async_sender(
-        self,
-    ) -> "Callable[[Exchange[T]], AbstractAsyncContextManager[AsyncIterator[bytes]]]":
-        if client := self._get_own_client("http_async_client", "http_client"):
-            from orq_router_integrations._http import client_sender  # noqa: PLC0415
-
-            return partial(client_sender.BackgroundReader, client)
-        from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
-
-        return SENDER_REGISTRY.get_async_sender(self).send
-
-    def _get_own_client(self, name: str, other: str) -> Any:
-        """Return the caller's httpx client for this kind of calls, or ``None``."""
-        client = getattr(self, name)
-        if client and client.is_closed:
-            raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
-        if not client and getattr(self, other):
-            raise RouterInputError(f"This call needs {name} because {other} was given. Pass both.")
-        return client
+        return POOL_REGISTRY.get_pool(self, is_async=is_async).send
 
 
 def _build_catalog_call(filters: Mapping[str, str | Sequence[str]]) -> "Call[list[CatalogModel]]":

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from importlib.util import find_spec
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from weakref import WeakValueDictionary
 
 import httpcore
@@ -31,8 +31,6 @@ from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import get_tls_context
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.error_response import hide_credentials
-
-P = TypeVar("P", bound="_Pool")
 
 Connection = DeadlineBackend | AsyncioBackend
 
@@ -272,7 +270,7 @@ class AsyncConnectionPool(_Pool):
             self._timer = loop.call_later(SWEEP_SECONDS, self._close_expired_later)
 
 
-class SenderRegistry:
+class PoolRegistry:
     """Creates the shared pools when they are first needed.
 
     One pool serves all threads. Each event loop has its own, because an async connection cannot be
@@ -281,7 +279,7 @@ class SenderRegistry:
 
     def __init__(self) -> None:
         self._inherited: list[object] = []
-        self._pools: dict[AbstractEventLoop | None, _Pool] = {}
+        self._pools: dict[AbstractEventLoop | None, ConnectionPool | AsyncConnectionPool] = {}
 
     def reset_after_fork(self) -> None:
         """Forget all pools without closing them: in a forked child they belong to the parent.
@@ -294,21 +292,15 @@ class SenderRegistry:
         self._pools = {}
         get_tls_context.cache_clear()
 
-    def get_sender(self, client: object) -> ConnectionPool:
-        """Return the pool that all threads share, for a sync call of a client."""
-        return self._get(None, ConnectionPool, client)
-
-    def get_async_sender(self, client: object) -> AsyncConnectionPool:
-        """Return the pool of the running event loop, for a call of a client."""
-        return self._get(asyncio.get_running_loop(), AsyncConnectionPool, client)
-
-    def _get(self, key: AbstractEventLoop | None, pool_class: type[P], client: object) -> P:
+    def get_pool(self, client: object, *, is_async: bool) -> ConnectionPool | AsyncConnectionPool:
+        """Return the pool of the running event loop, or for sync calls that of all threads."""
+        loop = asyncio.get_running_loop() if is_async else None
         with _Pool.lock:
-            pool = self._pools.get(key)
-            if not isinstance(pool, pool_class):
+            if loop not in self._pools:
                 for closed in [loop for loop in self._pools if loop and loop.is_closed()]:
                     del self._pools[closed]
-                pool = self._pools[key] = pool_class()
+                self._pools[loop] = AsyncConnectionPool() if is_async else ConnectionPool()
+            pool = self._pools[loop]
             pool.clients.setdefault(id(client), client)
             return pool
 
@@ -339,7 +331,7 @@ class SenderRegistry:
             return self._pools.pop(key, None)
 
 
-SENDER_REGISTRY = SenderRegistry()
-atexit.register(SENDER_REGISTRY.close)
+POOL_REGISTRY = PoolRegistry()
+atexit.register(POOL_REGISTRY.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=SENDER_REGISTRY.reset_after_fork)
+    os.register_at_fork(after_in_child=POOL_REGISTRY.reset_after_fork)

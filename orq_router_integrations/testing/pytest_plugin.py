@@ -24,15 +24,16 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
         BackgroundReader,
         send_over_client,
     )
-    from orq_router_integrations._http.pool import SENDER_REGISTRY  # noqa: PLC0415
+    from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
     from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
 
     router = OfflineRouter()
     client = router.client()
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
-    sender = SimpleNamespace(send=partial(send_over_client, client.http_client))
-    async_sender = SimpleNamespace(send=partial(BackgroundReader, client.http_async_client))
-    monkeypatch.setattr(SENDER_REGISTRY, "get_sender", lambda _: sender)
-    monkeypatch.setattr(SENDER_REGISTRY, "get_async_sender", lambda _: async_sender)
+    senders = {
+        False: SimpleNamespace(send=partial(send_over_client, client.http_client)),
+        True: SimpleNamespace(send=partial(BackgroundReader, client.http_async_client)),
+    }
+    monkeypatch.setattr(POOL_REGISTRY, "get_pool", lambda _, is_async: senders[is_async])
     return router

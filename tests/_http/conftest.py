@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from orq_router_integrations._http.pool import SENDER_REGISTRY
+from orq_router_integrations._http.pool import POOL_REGISTRY
 
 
 @pytest.fixture(autouse=True)
-def empty_sender_registry() -> Iterator[None]:
-    SENDER_REGISTRY.close()
-    SENDER_REGISTRY.reset_after_fork()
+def empty_pool_registry() -> Iterator[None]:
+    POOL_REGISTRY.close()
+    POOL_REGISTRY.reset_after_fork()
     yield
-    SENDER_REGISTRY.close()
-    SENDER_REGISTRY.reset_after_fork()
+    POOL_REGISTRY.close()
+    POOL_REGISTRY.reset_after_fork()
