@@ -1,6 +1,6 @@
 """The base class of everything that calls the router."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from operator import attrgetter
 from pickle import PicklingError
@@ -103,6 +103,21 @@ class RateLimitedClient:
         async with ScopedAsyncGenerator(self._client.astream(call)) as items:
             async for item in items:
                 yield item
+
+
+def merge_extra_body(
+    body: Mapping[str, Any], extra_body: Mapping[str, Any], *, reserved: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Add fields to a request body, or raise ``ValueError`` if they have an argument of their own.
+
+    ``reserved`` are fields that the body may get later.
+    """
+    if conflicts := {*body, *reserved, "orq", *RouterControls.model_fields} & extra_body.keys():
+        raise ValueError(
+            f"'extra_body' must not contain {min(conflicts)!r}, which is set elsewhere. "
+            "Remove it, or use its own argument ('controls' for router controls)."
+        )
+    return {**body, **extra_body}
 
 
 class RouterIntegration(RouterSettings):

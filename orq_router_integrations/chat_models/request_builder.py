@@ -11,6 +11,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
+from orq_router_integrations._integration import merge_extra_body
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
 from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFields
 from orq_router_integrations.chat_models.message_conversion import convert_messages
@@ -234,10 +235,4 @@ def _add_extra_body(
         raise ValueError(f"'extra_body' must be a dict, got {type(extra_body).__name__}.")
     json.dumps(extra_body, "extra_body")  # raises if it is not valid JSON
     extra_body = {**model.extra_body, **extra_body}
-    reserved = {*body, "stream", "stream_options", "orq", *RouterControls.model_fields}
-    if conflicts := reserved & extra_body.keys():
-        raise ValueError(
-            f"'extra_body' must not contain {min(conflicts)!r}, which ChatOrq sets itself. "
-            "Remove it, or use the argument of ChatOrq ('controls' for router controls)."
-        )
-    return {**body, **extra_body}
+    return merge_extra_body(body, extra_body, reserved=("stream", "stream_options"))

@@ -18,7 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from orq_router_integrations._integration import INTEGRATION_CONFIG, RouterIntegration
+from orq_router_integrations._integration import (
+    INTEGRATION_CONFIG,
+    RouterIntegration,
+    merge_extra_body,
+)
 from orq_router_integrations.errors import (
     ContentFilterError,
     GuardrailError,
@@ -27,8 +31,8 @@ from orq_router_integrations.errors import (
     to_input_error,
 )
 from orq_router_integrations.media.atomic_write import validate_directory
-from orq_router_integrations.wire.arguments import suggest_name
-from orq_router_integrations.wire.controls import JsonObject, ModelId, RouterControls
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
+from orq_router_integrations.wire.controls import JsonObject, ModelId
 from orq_router_integrations.wire.deferred_model import CoercedField, bind_positional_args, optional
 
 
@@ -62,9 +66,6 @@ class OrqTool(BaseTool, RouterIntegration):
     full_args_schema: ClassVar[type[BaseModel]]
     """All arguments that can be exposed to the model; the required ones always are."""
 
-    reserved_fields: ClassVar[frozenset[str]]
-    """Fields of the request body that ``extra_body`` must not set."""
-
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     model: ModelId = Field(description="The model to call, as `provider/model`")
     model_args: tuple[str, ...] = Field(
@@ -91,23 +92,13 @@ class OrqTool(BaseTool, RouterIntegration):
 
     @field_validator("extra_body")
     @classmethod
-    def _reject_reserved_fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        reserved = cls.reserved_fields | RouterControls.model_fields.keys() | {"orq"}
-        if conflicts := reserved & body.keys():
-            raise ValueError(
-                f"{min(conflicts)!r} has its own argument. Pass the argument, or router controls "
-                "in 'controls'."
-            )
-        return body
+    def _reject_controls(cls, body: dict[str, Any]) -> dict[str, Any]:
+        return merge_extra_body({}, body)
 
     @field_validator("model_args")
     @classmethod
     def _validate_model_args(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        allowed = cls.full_args_schema.model_fields
-        for name in names:
-            if name not in allowed:
-                hint = suggest_name(name, allowed) or f" Choose from {', '.join(allowed)}."
-                raise ValueError(f"{name!r} is not an argument of this tool.{hint}")
+        reject_unknown_arguments(names, cls.full_args_schema.model_fields)
         return names
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
+from orq_router_integrations._integration import merge_extra_body
 from orq_router_integrations.errors import raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS
@@ -97,9 +98,6 @@ class OrqImageTool(OrqTool, ImageParams):
     """
 
     full_args_schema: ClassVar[type[BaseModel]] = ImageArgs
-    reserved_fields: ClassVar[frozenset[str]] = frozenset(
-        {"model", "prompt", "image", "mask", "response_format", *ImageParams.model_fields}
-    )
 
     name: str = "draw_image"
     description: str = "Draws an image as described by a prompt, and shows it to the user."
@@ -292,7 +290,7 @@ class OrqImageTool(OrqTool, ImageParams):
         call = ImageCall(operation.name, prompt, candidates, directory)
         call.request = StreamCall(
             endpoint=operation.endpoint,
-            body={**body, **self.extra_body},
+            body=body,
             files=files,
             controls=controls,
             create_decoder=call.create_decoder,
@@ -317,4 +315,4 @@ class OrqImageTool(OrqTool, ImageParams):
         check_operation_params(operation, request.collect_image_params())
         for model in candidates.primaries:
             check_model_params(model, request.collect_image_params())
-        return request.to_wire()
+        return merge_extra_body(request.to_wire(), self.extra_body)

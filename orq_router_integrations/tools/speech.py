@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import AsyncGenerator, Generator, TypedDict, Unpack
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
+from orq_router_integrations._integration import merge_extra_body
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory, validate_output_path
 from orq_router_integrations.settings import CONTROL_HINTS
@@ -97,9 +98,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
     """
 
     full_args_schema: ClassVar[type[BaseModel]] = SpeechArgs
-    reserved_fields: ClassVar[frozenset[str]] = frozenset(
-        {"model", "input", "voice", "response_format", "speed"}
-    )
 
     name: str = "speak"
     description: str = "Speaks text aloud: creates an audio file for the user to hear."
@@ -295,7 +293,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         call.requests += [
             StreamCall(
                 endpoint=SPEECH,
-                body={**request.to_wire(), **self.extra_body},
+                body=merge_extra_body(request.to_wire(), self.extra_body),
                 controls=controls,
                 create_decoder=call.create_decoder,
                 retry_ambiguous=self.retry_ambiguous,
