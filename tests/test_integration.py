@@ -34,12 +34,12 @@ def test_main_argument_may_be_positional():
     ("create", "message"),
     [
         (lambda: OrqImageTool("openai/gpt-image-1"), "such as model=..., "),
-        (lambda: OrqSpeechTool("openai/tts-1"), "such as voice=..., model=..."),
+        (lambda: OrqSpeechTool("openai/tts-1"), "such as model=..., voice=..."),
         (
             lambda: OrqAudioParser("openai/whisper-1"),
             "OrqAudioParser takes no positional arguments",
         ),
-        (lambda: RouterClient(KEY), "RouterClient takes no positional arguments"),
+        (lambda: RouterClient(KEY), "such as api_key="),
         (lambda: ChatOrq(GPT, 0.5), "one positional argument, 'model'"),
         (lambda: ChatOrq(GPT, model=GPT), "'model' twice"),
     ],

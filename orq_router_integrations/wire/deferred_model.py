@@ -59,9 +59,11 @@ def bind_positional_args(
     name = cls.positional_field
     if len(args) > 1 or name is None:
         accepted = f"one positional argument, {name!r}" if name else "no positional arguments"
-        keywords = [f"{other}=..." for other, _ in order_fields(cls) if other != name][:2]
+        fields = sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required())
+        keywords = [f"{key}=..." for key, field in fields if field.description and key != name]
+        examples = ", ".join(keywords[:2])
         raise TypeError(
-            f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {', '.join(keywords)}"
+            f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
         )
     if name in kwargs:
         raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
