@@ -144,8 +144,7 @@ class ChatParams(DeferredModel):
 
     def build_chat_params(self) -> dict[str, Any]:
         """Return the parameters that are set, under their names in the request body."""
-        fields = {*ChatParams.model_fields}
-        params = self.model_dump(include=fields, exclude_none=True, warnings=False)
+        params = self.model_dump(include=_CHAT_FIELDS, exclude_none=True, warnings=False)
         return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
 
 
@@ -194,5 +193,8 @@ class ResponsesParams(DeferredModel):
     )
 
     def build_responses_params(self) -> dict[str, Any]:
-        fields = {*ResponsesParams.model_fields}
-        return self.model_dump(include=fields, exclude_none=True, warnings=False)
+        return self.model_dump(include=_RESPONSES_FIELDS, exclude_none=True, warnings=False)
+
+
+_CHAT_FIELDS = set(ChatParams.model_fields)
+_RESPONSES_FIELDS = set(ResponsesParams.model_fields)
