@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Self
@@ -29,9 +29,9 @@ DECODED_RATE = 16_000  # samples per second of decoded audio; speech models do n
 PAUSE_SEARCH_SECONDS = 10.0
 """Seconds before the latest possible cut in which to search for a pause."""
 
-PAUSE_SECONDS = 0.5
-_PAUSE_BLOCKS = 20  # number of blocks of a pause whose loudness is measured
+BLOCK_SECONDS = 0.02  # length of the blocks whose loudness is measured
 _PCM = 1
+_MAX_PAUSE_LEVEL = 0.1  # loudness of a pause, as a share of the loudest block
 _UNSIGNED_TO_SIGNED = bytes((byte + 128) % 256 for byte in range(256))
 
 
@@ -103,7 +103,7 @@ class WavReader:
         return Upload(filename, "audio/wav", len(header) + length, open_slice)
 
     def find_quiet_frame(self, start: int, end: int) -> int:
-        """Find the middle of the quietest ``PAUSE_SECONDS`` between two frames."""
+        """Find the frame in the middle of the longest pause between two frames."""
         header = self.header
         if header.format_tag != _PCM:
             return end
@@ -114,13 +114,17 @@ class WavReader:
         high_bytes = data[sample_bytes - 1 :: sample_bytes]  # the most significant ones
         if sample_bytes == 1:  # 8-bit samples are unsigned
             high_bytes = high_bytes.translate(_UNSIGNED_TO_SIGNED)
-        block_frames = max(1, int(PAUSE_SECONDS * header.sample_rate / _PAUSE_BLOCKS))
+        block_frames = max(1, int(BLOCK_SECONDS * header.sample_rate))
         step = block_frames * header.channels
         blocks = (array("b", high_bytes[i : i + step]) for i in range(0, len(high_bytes), step))
-        levels = [max(samples) - min(samples) for samples in blocks]
-        pauses = range(len(levels) - _PAUSE_BLOCKS, -1, -1)  # the last one is the best cut
-        quietest = min(pauses, key=lambda i: sum(levels[i : i + _PAUSE_BLOCKS]), default=None)
-        return end if quietest is None else start + (quietest + _PAUSE_BLOCKS // 2) * block_frames
+        levels = [max(abs(max(samples)), abs(min(samples))) for samples in blocks]
+        threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
+        groups = groupby(range(len(levels)), lambda index: levels[index] <= threshold)
+        pauses = [list(indexes) for is_quiet, indexes in groups if is_quiet]
+        if not pauses:
+            return end
+        pause = max(reversed(pauses), key=len)
+        return min(start + (pause[0] + pause[-1] + 1) * block_frames // 2, end)
 
 
 class _WavSlice(io.RawIOBase):

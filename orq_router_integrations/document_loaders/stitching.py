@@ -110,6 +110,7 @@ def concatenate(left: Transcript, right: Transcript) -> Transcript:
         segments=left.segments + right.segments,
         language=left.language or right.language,
         model=left.model or right.model,
+        offline=left.offline or right.offline,
     )
 
 

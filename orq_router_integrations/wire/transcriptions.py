@@ -186,14 +186,14 @@ def _parse_body(response: Response, *, allow_text: bool) -> Any:
     if not content:
         raise MalformedResponseError("the body is empty")
     start = content[:64].lstrip().lower()
-    if not allow_text or start.startswith((b"{", b'"', b"null")):
+    is_json_type = response.content_type == "application/json"
+    if not allow_text or start.startswith((b"{", b'"')) or (is_json_type and start == b"null"):
         try:
             return loads(content)
         except ValueError as error:
             # Transcripts may start like JSON, such as '"Stop," she said.', and some servers label
             # plain text as JSON.
-            is_object = start.startswith(b"{") and response.content_type == "application/json"
-            if is_object or not allow_text:
+            if not allow_text or (is_json_type and start.startswith(b"{")):
                 raise MalformedResponseError(f"the body is not JSON ({error})") from None
     if start.startswith((b"<!doctype", b"<html")) or response.content_type == "text/html":
         raise MalformedResponseError("expected a transcript, got a web page")

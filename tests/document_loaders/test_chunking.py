@@ -92,12 +92,20 @@ def test_cuts_are_in_pauses() -> None:
         assert not any(word.start - 0.1 < cut < word.end + 0.1 for word in words)
 
 
-def test_audio_without_pauses_is_cut_where_it_is_quietest() -> None:
-    samples = bytearray(b"\0\x40\0\xc0" * RATE * 5)
-    samples[2 * 35 * RATE // 10 : 2 * 4 * RATE] = b"\0\x20\0\xe0" * (RATE // 4)
+def test_audio_without_pauses_is_cut_at_the_limit() -> None:
+    reader = create_reader(create_wav(b"\0\x40" * RATE * 10, rate=RATE))
+    chunks = split_wav(reader, create_limits(4, overlap_seconds=0), "a.wav")
+    assert [chunk.start_seconds for chunk in chunks] == [0, 4, 8]
+
+
+@pytest.mark.parametrize("seconds", [0.06, 0.4])
+def test_cut_is_in_the_longest_pause_even_if_it_is_short(seconds: float) -> None:
+    samples = bytearray(b"\0\x40" * RATE * 10)
+    start = int(3.5 * RATE)
+    samples[2 * start : 2 * (start + int(seconds * RATE))] = bytes(2 * int(seconds * RATE))
     reader = create_reader(create_wav(bytes(samples), rate=RATE))
     chunks = split_wav(reader, create_limits(4, overlap_seconds=0), "a.wav")
-    assert [chunk.start_seconds for chunk in chunks] == pytest.approx([0, 3.75, 7.5], abs=0.02)
+    assert chunks[1].start_seconds == pytest.approx(3.5 + seconds / 2, abs=0.02)
 
 
 def test_float_samples_are_cut_at_the_limit() -> None:
