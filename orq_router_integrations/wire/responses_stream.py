@@ -44,7 +44,7 @@ class _StreamedItem:
     index: int | None
     call_id: str
     emitted: set[str] = field(default_factory=set)  # fields of a delta, and "arguments" of a call
-    is_finished: bool = False  # whether the finished item was received
+    payload: JsonObject | None = None  # the finished item, if it was received
 
     def rate_match(self, other: "_StreamedItem") -> int:
         """Rate from 0 (no match) to 4 (same id) whether an item of an event is this item.
@@ -57,7 +57,7 @@ class _StreamedItem:
         if other.id and other.id == self.id:
             return 4
         is_same_call = bool(other.call_id) and other.call_id == self.call_id
-        is_open = not self.is_finished and (is_same_call or not (other.call_id and self.call_id))
+        is_open = self.payload is None and (is_same_call or not (other.call_id and self.call_id))
         if is_open and other.index is not None and other.index == self.index:
             return 3
         if is_same_call:
@@ -72,7 +72,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._items: list[_StreamedItem] = []
-        self._finished_items: list[JsonObject] = []
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
     def decode_event(self, event: JsonObject, data: bytes) -> Iterator[JsonObject]:
@@ -95,7 +94,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             case "output_item.added":
                 return self._start_item(event, payload)
             case "output_item.done":
-                self._finished_items.append(payload)
                 return self._finish_item(payload, self._get_item(event, payload.get("type")))
             case "function_call_arguments.delta":
                 return self._emit_arguments(
@@ -169,9 +167,9 @@ class ResponsesStreamDecoder(EventStreamDecoder):
 
     def _finish_item(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
         """Convert the fields of a finished item that have not been emitted yet."""
-        if item.is_finished:
+        if item.payload is not None:
             return {}
-        item.is_finished = self.has_answer = True
+        item.payload, self.has_answer = payload, True
         delta = convert_item(payload)
         if calls := delta.get("tool_calls"):
             function = calls[0]["function"]
@@ -194,7 +192,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         outputs = as_dicts(response.get("output"))
         if not self.has_answer:
             outputs = get_output_items(response, data)
-        known_types = {item.type for item in self._items if item.emitted or item.is_finished}
+        finished = [item.payload for item in self._items if item.payload]
+        known_types = {item.type for item in self._items if item.emitted or item.payload}
         for payload in outputs:
             item_type, event = as_str(payload.get("type")), {"item": payload}
             is_known = item_type in known_types - {"function_call"}
@@ -202,7 +201,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 continue
             if delta := self._finish_item(payload, self._get_item(event, item_type)):
                 yield {"choices": [build_choice("delta", delta)]}
-        if item_ids := list_item_ids(outputs or self._finished_items):
+        if item_ids := list_item_ids(outputs or finished):
             yield {"choices": [build_choice("delta", {"item_ids": item_ids})]}
         has_calls = any("tool_calls" in item.emitted for item in self._items)
         yield finish_completion({"index": 0, "delta": {}}, response, has_calls=has_calls)
