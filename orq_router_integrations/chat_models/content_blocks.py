@@ -109,39 +109,34 @@ def _create_citation(annotation: Any) -> Block:
     return {"type": "citation", **values}
 
 
-_SERVER_TOOL_OUTPUTS = {
-    "web_search_call": (),
-    "file_search_call": ("results",),
-    "code_interpreter_call": ("outputs",),
-    "mcp_call": ("output", "error"),
-    "mcp_list_tools": ("tools", "error"),
-    "tool_search_call": (),
-}
-"""Items of server-side tools, with their fields that hold results."""
-
+_SERVER_TOOLS = {
+    "web_search_call", "file_search_call", "code_interpreter_call", "mcp_call", "mcp_list_tools",
+    "tool_search_call",
+}  # fmt: skip
 _ITEM_FIELDS = {"type", "id", "status", "call_id"}
+_OUTPUT_FIELDS = ("results", "outputs", "output", "tools", "error")
 
 
 def _iter_server_tool(item: Block) -> Iterator[Block]:
     """Yield the call and the result of a server-side tool; wrap any other item."""
-    item_type, item_id = item.get("type"), item.get("id")
-    outputs = _SERVER_TOOL_OUTPUTS.get(as_str(item_type))
-    if outputs is None:
+    item_type, item_id = as_str(item.get("type")), as_str(item.get("id"))
+    if item_type not in _SERVER_TOOLS:
         yield {"type": "non_standard", "value": item}
         return
-    args = {k: v for k, v in item.items() if k not in {*_ITEM_FIELDS, *outputs} and v is not None}
+    no_args = {*_ITEM_FIELDS, *_OUTPUT_FIELDS}
+    args = {k: v for k, v in item.items() if k not in no_args and v is not None}
     args |= as_dict(args.pop("action", None))
-    name = as_str(item_type).removesuffix("_call")
-    yield {"type": "server_tool_call", "id": as_str(item_id), "name": name, "args": args}
+    name = item_type.removesuffix("_call")
+    yield {"type": "server_tool_call", "id": item_id, "name": name, "args": args}
     if item.get("status") in {"in_progress", "searching", "interpreting", "incomplete"}:
         return
     is_error = bool(item.get("error")) or item.get("status") == "failed"
     result: Block = {
         "type": "server_tool_result",
-        "tool_call_id": as_str(item_id),
+        "tool_call_id": item_id,
         "status": "error" if is_error else "success",
     }
-    values = [item[field] for field in outputs if item.get(field)]
+    values = [item[field] for field in _OUTPUT_FIELDS if item.get(field)]
     yield {**result, "output": values[-1]} if values else result
 
 

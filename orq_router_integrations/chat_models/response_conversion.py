@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
@@ -28,7 +27,6 @@ from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
     REASONING_FIELDS,
-    THOUGHT_SIGNATURES_KWARG,
 )
 
 _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -50,23 +48,17 @@ def convert_completion(
 ) -> ChatResult:
     metadata = create_response_metadata(body, response, candidates)
     choices = sorted(body["choices"], key=lambda choice: as_int(choice.get("index")) or 0)
-    usage = create_usage_metadata(body.get("usage"), body.get("service_tier"))
-    generations = []
-    for choice in choices:
-        generations.append(_create_generation(choice, metadata, usage))
-        usage = None  # it counts all choices
+    generations = [_create_generation(choice, metadata) for choice in choices]
+    first_message: Any = generations[0].message  # its usage counts all choices
+    first_message.usage_metadata = create_usage_metadata(body)
     return ChatResult(generations=generations)
 
 
-def _create_generation(
-    choice: dict[str, Any], metadata: dict[str, Any], usage: UsageMetadata | None
-) -> ChatGeneration:
+def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> ChatGeneration:
     payload = choice["message"]
-    kwargs = _extract_kwargs(payload)
     calls = ToolCalls(payload.get("tool_calls"))
     valid_calls, invalid_calls = calls.parse()
-    if calls.signatures:
-        kwargs[THOUGHT_SIGNATURES_KWARG] = calls.signatures
+    kwargs = _extract_kwargs(payload) | calls.get_signature_kwargs()
     finish = create_finish_metadata(
         choice.get("finish_reason"),
         has_refusal="refusal" in kwargs,
@@ -78,7 +70,6 @@ def _create_generation(
         response_metadata=metadata | finish,
         tool_calls=valid_calls,
         invalid_tool_calls=invalid_calls,
-        usage_metadata=usage,
     )
     logprobs = choice.get("logprobs")
     info = finish if logprobs is None else {**finish, "logprobs": logprobs}
@@ -122,10 +113,10 @@ def _create_chunk(
     if calls and any(may_contain_object(call["args"]) for call in calls):
         message = AIMessageChunk(**fields)
     else:
-        fields |= {"tool_calls": [], "invalid_tool_calls": []}
-        for call in calls:
-            invalid_call = invalid_tool_call(name=call["name"], args=call["args"], id=call["id"])
-            fields["invalid_tool_calls"].append(invalid_call)
+        fields["tool_calls"] = []
+        fields["invalid_tool_calls"] = [
+            invalid_tool_call(name=call["name"], args=call["args"], id=call["id"]) for call in calls
+        ]
         message = _EMPTY_CHUNK.model_copy(update=fields)
     info = {"logprobs": logprobs} if logprobs else None
     return _EMPTY_GENERATION.model_copy(
@@ -216,21 +207,19 @@ class StreamConverter:
         }
         if data := self._audio_data.finish():
             kwargs["audio"] = {"data": data}
-        if self._tool_calls.signatures:
-            kwargs[THOUGHT_SIGNATURES_KWARG] = self._tool_calls.signatures
+        kwargs |= self._tool_calls.get_signature_kwargs()
         finish = create_finish_metadata(
             self._finish_reason,
             has_refusal="refusal" in self._sent_kwargs,
             has_tool_calls=self._tool_calls.has_complete_calls,
         )
-        body = self._body
-        metadata = create_response_metadata(body, self._response, self._candidates)
+        metadata = create_response_metadata(self._body, self._response, self._candidates)
         message = AIMessageChunk(
             content=self._decoder.pending_text,
             tool_call_chunks=self._tool_calls.invalidate_truncated_calls(),
             additional_kwargs=kwargs,
             chunk_position="last",
-            usage_metadata=create_usage_metadata(body.get("usage"), body.get("service_tier")),
+            usage_metadata=create_usage_metadata(self._body),
             response_metadata={**metadata, **finish},
         )
         return ChatGenerationChunk(message=message, generation_info=finish or None)

@@ -171,7 +171,7 @@ _INPUT_DETAILS = {
 _OUTPUT_DETAILS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio"}
 
 
-def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetadata | None:
+def create_usage_metadata(body: dict[str, Any]) -> UsageMetadata | None:
     """Create usage metadata from the ``usage`` of a response, or ``None`` if it is missing.
 
     Providers use the names of Chat Completions (``prompt_tokens``) and of the Responses API
@@ -179,19 +179,21 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
     the details are named as in langchain-openai: for example, ``flex_cache_read`` for cached input
     tokens and ``flex`` for the others.
     """
+    payload, service_tier = body.get("usage"), body.get("service_tier")
     if not isinstance(payload, dict):
         return None
+    counts = {
+        name.replace("prompt_", "input_").replace("completion_", "output_"): value
+        for name, value in payload.items()
+        if value
+    }
     usage: dict[str, Any] = {}
-    for kind, chat_kind, names, excluded in (
-        ("input", "prompt", _INPUT_DETAILS, "cache_read"),
-        ("output", "completion", _OUTPUT_DETAILS, "reasoning"),
+    for kind, names, excluded in (
+        ("input", _INPUT_DETAILS, "cache_read"),
+        ("output", _OUTPUT_DETAILS, "reasoning"),
     ):
-        count = parse_token_count(
-            payload.get(f"{chat_kind}_tokens") or payload.get(f"{kind}_tokens")
-        )
-        values = as_dict(
-            payload.get(f"{chat_kind}_tokens_details") or payload.get(f"{kind}_tokens_details")
-        )
+        count = parse_token_count(counts.get(f"{kind}_tokens"))
+        values = as_dict(counts.get(f"{kind}_tokens_details"))
         details = {
             name: parse_token_count(values[key])
             for key, name in names.items()
@@ -204,7 +206,7 @@ def create_usage_metadata(payload: Any, service_tier: Any = None) -> UsageMetada
         usage[f"{kind}_tokens"] = count
         if details:
             usage[f"{kind}_token_details"] = details
-    total = parse_token_count(payload.get("total_tokens"))
+    total = parse_token_count(counts.get("total_tokens"))
     usage["total_tokens"] = total or usage["input_tokens"] + usage["output_tokens"]
     return cast("UsageMetadata", usage)
 

@@ -26,6 +26,7 @@ from orq_router_integrations.wire.json import (
     dumps,
     loads_arguments,
 )
+from orq_router_integrations.wire.reasoning import THOUGHT_SIGNATURES_KWARG
 
 _TRUNCATION_MARK = '"{] (truncated) "{]'
 """Suffix that makes truncated arguments invalid.
@@ -130,10 +131,10 @@ class ToolCalls:
         call.position = len(self._calls)
         self._calls.append(call)
 
-    @property
-    def signatures(self) -> dict[str, str]:
-        """Gemini's signatures by call id."""
-        return {call.unique_id: call.signature for call in self._calls if call.signature}
+    def get_signature_kwargs(self) -> dict[str, dict[str, str]]:
+        """Return the ``additional_kwargs`` with Gemini's signatures, if there are any."""
+        signatures = {call.unique_id: call.signature for call in self._calls if call.signature}
+        return {THOUGHT_SIGNATURES_KWARG: signatures} if signatures else {}
 
     @property
     def has_complete_calls(self) -> bool:

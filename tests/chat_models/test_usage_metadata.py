@@ -72,7 +72,7 @@ USAGES = {
 
 @pytest.mark.parametrize(("payload", "usage"), USAGES.values(), ids=USAGES)
 def test_usage_metadata_has_details(payload: Any, usage: Any) -> None:
-    assert create_usage_metadata(payload) == usage
+    assert create_usage_metadata({"usage": payload}) == usage
 
 
 @pytest.mark.parametrize("tier", ["flex", "priority"])
@@ -83,10 +83,11 @@ def test_tokens_of_a_separately_priced_tier_are_named_after_it(tier: str) -> Non
         "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
-    usage: Any = create_usage_metadata(payload, tier)
+    usage: Any = create_usage_metadata({"usage": payload, "service_tier": tier})
     assert usage["input_token_details"] == {f"{tier}_cache_read": 4, "audio": 1, tier: 6}
     assert usage["output_token_details"] == {f"{tier}_reasoning": 2, tier: 4}
-    assert create_usage_metadata(payload, "default") == create_usage_metadata(payload)
+    default = create_usage_metadata({"usage": payload, "service_tier": "default"})
+    assert default == create_usage_metadata({"usage": payload})
 
 
 COUNTS: dict[str, tuple[Any, int]] = {
