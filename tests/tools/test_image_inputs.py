@@ -291,7 +291,7 @@ def test_linked_image_must_be_downloaded_first(router):
         ({"model": GPT, "return_format": "url"}, "only by dall-e-2 and dall-e-3"),
         (
             {"model": GPT, "model_args": ["sice"]},
-            "model_args: Unknown argument 'sice'. Did you mean 'size'",
+            "model_args\n.*Unknown argument 'sice'. Did you mean 'size'",
         ),
         ({"model": GPT, "sice": "auto"}, "Unknown argument 'sice'. Did you mean 'size'"),
         ({"model": GPT, "retry": {"count": 1}}, r"controls=RouterControls\(retry=...\)"),
