@@ -6,7 +6,6 @@ The schema of its body follows the documentation, independently of the limits in
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -206,9 +205,8 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
 
     def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
         choices = range(request.n or 1)
-        answer = _add_audio(answer, request)
         number = next(self._numbers)
-        message = _build_message(answer, number)
+        message = _build_message(answer, _build_audio(answer, request, number))
         end: dict[str, Any] = {
             "finish_reason": answer.finish_reason or ("tool_calls" if answer.calls else "stop")
         }
@@ -245,28 +243,38 @@ def _rename_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _add_audio(answer: Answer, request: ChatRequest) -> Answer:
-    """Add speech if the request asks for audio: raw samples for pcm16, otherwise a WAV file."""
-    is_requested = "audio" in (request.modalities or ())
-    if not is_requested or request.audio is None or answer.audio or answer.calls:
-        return answer
-    audio = encode_speech(answer.text)
-    if request.audio["format"] != "pcm16":
-        audio = build_wav_header(build_pcm_format(SAMPLE_RATE), len(audio)) + audio
-    return replace(answer, audio=audio)
+def _build_audio(answer: Answer, request: ChatRequest, number: int) -> dict[str, Any] | None:
+    """Return scripted audio, or the speech that the request asks for."""
+    audio = answer.audio
+    if request.audio and "audio" in (request.modalities or ()) and not (audio or answer.calls):
+        audio = encode_speech(answer.text)
+        if request.audio["format"] != "pcm16":  # raw samples; other formats are replaced by WAV
+            audio = build_wav_header(build_pcm_format(SAMPLE_RATE), len(audio)) + audio
+    if not audio:
+        return None
+    return {
+        "id": f"audio_offline_{number:06d}",
+        "expires_at": EPOCH + number + AUDIO_LIFETIME_SECONDS,
+        "data": base64.b64encode(audio).decode(),
+        "transcript": answer.text,
+    }
 
 
-def _build_message(answer: Answer, number: int) -> dict[str, Any]:
+def _build_message(answer: Answer, audio: dict[str, Any] | None) -> dict[str, Any]:
     has_text = answer.text or not (answer.calls or answer.refusal is not None)
     message = {
         "role": "assistant",
-        "content": answer.text if has_text and answer.audio is None else None,
+        "content": answer.text if has_text and not audio else None,
         "refusal": answer.refusal,
     }
     optional: dict[str, Any] = {
         "reasoning": answer.reasoning,
         "reasoning_signature": answer.reasoning_signature,
-        "annotations": list(map(_convert_annotation, answer.annotations)),
+        # Here, the fields of an annotation are in an object that is named after its type
+        "annotations": [
+            {"type": it["type"], it["type"]: {key: it[key] for key in it if key != "type"}}
+            for it in answer.annotations
+        ],
         "tool_calls": [
             {
                 "id": call.id,
@@ -275,22 +283,9 @@ def _build_message(answer: Answer, number: int) -> dict[str, Any]:
             }
             for call in answer.calls
         ],
+        "audio": audio,
     }
-    if answer.audio is not None:
-        optional["audio"] = {
-            "id": f"audio_offline_{number:06d}",
-            "expires_at": EPOCH + number + AUDIO_LIFETIME_SECONDS,
-            "data": base64.b64encode(answer.audio).decode(),
-            "transcript": answer.text,
-        }
     return message | {name: value for name, value in optional.items() if value}
-
-
-def _convert_annotation(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """Move the fields of a ``/responses`` annotation into an object named after its type."""
-    fields = dict(annotation)
-    type_ = fields.pop("type", "")
-    return {"type": type_, type_: fields}
 
 
 def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
