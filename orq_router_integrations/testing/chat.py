@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.testing.answering.prompt import decode_base64_field, find_orphan_result
+from orq_router_integrations.testing.answering.prompt import find_orphan_result
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
@@ -37,7 +37,9 @@ MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
 def _check_data(text: str) -> str:
     """Check base64, also that of a data URI. Other URIs are not fetched."""
     if not text.startswith("https://"):
-        size = len(decode_base64_field(text.rpartition(",")[2]))
+        size = len(base64.b64decode(text.rpartition(",")[2], validate=True))
+        if size == 0:
+            raise ValueError("must not be empty")
         if text.startswith("data:image/") and size > MAX_IMAGE_BYTES:
             raise ValueError(f"image of {size} bytes exceeds the limit of 20 MB")
     return text

@@ -4,13 +4,13 @@ The text of a PDF is read from its text layer, that of an image only if the offl
 generated it. Other images, and pages without a text layer, are described. URLs are not opened.
 """
 
+import base64
 import re
 import zlib
 from contextlib import suppress
 from typing import Annotated, Any
 
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
-from orq_router_integrations.testing.answering.prompt import decode_base64_field
 from orq_router_integrations.testing.images import read_image_text
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import reject_field
@@ -69,7 +69,7 @@ def _read_pages(url: str) -> list[dict[str, Any]]:
     if match is None:
         return [{"markdown": f"(The offline router does not open {url[:80]})", "dimensions": None}]
     try:
-        data = decode_base64_field(match[2])
+        data = base64.b64decode(match[2], validate=True)
     except ValueError as error:
         reject_field("document", str(error))
     if match[1] == "application/pdf":

@@ -48,10 +48,8 @@ def create_value(schema: Schema, text: str) -> Any:
     """
     try:
         return _ValueBuilder(schema, text).build(schema, "value")
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"is not a valid JSON schema ({error})") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        raise ValueError(f"is not a valid JSON schema, or too deep ({error})") from None
 
 
 class _ValueBuilder:
