@@ -53,7 +53,7 @@ class Deadline:
         started_at: When the call started, in seconds on the monotonic clock.
         ends_at: When the whole call has to end, on the same clock.
         expires_at: When the wait ends, on the same clock; infinite while paused.
-        has_received: Whether an item has arrived.
+        is_idle_timeout: Whether the wait is limited by the idle timeout.
         is_cancelled: Checks whether the call was cancelled; ``None`` if nothing can cancel it.
     """
 
@@ -63,7 +63,7 @@ class Deadline:
         self.idle_timeout = idle_timeout
         self.expires_at = self.started_at + timeout
         self.ends_at = self.expires_at if covers_stream else math.inf
-        self.has_received = False
+        self.is_idle_timeout = False
         self.is_cancelled = CANCEL_CHECK.get()
 
     @property
@@ -72,11 +72,6 @@ class Deadline:
         if self.is_cancelled and self.is_cancelled():
             return 0.0
         return max(self.expires_at - time.monotonic(), 0.0)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the timeout of the whole call has passed."""
-        return time.monotonic() >= self.ends_at
 
     def cap(self, seconds: float | None) -> float:
         """Shorten a wait so that it ends no later than the deadline.
@@ -95,12 +90,12 @@ class Deadline:
     def pause(self) -> None:
         """Pause the deadline while the caller processes an item."""
         self.expires_at = math.inf
-        self.has_received = True
 
     def resume(self, seconds: float | None = None) -> None:
         """Restart the deadline to wait for the next item, by default for the idle timeout."""
         end = time.monotonic() + (self.idle_timeout if seconds is None else seconds)
         self.expires_at = min(end, self.ends_at)
+        self.is_idle_timeout = end < self.ends_at
 
 
 def create_limits(
@@ -114,9 +109,16 @@ def create_limits(
     worst_case = controls.worst_case_seconds
     longest = DEFAULT_TIMEOUT_SECONDS
     if worst_case is not None:
-        _warn_if_short("timeout", timeout, worst_case)
-        _warn_if_short("deadline", settings.deadline, worst_case)
         longest = min(worst_case + TIMEOUT_MARGIN_SECONDS, MAX_TIMEOUT_SECONDS)
+        for name in ("timeout", "deadline"):
+            seconds = getattr(settings, name)
+            if seconds is not None and seconds < worst_case:
+                warn_caller(
+                    f"{name}={seconds:g} is shorter than the {worst_case:g} seconds that the "
+                    "controls allow the router for every model, retry and wait, so the client may "
+                    f"give up while a fallback is still working. Raise {name}= or shorten the "
+                    "controls."
+                )
     if timeout is None:
         timeout = longest
     deadline = Deadline(
@@ -125,12 +127,3 @@ def create_limits(
         covers_stream=covers_stream,
     )
     return httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_SECONDS)), deadline
-
-
-def _warn_if_short(name: str, seconds: float | None, worst_case: float) -> None:
-    if seconds is not None and seconds < worst_case:
-        warn_caller(
-            f"{name}={seconds:g} is shorter than the {worst_case:g} seconds that the controls "
-            "allow the router for every model, retry and wait, so the client may give up while a "
-            f"fallback is still working. Raise {name}= or shorten the controls."
-        )

@@ -102,14 +102,12 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
 def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> RouterError:
     if exchange.deadline.remaining < 0.01:
         return _map_deadline(error, exchange)
+    reason = redact(str(error), exchange.secret) or type(error).__name__
     was_sent = not isinstance(error, _NOT_SENT)
-    reason = type(error).__name__
-    if was_sent:
-        seconds = exchange.timeout.read
-        advice = "Pass a longer timeout= if the model may take longer."
-    else:
+    seconds = exchange.timeout.read
+    advice = "Pass a longer timeout= if the model may take longer."
+    if not was_sent:
         seconds = exchange.timeout.connect
-        reason = redact(str(error), exchange.secret) or reason
         advice = "Check that the router is running and can be reached."
     return RouterTimeoutError(
         f"Received no data for {seconds:g} seconds ({reason}). {advice}",
@@ -121,7 +119,7 @@ def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> Rout
 @map_error.register(DeadlineExceededError)
 def _map_deadline(_: Exception, exchange: Exchange[Any]) -> RouterError:
     deadline = exchange.deadline
-    if exchange.decoder is not None and deadline.has_received and not deadline.has_ended:
+    if exchange.decoder is not None and deadline.is_idle_timeout:
         message = (
             f"The stream sent nothing new for {deadline.idle_timeout:g} seconds (keep-alives do "
             "not count). Pass a longer stream_chunk_timeout= if the model may pause that long."
