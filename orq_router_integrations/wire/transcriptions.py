@@ -156,18 +156,18 @@ def parse_transcript(
     response: Response, response_format: TranscriptFormat | None = None
 ) -> Transcript:
     """Parse a response in any format; ``response_format`` is the one that was requested."""
-    offline = response.is_offline
     if response_format == "srt" and not response.content and response.content_type == "text/plain":
-        return Transcript("", offline=offline)  # a SubRip file without cues is empty
+        return Transcript("", offline=response.is_offline)  # a SubRip file without cues is empty
     expects_subtitles = response_format in {"srt", "vtt"}
     body = _parse_body(response, allow_text=expects_subtitles or response_format == "text")
     if isinstance(body, dict):
         raise_for_error(body, response.content)
-        transcript = _parse_object(body, offline=offline)
+        transcript = _parse_object(body)
     elif isinstance(body, str):
-        transcript = Transcript(body.strip(), offline=offline)
+        transcript = Transcript(body.strip())
     else:
         raise MalformedResponseError(f"expected an object or text, got {type(body).__name__}")
+    transcript = replace(transcript, offline=response.is_offline)
     if not expects_subtitles:
         return transcript
     try:
@@ -212,22 +212,21 @@ def _encode_utf8(response: Response) -> bytes:
     return response.content
 
 
-def _parse_object(body: Mapping[str, Any], *, offline: bool) -> Transcript:
+def _parse_object(body: Mapping[str, Any]) -> Transcript:
     text = body.get("text")
     if not isinstance(text, str):
         raise MalformedResponseError("the transcript has no text")
     return Transcript(
         text=text.strip(),
-        words=_sort(_parse_spans(body.get("words"), ("word", "text")), _MAX_JITTER_SECONDS),
-        segments=_sort(_parse_spans(body.get("segments"), ("text",))),
+        words=_sort(_parse_spans(body.get("words")), _MAX_JITTER_SECONDS),
+        segments=_sort(_parse_spans(body.get("segments"))),
         language=as_str(body.get("language")) or as_str(body.get("language_code")) or None,
         duration=as_float(body.get("duration")),
         model=as_str(body.get("model")) or None,
-        offline=offline,
     )
 
 
-def _parse_spans(items: Any, text_fields: Sequence[str]) -> tuple[Span, ...]:
+def _parse_spans(items: Any) -> tuple[Span, ...]:
     """Parse words or segments; items without text, such as spacing, are skipped.
 
     An item without a start time starts at the end of the previous one, so that its text is kept.
@@ -237,7 +236,7 @@ def _parse_spans(items: Any, text_fields: Sequence[str]) -> tuple[Span, ...]:
     spans: list[Span] = []
     has_times, previous_end = False, 0.0
     for item in as_dicts(items):
-        text = next(filter(None, (as_str(item.get(name)).strip() for name in text_fields)), "")
+        text = as_str(item.get("word")).strip() or as_str(item.get("text")).strip()
         if not text or item.get("type") == "spacing":
             continue
         start, end = as_float(item.get("start")), as_float(item.get("end"))

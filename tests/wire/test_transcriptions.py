@@ -234,6 +234,9 @@ class TestText:
         assert parse_transcript(empty, "srt") == Transcript("")
         with pytest.raises(MalformedResponseError, match="empty"):
             parse_transcript(build_response(b"", "text/html"), "srt")
+        for response_format in ("text", "vtt"):
+            with pytest.raises(MalformedResponseError, match="empty"):
+                parse_transcript(build_response(b"", "text/plain"), response_format)
 
 
 class TestErrors:
