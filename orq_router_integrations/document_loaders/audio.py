@@ -115,10 +115,18 @@ class AudioIntegration(FileIntegration, TranslationParams):
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
-        if self.response_format not in {None, *RESPONSE_FORMATS[self.granularity]}:
+        granularity = self.granularity
+        timestamps = getattr(self, "timestamp_granularities", None) or [granularity]
+        needs_timestamps = granularity in {"word", "segment"}
+        conflicts = {
+            "response_format": self.response_format not in {None, *RESPONSE_FORMATS[granularity]},
+            "timestamp_granularities": needs_timestamps and granularity not in timestamps,
+            "diarize": granularity == "speaker" and self.diarize is False,
+        }
+        for name in filter(conflicts.get, conflicts):
             raise ValueError(
-                f"response_format: {self.response_format!r} does not support "
-                f"granularity={self.granularity!r}. Change it, or omit response_format."
+                f"{name}: {getattr(self, name)!r} does not support granularity={granularity!r}. "
+                f"Change it, or omit {name}."
             )
         if self._endpoint is TRANSLATIONS:
             check_translation_model(self.model)

@@ -137,6 +137,31 @@ def test_translate_task_rejects_what_it_does_not_support(options: dict[str, Any]
         create_parser(task="translate", **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"granularity": "speaker", "diarize": False},
+            "diarize: False does not support granularity='speaker'",
+        ),
+        (
+            {"granularity": "word", "timestamp_granularities": ["segment"]},
+            "granularity='word'",
+        ),
+        (
+            {"granularity": "segment", "timestamp_granularities": ["word"]},
+            "granularity='segment'",
+        ),
+    ],
+    ids=["speaker", "word", "segment"],
+)
+def test_parameters_that_exclude_the_granularity_raise(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        create_parser(response_format="verbose_json", **options)
+
+
 def test_suffix_of_the_sent_name_is_corrected() -> None:
     router = OfflineRouter()
     blob = Blob.from_data(create_recording(), metadata={"filename": "voice message.OGG"})
