@@ -13,11 +13,7 @@ from orq_router_integrations.settings import ApiKey, validate_api_key
 
 
 def get_api_key(source: ApiKey | None) -> str:
-    """Return the API key for one attempt of a sync call.
-
-    Raises:
-        RouterInputError: The key is missing or invalid, or comes from an async function.
-    """
+    """Return the API key for one attempt of a sync call."""
     key = _resolve_now(source)
     if key is None:
         raise RouterInputError(
@@ -31,10 +27,6 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
     """Return the API key for one attempt of an async call.
 
     A sync function runs in its own thread because it may block; an async one in the event loop.
-
-    Raises:
-        RouterInputError: The key is missing or invalid.
-        DeadlineExceededError: The function does not return before the deadline.
     """
     if not callable(source):
         return _validate(_read(source))

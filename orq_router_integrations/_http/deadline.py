@@ -44,14 +44,11 @@ class DeadlineExceededError(Exception):
 class Deadline:
     """Time limit of a call: a timeout for the whole call, then for each pause in its stream.
 
-    Args:
-        timeout: Seconds until the call must be answered, retries included.
-        idle_timeout: Seconds to wait for the next item of a stream.
-        covers_stream: Whether the timeout also limits the stream.
-
     Attributes:
-        started_at: When the call started, in seconds on the monotonic clock.
-        ends_at: When the whole call has to end, on the same clock.
+        timeout: Seconds until the call must be answered, retries included. It also limits the
+            stream if the deadline ``covers_stream``.
+        idle_timeout: Seconds to wait for the next item of a stream.
+        ends_at: When the whole call has to end, in seconds on the monotonic clock.
         expires_at: When the wait ends, on the same clock; infinite while paused.
         is_idle_timeout: Whether the wait is limited by the idle timeout.
         is_cancelled: Checks whether the call was cancelled; ``None`` if nothing can cancel it.
@@ -74,14 +71,7 @@ class Deadline:
         return max(self.expires_at - time.monotonic(), 0.0)
 
     def cap(self, seconds: float | None) -> float:
-        """Shorten a wait so that it ends no later than the deadline.
-
-        Args:
-            seconds: The length of the wait; ``None`` for an unlimited wait.
-
-        Raises:
-            DeadlineExceededError: The deadline has passed.
-        """
+        """Shorten a wait so that it ends no later than the deadline; ``None`` is unlimited."""
         remaining = self.remaining
         if not remaining:
             raise DeadlineExceededError

@@ -12,14 +12,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class BoundedDecompressor:
-    """Decompresses one response body, which may consist of several gzip members.
-
-    Args:
-        encoding: Value of the ``Content-Encoding`` header, in lower case.
-
-    Raises:
-        MalformedResponseError: The encoding was not requested.
-    """
+    """Decompresses one response body, which may consist of several gzip members."""
 
     def __init__(self, encoding: str) -> None:
         if encoding not in _SUPPORTED_ENCODINGS:
@@ -31,11 +24,7 @@ class BoundedDecompressor:
         self._trailer = b""  # the first bytes after a complete member
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the decompressed content of the next bytes.
-
-        Raises:
-            MalformedResponseError: The bytes are not valid compressed data.
-        """
+        """Yield the decompressed content of the next bytes."""
         self._is_empty = False
         while data:
             if self._zlib.eof:
@@ -55,11 +44,7 @@ class BoundedDecompressor:
                 yield chunk
 
     def finish(self) -> Iterator[bytes]:
-        """Yield the remaining content.
-
-        Raises:
-            MalformedResponseError: The compressed data is incomplete.
-        """
+        """Yield the remaining content, and check that the data is complete."""
         if self._is_empty:
             return
         if remaining := self._zlib.flush():

@@ -48,11 +48,7 @@ _CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from pr
 
 
 def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
-    """Raise the ``RouterError`` for an internal error or an error of httpx; ignore other errors.
-
-    Raises:
-        RouterError: The error is one of ``MAPPED_ERRORS``.
-    """
+    """Raise the ``RouterError`` for one of ``MAPPED_ERRORS``; ignore other errors."""
     error = _to_httpx_error(error)
     if not isinstance(error, MAPPED_ERRORS):
         return

@@ -14,6 +14,7 @@ from orq_router_integrations._http.auth import aget_api_key, get_api_key
 from orq_router_integrations._http.client_state import ClientState
 from orq_router_integrations._http.deadline import Deadline, create_limits
 from orq_router_integrations._http.decompression import BoundedDecompressor
+from orq_router_integrations._http.pace import Pace
 from orq_router_integrations._http.retry import MAX_RETRY_AFTER_SECONDS, RetryPolicy
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error
@@ -33,6 +34,7 @@ from orq_router_integrations.wire.error_response import parse_retry_after, redac
 from orq_router_integrations.wire.request_encoding import EncodedRequest
 
 if TYPE_CHECKING:
+    from orq_router_integrations._http.pacing import Pacer
     from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
@@ -69,7 +71,6 @@ class Exchange(Generic[T]):
     Attributes:
         encoded: The request, encoded for the router.
         state: What the call shares with the others of its client.
-        close_gate: Called with the seconds until the rate limit resets, if it is used up.
         span: The OpenTelemetry span of the call, if the client records calls.
         timeout: Seconds to wait for the next byte.
         deadline: Deadline of the whole call.
@@ -85,7 +86,7 @@ class Exchange(Generic[T]):
     url: httpx.URL
     settings: RouterSettings
     state: ClientState
-    close_gate: Callable[[float], None]
+    pace: Pace | None
     span: "CallSpan | None" = None
     timeout: httpx.Timeout = field(init=False)
     deadline: Deadline = field(init=False)
@@ -123,6 +124,11 @@ class Exchange(Generic[T]):
     def endpoint(self) -> str:
         """Path of the endpoint, as shown in errors."""
         return self.encoded.path
+
+    @property
+    def pacer(self) -> "Pacer":
+        """The pacer of the client, which is created when it is first needed."""
+        return self.state.get_pacer(self.pace)
 
     @property
     def done(self) -> bool:
@@ -197,7 +203,7 @@ class Exchange(Generic[T]):
         if is_success and response.headers.get("x-ratelimit-remaining") == "0":
             seconds = parse_retry_after(response.headers) or 0.0
             if 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
-                self.close_gate(seconds)
+                self.pacer.gate.close(seconds)
         encoding = response.headers.get("content-encoding", "").lower()
         self._decompressor = None
         if encoding not in {"", "identity"}:

@@ -71,8 +71,6 @@ class RetryPolicy:
             client then only retries requests that never reached the router, and responses with
             status 429 or 503 that say when to retry.
         retry_ambiguous: Whether to retry when the router may have received the request.
-        deadline: The deadline of the call; a wait that would end after it is not started.
-        budget: The budget shared by all calls of the client.
     """
 
     max_retries: int

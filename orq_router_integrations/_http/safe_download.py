@@ -46,16 +46,10 @@ Some versions of ``ipaddress`` consider them global.
 
 
 def download(url: str, *, http_client: SyncHttpClient = None) -> Generator[bytes]:
-    """Download a URL and yield its bytes as they arrive.
+    """Download an https URL of a public host and yield its bytes as they arrive.
 
-    Args:
-        url: An https URL of a public host.
-        http_client: Used only for hosts under ``.invalid``, which no network can resolve; the
-            offline router serves its images there.
-
-    Raises:
-        RouterInputError: The URL is not https or its host is not public; nothing was sent.
-        RouterError: The URL cannot be fetched, redirects, or is too large.
+    ``http_client`` is used only for hosts under ``.invalid``, which no network can resolve. The
+    offline router serves its images there.
     """
     state = _Download(url, http_client)
     with state.map_errors():
@@ -113,10 +107,7 @@ class _Download:
         self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
 
     def pin(self, results: Iterable[Any]) -> None:
-        """Select the address to connect to from the results of ``getaddrinfo``.
-
-        Raises ``RouterInputError`` if one of the addresses is not public.
-        """
+        """Check the results of ``getaddrinfo``, and select the address to connect to."""
         addresses = [str(result[4][0]) for result in results]
         for address in addresses:
             if not is_public(address):

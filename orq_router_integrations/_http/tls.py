@@ -30,11 +30,7 @@ _GENERAL_ADVICE = (
 
 @cache
 def get_tls_context() -> ssl.SSLContext:
-    """Return the TLS context of all connections, with the certificates of the environment.
-
-    Raises:
-        RouterInputError: ``SSL_CERT_FILE`` contains no certificates.
-    """
+    """Return the TLS context of all connections, with the certificates of the environment."""
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # includes SSLError
