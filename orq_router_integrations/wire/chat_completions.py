@@ -132,10 +132,12 @@ class ChatStreamDecoder(EventStreamDecoder):
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
             raise MalformedResponseError("the delta of an event is not an object", data)
-        _convert_content(delta, data)
-        if _has_answer(delta):
+        content = delta.get("content")
+        if content is not None and not isinstance(content, str):
+            _convert_content(delta, data)
+        if not self._has_deltas and _has_answer(delta):
             self.has_answer = True
-            self._has_deltas = self._has_deltas or not is_message
+            self._has_deltas = not is_message
         if choice.get("finish_reason"):
             self.finish_seen = True
         return (event,)

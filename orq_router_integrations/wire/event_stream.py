@@ -44,22 +44,20 @@ class SSEDecoder:
         self._block: list[bytes] = []  # fragments of an incomplete block, with LF as line ends
         self._size = 0  # of the incomplete block in bytes
         self._after_cr = False  # the last byte was a CR, so a LF that follows belongs to it
+        self._after_line = False  # the last byte was the end of a line
         self._at_start = True
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Decode the next bytes, which may be cut anywhere, and yield completed events."""
-        if data and self._after_cr:
-            data = data.removeprefix(b"\n")
-            self._after_cr = False
+        if self._after_cr or b"\r" in data:
+            data = self._convert_line_ends(data)
         if not data:
             return
-        self._after_cr = data.endswith(b"\r")
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        after_line = bool(self._block) and self._block[-1].endswith(b"\n")
         self._block.append(data)
         self._size += len(data)
-        if b"\n\n" in data or (after_line and data.startswith(b"\n")):
+        is_complete = b"\n\n" in data or (self._after_line and data.startswith(b"\n"))
+        self._after_line = data.endswith(b"\n")
+        if is_complete:
             for block in self._take_blocks():
                 if event := _parse_block(block):
                     yield event
@@ -67,13 +65,20 @@ class SSEDecoder:
             limit = f"{MAX_EVENT_BYTES // 1024**2} MB"
             raise MalformedResponseError(f"an event is larger than {limit}", data)
 
+    def _convert_line_ends(self, data: bytes) -> bytes:
+        if data and self._after_cr:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        self._after_cr = self._after_cr or data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
     def _take_blocks(self) -> list[bytes]:
         content = b"".join(self._block)
         if self._at_start:
             self._at_start = False
             content = content.removeprefix(BOM)
         *blocks, rest = content.split(b"\n\n")
-        self._block, self._size = [rest] if rest else [], len(rest)
+        self._block, self._size = [rest], len(rest)
         return blocks
 
 

@@ -1,8 +1,8 @@
 """Decode streams of ``POST /responses`` into chunks of a chat completion.
 
 The API sends the same content up to three times: as deltas, in the finished item, and in the
-finished response. Providers omit any of these, so the decoder records which fields of an item it
-has emitted, and takes the others from the finished item.
+finished response. Providers omit any of these, so the decoder records the content that it has
+emitted of each item, and later emits what a finished item contains beyond that.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,8 @@ class _StreamedItem:
     id: str
     index: int | None
     call_id: str
-    emitted: set[str] = field(default_factory=set)  # fields of a delta, and "arguments" of a call
+    # Emitted values by field of a delta. A call has "tool_calls", and then its "arguments".
+    emitted: dict[str, list[Any]] = field(default_factory=dict)
     payload: JsonObject | None = None  # the finished item, if it was received
 
     def rate_match(self, other: "_StreamedItem") -> int:
@@ -64,6 +65,16 @@ class _StreamedItem:
             return 2
         is_unidentified = not self.id if other.id else other.index is None
         return int(is_open and is_unidentified)
+
+    def get_missing(self, name: str, value: Any) -> Any:
+        """Return what a string or a list contains beyond the values that were emitted of it."""
+        emitted = self.emitted.get(name)
+        if not emitted:
+            return value
+        if isinstance(value, list):
+            return value[sum(map(len, emitted)) :]
+        text = "".join(emitted)
+        return value[len(text) :] if as_str(value).startswith(text) else ""
 
 
 class ResponsesStreamDecoder(EventStreamDecoder):
@@ -96,9 +107,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             case "output_item.done":
                 return self._finish_item(payload, self._get_item(event, payload.get("type")))
             case "function_call_arguments.delta":
-                return self._emit_arguments(
-                    event.get("delta"), self._get_item(event, "function_call")
-                )
+                item = self._get_item(event, "function_call")
+                return self._emit_arguments(as_str(event.get("delta")), item)
             case "output_text.annotation.added":
                 annotations = as_dicts([event.get("annotation")])
                 return self._emit({"annotations": annotations}, self._get_item(event, "message"))
@@ -152,7 +162,9 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     ) -> JsonObject:
         """Record the content of a delta, and separate the reasoning of items and parts."""
         self.has_answer = True
-        item.emitted |= {name for name, value in delta.items() if value}
+        for name, value in delta.items():
+            if value:
+                item.emitted.setdefault(name, []).append(value)
         if "reasoning" not in delta:
             return delta
         last_key, self._reasoning_key = self._reasoning_key, (item.position, *part)
@@ -166,22 +178,21 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         return {"tool_calls": [{"index": item.position, "function": {"arguments": text}}]}
 
     def _finish_item(self, payload: JsonObject, item: _StreamedItem) -> JsonObject:
-        """Convert the fields of a finished item that have not been emitted yet."""
+        """Convert what a finished item contains beyond the content already emitted."""
         if item.payload is not None:
             return {}
         item.payload, self.has_answer = payload, True
         delta = convert_item(payload)
         if calls := delta.get("tool_calls"):
             function = calls[0]["function"]
-            if "arguments" in item.emitted:
-                function["arguments"] = ""
+            function["arguments"] = item.get_missing("arguments", function["arguments"])
             if "tool_calls" in item.emitted:
                 return self._emit_arguments(function["arguments"], item)
             calls[0]["index"] = item.position
-        missing = {
-            name: value for name, value in delta.items() if value and name not in item.emitted
-        }
-        return self._emit(missing, item)
+        if "reasoning" in item.emitted:
+            delta.pop("reasoning", None)  # its parts may be in another order than the events
+        missing = {name: item.get_missing(name, value) for name, value in delta.items()}
+        return self._emit({name: value for name, value in missing.items() if value}, item)
 
     def _finish_response(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:
         """Yield the items that only the finished response has, and the last chunk.

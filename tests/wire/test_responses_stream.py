@@ -164,6 +164,40 @@ class TestRepeatedContent:
         delta = create_event("output_text.delta", delta="AB", output_index=0)
         assert decode_deltas(delta, self.PARTS_DONE) == [{"content": "AB"}, {"annotations": [NOTE]}]
 
+    def test_missing_end_of_a_text_is_emitted(self) -> None:
+        delta = create_event("output_text.delta", delta="H", output_index=0)
+        assert decode_deltas(delta, self.ITEM_DONE) == [{"content": "H"}, {"content": "i"}]
+        end = create_event("completed", response={**RESPONSE, "output": [MESSAGE]})
+        assert decode_deltas(delta, end=end) == [{"content": "H"}, {"content": "i"}]
+
+    def test_missing_part_of_a_text_is_emitted(self) -> None:
+        delta = create_event("output_text.delta", delta="A", output_index=0)
+        deltas = [{"content": "A"}, {"content": "B", "annotations": [NOTE]}]
+        assert decode_deltas(delta, self.PARTS_DONE) == deltas
+
+    def test_missing_end_of_a_refusal_is_emitted(self) -> None:
+        delta = create_event("refusal.delta", delta="N", output_index=0)
+        item = {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}
+        done = create_event("output_item.done", item=item, output_index=0)
+        assert decode_deltas(delta, done) == [{"refusal": "N"}, {"refusal": "o."}]
+
+    def test_missing_end_of_arguments_is_emitted(self) -> None:
+        added = create_event("output_item.added", item=CALL, output_index=0)
+        delta = create_event("function_call_arguments.delta", delta='{"a"', output_index=0)
+        item = {**CALL, "arguments": '{"a":1}'}
+        done = create_event("output_item.done", item=item, output_index=0)
+        calls = [
+            call for chunk in decode_deltas(added, delta, done) for call in chunk["tool_calls"]
+        ]
+        assert "".join(call["function"]["arguments"] for call in calls) == '{"a":1}'
+
+    @pytest.mark.parametrize("end", [COMPLETED, None], ids=["completed", "marker"])
+    def test_stream_of_only_finished_texts_raises(self, end: Any) -> None:
+        """These events repeat deltas and items, so they are not read."""
+        data = encode_event(self.TEXT_DONE) + (encode_event(end) if end else DONE)
+        with pytest.raises(MalformedResponseError, match=r"no output|without an answer"):
+            list(ResponsesStreamDecoder().feed(data))
+
     def test_text_that_differs_from_its_deltas_is_not_repeated(self) -> None:
         delta = create_event("output_text.delta", delta="Hello", output_index=0)
         assert decode_deltas(delta, self.ITEM_DONE) == [{"content": "Hello"}]
