@@ -123,7 +123,9 @@ class ChatStreamDecoder(EventStreamDecoder):
     def decode_event(self, event: dict[str, Any], data: bytes) -> Iterable[dict[str, Any]]:
         """Check a chunk, and replace its content with its text."""
         choice = get_first_choice(event)
-        _raise_for_failure(choice, data)
+        if choice.get("finish_reason") or choice.get("error"):
+            _raise_for_failure(choice, data)
+            self.finish_seen = True
         is_message = choice.get("delta") is None and "message" in choice
         if is_message:
             # Some providers send complete messages instead of deltas. After deltas, such a
@@ -138,8 +140,6 @@ class ChatStreamDecoder(EventStreamDecoder):
         if not self._has_deltas and _has_answer(delta):
             self.has_answer = True
             self._has_deltas = not is_message
-        if choice.get("finish_reason"):
-            self.finish_seen = True
         return (event,)
 
 
