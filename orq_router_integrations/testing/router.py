@@ -232,7 +232,7 @@ class OfflineRouter:
                 response = RouterResponse.from_error(error)
             except RecursionError:
                 response = RouterResponse.from_error(HTTPError(400, "nested too deeply"))
-            headers = {"x-orq-offline": "1", "x-orq-trace-id": self._create_trace_id()}
+            headers = {"x-orq-offline": "1", "x-orq-trace-id": f"{self._request_count:032x}"}
             headers |= self._limit.headers
             return http_adapter.create_response(request, response, headers, self.chunk_latency)
 
@@ -240,9 +240,6 @@ class OfflineRouter:
     def _lock(self) -> threading.RLock:
         """A lock per process: threads that hold it do not exist in a forked child."""
         return self._locks.setdefault(os.getpid(), threading.RLock())
-
-    def _create_trace_id(self) -> str:
-        return f"{self._request_count:032x}"
 
     def _create_routes(self) -> list[Route]:
         models, responses = self._models, self._responses
