@@ -94,15 +94,17 @@ class EndpointHandler(ABC, Generic[R]):
 
 def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> M:
     """Validate a body, or raise a 400 that names the most deeply nested invalid field."""
-    fields = _convert_integral_floats(body)
     try:
-        return model.model_validate(fields)
+        return model.model_validate(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    problems = [(_find_path(fields, item["loc"], item["type"]), item) for item in errors]
+    problems = [(_find_path(body, item["loc"], item["type"]), item) for item in errors]
     unknown = {path for path, item in problems if item["type"] == "extra_forbidden"}
-    if lenient and unknown:
-        for *parents, name in unknown:
+    inputs = [item["input"] for item in errors]
+    has_integral_float = any(isinstance(it, float) and it.is_integer() for it in inputs)
+    if has_integral_float or (lenient and unknown):
+        fields = _convert_integral_floats(body)
+        for *parents, name in unknown if lenient else ():
             parent = fields
             for step in parents:
                 parent = parent[step]
