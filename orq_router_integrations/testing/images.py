@@ -133,7 +133,7 @@ class ImageRequest(EndpointRequest):
     @property
     def sources(self) -> list[bytes]:
         """The uploaded images."""
-        return []
+        return [file.data for file in getattr(self, "image", ())]
 
 
 class Generation(ImageRequest):
@@ -153,19 +153,11 @@ class Edit(ImageRequest, strict=False):
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
 
-    @property
-    def sources(self) -> list[bytes]:
-        return [file.data for file in self.image]
-
 
 class Variation(ImageRequest, strict=False):
-    image: Image
+    image: Annotated[Images, Field(max_length=1)]
     size: Literal["256x256", "512x512", "1024x1024"] | None = None
     user: str | None = None
-
-    @property
-    def sources(self) -> list[bytes]:
-        return [self.image.data]
 
 
 AnyRequest = Generation | Edit | Variation

@@ -32,12 +32,12 @@ from orq_router_integrations.testing.chat import ChatEndpoint
 from orq_router_integrations.testing.classification import DecisionEndpoint, ModerationEndpoint
 from orq_router_integrations.testing.images import IMAGE_HOST, IMAGE_SCHEMAS, ImageEndpoint
 from orq_router_integrations.testing.models import ModelRegistry
-from orq_router_integrations.testing.ocr import OCREndpoint
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.retrieval import (
     EmbeddingsEndpoint,
     KnowledgeBaseIndex,
     KnowledgeBases,
+    OCREndpoint,
     RerankEndpoint,
 )
 from orq_router_integrations.testing.routing import http_adapter, platform

@@ -6,7 +6,7 @@ import zlib
 import orjson
 import pytest
 
-from orq_router_integrations.testing.ocr import read_pdf_pages
+from orq_router_integrations.testing.retrieval import read_pdf_pages
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
 MAX_CPU_SECONDS = 120.0

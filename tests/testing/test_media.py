@@ -9,7 +9,7 @@ from support.audio_samples import create_wav
 from support.scans import create_pdf
 
 from orq_router_integrations.testing.media.audio import measure_audio
-from orq_router_integrations.testing.ocr import read_pdf_pages
+from orq_router_integrations.testing.retrieval import read_pdf_pages
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "orq_router_integrations" / "assets"
