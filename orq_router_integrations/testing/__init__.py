@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     from orq_router_integrations.testing.answering.script import Answer
     from orq_router_integrations.testing.images import read_image_text
     from orq_router_integrations.testing.router import OfflineRouter
-    from orq_router_integrations.testing.routing.faults import Fault
-    from orq_router_integrations.testing.routing.request_routing import ProviderCall
+    from orq_router_integrations.testing.routing.request_routing import Fault, ProviderCall
 
 __all__ = ["Answer", "Fault", "OfflineRouter", "ProviderCall", "read_image_text"]
 
 _MODULES = {
     "Answer": "answering.script",
-    "Fault": "routing.faults",
+    "Fault": "routing.request_routing",
     "OfflineRouter": "router",
     "ProviderCall": "routing.request_routing",
     "read_image_text": "images",

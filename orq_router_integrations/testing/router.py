@@ -44,9 +44,10 @@ from orq_router_integrations.testing.routing import http_adapter, platform
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.faults import Faults, FaultScript
 from orq_router_integrations.testing.routing.request_routing import (
     CallLog,
+    Faults,
+    FaultScript,
     ProviderCall,
     RequestRouting,
 )
