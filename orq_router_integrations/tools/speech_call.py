@@ -336,9 +336,9 @@ class SpeechCall:
         detected = self._decoders[0].format
         responses = [decoder.response for decoder in self._decoders]
         size = self._size
-        is_assumed = detected.format == "pcm" and not detected.sample_rate
-        sample_rate = self.pcm_rate if is_assumed else detected.sample_rate
-        if sample_rate:
+        sample_rate = None
+        if detected.format == "pcm":
+            sample_rate = detected.sample_rate or self.pcm_rate
             seconds: float | None = size // 2 / sample_rate
         else:
             write_wav_sizes(output.file)
@@ -352,7 +352,6 @@ class SpeechCall:
             size=size,
             sha256=output.compute_digest(),
             seconds=seconds and round(seconds, 3),
-            assumed_pcm_format=f"{self.pcm_rate} Hz, 16 bit, mono" if is_assumed else None,
             sample_rate=sample_rate,
             model=self.candidates.model,
             answering_model=models.pop() if len(models) == 1 else None,

@@ -51,9 +51,8 @@ class Speech(Artifact, MediaData):
         sha256: Hexadecimal SHA-256 digest of the audio.
         seconds: Duration; ``None`` for formats that are not measured (opus, aac, flac). It is
             estimated from the bitrate if an MP3 file does not state its length.
-        assumed_pcm_format: PCM format used to compute ``seconds`` if the response does not
-            contain it.
-        sample_rate: Sample rate in Hz; PCM only.
+        sample_rate: Sample rate of PCM in Hz; ``pcm_rate`` of the tool, unless the response
+            contains it.
         model: The requested model.
         answering_model: The model that answered. ``None`` if several answered, or if a fallback or
             load balancer may have chosen another model: speech responses do not name the model.
@@ -83,7 +82,6 @@ class Speech(Artifact, MediaData):
     size: int
     sha256: str
     seconds: float | None = None
-    assumed_pcm_format: str | None = None
     sample_rate: int | None = None
     model: str
     answering_model: str | None = None

@@ -17,7 +17,11 @@ from orq_router_integrations.tools.base import ToolInputError
 INVALID_ARGS = {
     "empty prompt": ("image", {"prompt": " "}, "prompt: The prompt is empty"),
     "path as image": ("image", {"prompt": "x", "image": "/etc/hostname"}, "not an image of this"),
-    "missing format": ("image", {"prompt": "x", "output_compression": 5}, "Requires output_format"),
+    "transparent JPEG": (
+        "image",
+        {"prompt": "x", "background": "transparent", "output_format": "jpeg"},
+        "JPEG has no transparency",
+    ),
     "empty text": ("speech", {"text": " "}, "text: The text is empty"),
     "long opus": ("speech", {"text": "Long. " * 900, "audio_format": "opus"}, "5400 characters"),
     "surrogate": ("speech", {"text": "half \ud83d"}, "text: .*position 5"),
@@ -31,7 +35,9 @@ def create_tools(router: OfflineRouter, **kwargs: Any) -> dict[str, Any]:
     kwargs = {"client": router.client(), **kwargs}
     return {
         "image": OrqImageTool(
-            model="openai/gpt-image-1", model_args=("image", "output_compression"), **kwargs
+            model="openai/gpt-image-1",
+            model_args=("image", "background", "output_format"),
+            **kwargs,
         ),
         "speech": OrqSpeechTool(
             model="openai/tts-1", voice="alloy", model_args=("audio_format",), **kwargs

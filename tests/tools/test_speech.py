@@ -67,10 +67,7 @@ class TestSynthesize:
         )
         assert (fast.format, fast.model, fast.voice) == ("pcm", ELEVEN, "rachel")
         assert fast.seconds == pytest.approx(slow.seconds / 2, rel=0.01)
-        assert (fast.sample_rate, fast.assumed_pcm_format) == (
-            16000,
-            None,
-        )  # the content type tells it
+        assert fast.sample_rate == 16000  # from the content type
 
     async def test_replaced_format_is_reported(self, is_async):
         speech = await synthesize(create_tool(model=ELEVEN, audio_format=None), is_async, TEXT)
@@ -85,10 +82,10 @@ class TestSynthesize:
         assert [call.status for call in router.log] == [503, 503, 200]
         assert recognize(speech.data) == TEXT
 
-    async def test_pcm_without_sample_rate_uses_assumption(self, is_async):
+    async def test_pcm_without_sample_rate_has_that_of_the_tool(self, is_async):
         tool, _ = create_scripted_tool([create_samples(12000)], audio_format="pcm")
         speech = await synthesize(tool, is_async, TEXT)
-        assert (speech.seconds, speech.assumed_pcm_format) == (0.5, "24000 Hz, 16 bit, mono")
+        assert (speech.seconds, speech.sample_rate) == (0.5, 24000)
         tool, _ = create_scripted_tool([create_samples(12000)], audio_format="pcm", pcm_rate=8000)
         assert (await synthesize(tool, is_async, TEXT)).seconds == 1.5
 
