@@ -13,7 +13,7 @@ from typing import Any
 from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.media.mime import FileView, detect_mime_type
 from orq_router_integrations.tools.image_result import (
     IMAGE_SUFFIXES,
     GeneratedImage,
@@ -24,8 +24,6 @@ from orq_router_integrations.wire.image_response import ImageResponseDecoder
 from orq_router_integrations.wire.images import OperationName
 from orq_router_integrations.wire.json import as_dict, as_str
 from orq_router_integrations.wire.model_names import ModelCandidates
-
-HEADER_BYTES = 64 * 1024  # the start of an image, which contains its dimensions in every format
 
 
 class ImageFile(OutputFile):
@@ -39,12 +37,11 @@ class ImageFile(OutputFile):
         """Build the image, and give its file the final name."""
         with map_write_errors(self.target):
             size = self.file.tell()
-            self.file.seek(0)
-            header = self.file.read(HEADER_BYTES)
-            mime_type = detect_mime_type(header[:16])
+            content = FileView(self.file)
+            mime_type = detect_mime_type(content)
             if mime_type not in IMAGE_SUFFIXES:
                 raise MalformedResponseError("the data of an image has an unknown format")
-            width, height = read_image_size(header) or (None, None)
+            width, height = read_image_size(content) or (None, None)
             digest = self.compute_digest()
             image = GeneratedImage(
                 id=f"img_{digest[:12]}",

@@ -12,8 +12,7 @@ from langchain_core.messages import ToolMessage
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.media.metadata import can_be_transparent
-from orq_router_integrations.media.mime import detect_mime_type
-from orq_router_integrations.tools.image_call import HEADER_BYTES
+from orq_router_integrations.media.mime import HEADER_BYTES, FileView, detect_mime_type
 from orq_router_integrations.tools.image_result import (
     IMAGE_SUFFIXES,
     GeneratedImage,
@@ -157,13 +156,9 @@ class ImageLoader:
         return image.model_copy(update={"path": resolved})
 
 
-def _read_header(upload: Upload) -> bytes:
-    with upload.open() as stream:
-        return stream.read(HEADER_BYTES)
-
-
 def _check_upload(upload: Upload) -> None:
-    mime_type = detect_mime_type(_read_header(upload)[:16])
+    with upload.open() as stream:
+        mime_type = detect_mime_type(FileView(stream))
     if mime_type not in INPUT_MIME_TYPES:
         raise ValueError(
             f"{upload.filename} is {mime_type or 'not a known image format'}. "
@@ -182,7 +177,9 @@ def _check_mask(mask: Upload) -> None:
             f"mask: Expected a PNG, got {mask.mime_type}. Its transparent pixels mark the area to "
             "edit."
         )
-    if not can_be_transparent(_read_header(mask)):
+    with mask.open() as stream:
+        header = stream.read(HEADER_BYTES)
+    if not can_be_transparent(header):
         raise RouterInputError(
             "mask: The PNG has no alpha channel, so it does not mark an area to edit. Save it as "
             "RGBA, and make the area to edit transparent."

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
@@ -20,6 +20,7 @@ from orq_router_integrations.media.mime import (
     FileView,
     detect_mime_type,
     get_tags_size,
+    is_text,
     normalize_mime_type,
 )
 from orq_router_integrations.media.mp3 import find_mp3_frame
@@ -35,15 +36,13 @@ from orq_router_integrations.wire.call import (
     MalformedResponseError,
     Response,
     StreamCall,
+    raise_for_error,
 )
+from orq_router_integrations.wire.json import loads
 from orq_router_integrations.wire.model_names import ModelCandidates
-from orq_router_integrations.wire.speech import (
-    SNIFF_BYTES,
-    SpeechRequest,
-    is_text,
-    raise_for_text,
-)
+from orq_router_integrations.wire.speech import SpeechRequest
 
+SNIFF_BYTES = 64  # the start of a response, which shows its format
 DEFAULT_FORMAT = "mp3"  # what the router returns if no format is requested
 _PCM_MIME_TYPES = {"audio/pcm", "audio/l16", "audio/x-pcm", "audio/raw"}
 _SAMPLE_RATE = re.compile(r";\s*rate=(\d{4,6})\b", re.IGNORECASE)
@@ -198,7 +197,7 @@ class SpeechDecoder:
             return None
         if is_text(data[:SNIFF_BYTES]):
             if is_last or len(data) > MAX_ERROR_BYTES:
-                raise_for_text(data[:MAX_ERROR_BYTES])
+                _raise_for_text(data[:MAX_ERROR_BYTES])
             return None
         self.format = detect_format(data[:SNIFF_BYTES], self._requested_format, self.response)
         if self._first:
@@ -225,6 +224,15 @@ class SpeechDecoder:
             raise MalformedResponseError(f"{self.format} audio cannot be joined")
         if is_empty:
             raise MalformedResponseError(f"the {name} file contains no audio")
+
+
+def _raise_for_text(body: bytes) -> NoReturn:
+    """Raise the error for text instead of audio, such as JSON or a web page."""
+    try:
+        raise_for_error(loads(body), body)
+    except ValueError:
+        raise MalformedResponseError("expected audio, got text", body) from None
+    raise MalformedResponseError("expected audio, got JSON", body)
 
 
 def _check_equal(found: object, first: object) -> None:

@@ -1,23 +1,20 @@
-"""Build requests to ``POST /audio/speech``, and tell audio from errors in the response.
+"""Build requests to ``POST /audio/speech``, whose response is the audio itself.
 
-The body of a successful response is the audio itself, sent in chunks while it is generated. It
-contains no events and does not say which model answered. The router does not document OpenAI's
-``instructions`` and ``stream_format``, so they are not supported.
+The audio is sent in chunks while it is generated, and the response does not say which model
+answered. The router does not document OpenAI's ``instructions`` and ``stream_format``, so they are
+not supported.
 """
 
-from codecs import getincrementaldecoder
-from typing import Annotated, Any, Literal, NoReturn, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from orq_router_integrations.wire.arguments import create_pattern_validator
-from orq_router_integrations.wire.call import MalformedResponseError, raise_for_error
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.json import check_encodable, loads
+from orq_router_integrations.wire.json import check_encodable
 
 MAX_INPUT_CHARS = 4096  # in one request
-SNIFF_BYTES = 64  # bytes to check: enough for the magic bytes of all formats
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: tuple[SpeechFormat, ...] = get_args(SpeechFormat)
@@ -63,21 +60,3 @@ class SpeechRequest(SpeechParams):
     def to_wire(self) -> dict[str, Any]:
         fields = self.model_dump(exclude_none=True, by_alias=True)
         return {name: fields.pop(name) for name in ("model", "input", "voice")} | fields
-
-
-def raise_for_text(body: bytes) -> NoReturn:
-    """Raise the error for text instead of audio, such as JSON or a web page."""
-    try:
-        raise_for_error(loads(body), body)
-    except ValueError:
-        raise MalformedResponseError("expected audio, got text", body) from None
-    raise MalformedResponseError("expected audio, got JSON", body)
-
-
-def is_text(prefix: bytes) -> bool:
-    """Return whether the first bytes are printable UTF-8; samples and file headers are not."""
-    try:
-        text = getincrementaldecoder("utf-8")().decode(prefix)  # it may end within a character
-    except UnicodeDecodeError:
-        return False
-    return bool(text) and all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)

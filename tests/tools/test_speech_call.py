@@ -11,7 +11,12 @@ from support.audio_samples import ID3, create_mp3, create_mp3_table, create_samp
 from support.speech_tools import TTS, read_wav
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.tools.speech_call import SpeechCall, SpeechDecoder, detect_format
+from orq_router_integrations.tools.speech_call import (
+    SNIFF_BYTES,
+    SpeechCall,
+    SpeechDecoder,
+    detect_format,
+)
 from orq_router_integrations.tools.speech_result import Speech, infer_format
 from orq_router_integrations.wire.call import (
     EmbeddedError,
@@ -22,7 +27,6 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.endpoints import SPEECH
 from orq_router_integrations.wire.model_names import ModelCandidates
-from orq_router_integrations.wire.speech import SNIFF_BYTES
 
 ONE, TWO, THREE = (
     create_samples(1000, seed=1),
