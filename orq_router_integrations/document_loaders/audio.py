@@ -276,7 +276,7 @@ class Transcriber(FileProcessor):
         metadata = item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item), label) as chunks:
             count = len(chunks)
-            size = -(-count // self.max_concurrency)  # of a group that is sent one after the other
+            size = -(-count // self.max_concurrency)  # chunks that are sent one after the other
             groups = [chunks[start : start + size] for start in range(0, count, size)]
             results = yield [self._transcribe(label, group, count) for group in groups]
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))

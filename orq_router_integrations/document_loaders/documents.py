@@ -169,13 +169,6 @@ def _iter_spans(documents: Any) -> Iterator[Span]:
     recording = None
     for index, document in enumerate(documents):
         metadata = document.metadata if isinstance(document, Document) else {}
-        source = metadata.get("source")
-        if recording is not None and source != recording:
-            raise RouterInputError(
-                f"documents[{index}]: Expected Documents of one recording, got {recording!r} and "
-                f"{source!r}. Create the subtitles of each recording separately."
-            )
-        recording = source
         try:
             start, end = float(metadata["start"]), float(metadata["end"])
             round(start + end)  # raises for NaN and infinity
@@ -184,5 +177,12 @@ def _iter_spans(documents: Any) -> Iterator[Span]:
                 f"documents[{index}]: Expected a Document with 'start' and 'end' in seconds in its "
                 "metadata. Load with granularity='segment' or response_format='verbose_json'."
             ) from None
+        source = metadata.get("source")
+        if index and source != recording:
+            raise RouterInputError(
+                f"documents[{index}]: Expected Documents of one recording, got {recording!r} and "
+                f"{source!r}. Create the subtitles of each recording separately."
+            )
+        recording = source
         speaker = metadata.get("speaker")
         yield Span(document.page_content, start, end, None if speaker is None else str(speaker))
