@@ -28,6 +28,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     ToolLike,
 )
 from orq_router_integrations.errors import raise_input_errors, to_input_error
+from orq_router_integrations.wire.call import Call
 
 # Importing ChatOrq should be fast, so modules that only calls need are imported in the methods.
 
@@ -56,16 +57,13 @@ class ChatOrq(ChatOrqFields):
 
         endpoint = ENDPOINTS[self.api].path
         try:
-            prompt = super()._convert_input(model_input)
-            messages = prompt.to_messages()
+            messages = super()._convert_input(model_input).to_messages()
             normalized = message_conversion.normalize_for_tracing(messages)
-        except ValueError as error:
-            raise to_input_error(error, endpoint=endpoint) from None
         except (KeyError, TypeError, NotImplementedError) as error:
             problem = f"LangChain cannot read the input: {type(error).__name__}: {error}"
             raise to_input_error(ValueError(problem), endpoint=endpoint) from None
-        if isinstance(prompt, ChatPromptValue) and normalized == messages:
-            return prompt
+        except ValueError as error:
+            raise to_input_error(error, endpoint=endpoint) from None
         return ChatPromptValue(messages=normalized)
 
     def _should_stream(self, **kwargs: Any) -> bool:
@@ -216,19 +214,19 @@ class ChatOrq(ChatOrqFields):
         >>> newest.text
         'Bye'
         """
-        from orq_router_integrations.chat_models import compaction  # noqa: PLC0415
-
-        messages = self._convert_input(conversation).to_messages()
-        return self.resolved_client.send(compaction.build_compaction_call(self, messages, kwargs))
+        return self.resolved_client.send(self._build_compaction_call(conversation, kwargs))
 
     async def acompact(self, conversation: LanguageModelInput, **kwargs: Any) -> list[BaseMessage]:
         """Compact a conversation; see ``compact``."""
+        return await self.resolved_client.asend(self._build_compaction_call(conversation, kwargs))
+
+    def _build_compaction_call(
+        self, conversation: LanguageModelInput, kwargs: dict[str, Any]
+    ) -> Call[list[BaseMessage]]:
         from orq_router_integrations.chat_models import compaction  # noqa: PLC0415
 
         messages = self._convert_input(conversation).to_messages()
-        return await self.resolved_client.asend(
-            compaction.build_compaction_call(self, messages, kwargs)
-        )
+        return compaction.build_compaction_call(self, messages, kwargs)
 
     def bind_tools(
         self,

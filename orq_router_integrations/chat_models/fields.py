@@ -44,20 +44,15 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
         **ARGUMENT_HINTS,
         "use_responses_api": "api='responses'",
         "tools": "model.bind_tools([...])",
-        "functions": "model.bind_tools([...])",
-        "function_call": "model.bind_tools([...], tool_choice=...)",
         "tool_choice": "model.bind_tools([...], tool_choice=...)",
         "response_format": "model.with_structured_output(...)",
         "stop_sequences": "stop",
         "max_completion_tokens": "max_tokens",
-        "max_output_tokens": "max_tokens",
         "model_kwargs": "extra_body",
         "user": "controls={'identity': ...}",
         "stream": "streaming",
         "stream_options": "ChatOrq(..., stream_usage=...)",
-        "num_retries": "ChatOrq(..., max_retries=...)",
         "extra_headers": "ChatOrq(..., default_headers=...)",
-        "extra_query": "ChatOrq(..., default_query=...)",
         **{
             name: "The router does not document it. To send it anyway, "
             f"use extra_body={{{name!r}: ...}}."
@@ -128,9 +123,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     @model_validator(mode="after")
     def _check_profile_keys(self) -> Self:
-        """Skip LangChain's check, which is slow, for profiles from our own table."""
-        is_own = self.profile == self._resolve_model_profile()
-        return self if is_own else super()._check_profile_keys()  # type: ignore[operator]
+        """Skip LangChain's check of the profile, which is slow."""
+        return self
 
     @property
     def _llm_type(self) -> str:

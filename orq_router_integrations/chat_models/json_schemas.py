@@ -1,5 +1,6 @@
 """Create JSON schemas of Python types, inline references, and convert schemas to strict mode."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import (
@@ -124,22 +125,17 @@ _STRICT_FORMATS = {
     "date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid",
 }  # fmt: skip
 _DESCRIBED_KEYWORDS = (
-    "default", "format", "pattern", "minLength", "maxLength", "uniqueItems",
-    "minProperties", "maxProperties", "contentEncoding", "contentMediaType",
+    "default", "format", "pattern", "minLength", "maxLength", "uniqueItems", "minProperties",
+    "maxProperties", "allOf", "not", "if", "then", "else", "contains", "dependentRequired",
 )  # fmt: skip
 """Keywords that strict mode rejects and that are added to the description for the model."""
 
-_UNSUPPORTED_KEYWORDS = (
-    "allOf", "not", "if", "dependentRequired", "dependentSchemas", "patternProperties",
-    "prefixItems", "contains",
-)  # fmt: skip
-_LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
+_LOOKAROUND = re.compile(r"\(\?<?[=!]")
 _JSON_TYPES = {
     str: "string",
     int: "integer",
     float: "number",
     bool: "boolean",
-    list: "array",
     type(None): "null",
 }
 
@@ -157,7 +153,7 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
     try:
         strict = _convert_node(root, "")
         definitions = {name: _convert_node(inner, name) for name, inner in definitions.items()}
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"strict=True needs a valid JSON schema, but {error}.") from None
     return {**strict, "$defs": definitions} if definitions else strict
 
@@ -172,16 +168,15 @@ def _create_strict_error(path: str, problem: str, advice: str) -> ValueError:
 
 def _convert_node(schema: Any, path: str) -> Schema:
     schema = _replace_unions(schema) if isinstance(schema, Mapping) else {}
-    if keyword := next((name for name in _UNSUPPORTED_KEYWORDS if name in schema), None):
-        advice = "Use a list, a nested model or a union instead"
-        raise _create_strict_error(path, f"uses {keyword!r}", advice)
     if {"type", "anyOf", "$ref"}.isdisjoint(schema):
-        schema["type"] = _infer_type(schema, path)
+        # pydantic does not declare the type of an enum with values of several types.
+        schema["type"] = sorted({_JSON_TYPES[type(value)] for value in schema.get("enum", ())})
+        if not schema["type"]:
+            raise _create_strict_error(path, "allows any value", "Give it a type")
     strict = _drop_unsupported(schema)
     if "anyOf" in strict:
         strict["anyOf"] = [_convert_node(option, path) for option in strict["anyOf"]]
-    type_ = strict.get("type")
-    types = [type_] if isinstance(type_, str) else type_ or []
+    types = strict.get("type", ())  # a str or a list
     if "object" in types:
         strict.update(_convert_object(schema, path))
     if "array" in types:
@@ -190,25 +185,13 @@ def _convert_node(schema: Any, path: str) -> Schema:
 
 
 def _replace_unions(schema: Mapping[str, Any]) -> Schema:
-    """Replace ``oneOf`` and single ``allOf``, and wrap references that have other keywords."""
+    """Replace ``oneOf``, and wrap references that have other keywords, which are rejected."""
     converted = dict(schema)
-    if "oneOf" in converted and "anyOf" not in converted:
+    if "oneOf" in converted:
         converted["anyOf"] = converted.pop("oneOf")
-    options = converted.get("allOf")
-    if isinstance(options, list) and len(options) == 1:
-        del converted["allOf"]
-        converted = {**options[0], **converted}
     if "$ref" in converted and len(converted) > 1:
         converted["anyOf"] = [{"$ref": converted.pop("$ref")}]
     return converted
-
-
-def _infer_type(schema: Schema, path: str) -> str | list[str]:
-    """Return the type of an enum of several types, which pydantic does not declare."""
-    types = sorted({_JSON_TYPES.get(type(value), "object") for value in schema.get("enum", ())})
-    if not types:
-        raise _create_strict_error(path, "allows any value", "Give it a type")
-    return types[0] if len(types) == 1 else types
 
 
 def _drop_unsupported(schema: Schema) -> Schema:
@@ -216,7 +199,7 @@ def _drop_unsupported(schema: Schema) -> Schema:
     strict = {key: value for key, value in schema.items() if key in _STRICT_KEYWORDS}
     if strict.get("format") not in _STRICT_FORMATS:
         strict.pop("format", None)
-    if any(lookaround in str(strict.get("pattern")) for lookaround in _LOOKAROUNDS):
+    if _LOOKAROUND.search(strict.get("pattern", "")):
         del strict["pattern"]
     notes = [
         f"{keyword}: {json.dumps(schema[keyword], keyword).decode()}"

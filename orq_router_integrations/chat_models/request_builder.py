@@ -24,11 +24,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tool_choice,
     convert_tools,
 )
-from orq_router_integrations.errors import (
-    RouterInputError,
-    RouterTimeoutError,
-    to_input_error,
-)
+from orq_router_integrations.errors import RouterInputError, RouterTimeoutError, to_input_error
 from orq_router_integrations.wire import chat_completions, json, responses_output
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import Call, Response, StreamCall
@@ -40,8 +36,6 @@ from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.responses_output import PendingResponse
 from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
-
-ParseResponse = Callable[[Response], dict[str, Any] | PendingResponse]
 
 CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools", "extra_body"}
 """Arguments that a call accepts, in addition to those of LangChain."""
@@ -61,7 +55,7 @@ _PARAM_DEPENDENCIES = {
 Providers reject the first two without it, and the Responses API converts the third to it.
 """
 
-_READERS: dict[str, tuple[ParseResponse, Callable[[], EventStreamDecoder]]] = {
+_READERS: dict[str, tuple[Callable[[Response], Any], Callable[[], EventStreamDecoder]]] = {
     CHAT_COMPLETIONS: (chat_completions.parse_completion, chat_completions.ChatStreamDecoder),
     RESPONSES: (responses_output.parse_response, ResponsesStreamDecoder),
 }
