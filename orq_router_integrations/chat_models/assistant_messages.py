@@ -144,18 +144,18 @@ class _AssistantContent:
             case "refusal":
                 if refusal := as_str(fields.get("refusal")):  # no API accepts an empty one
                     self.parts.append({"type": "refusal", "refusal": refusal})
-            case type_ if not is_wrapped or type_ in ("text", "output_text"):
+            case type_ if not is_wrapped or str(type_) in SUPPORTED_TYPES:
                 self._add_text(block)
 
     def _add_text(self, block: Any) -> None:
         """Add a text block, or the JSON of a block that no API accepts but that may be useful."""
-        fields = as_dict(block)
+        fields = {"type": "text"} if isinstance(block, str) else as_dict(block)
         type_ = str(fields.get("type"))
         is_ignored = type_ in _IGNORED_TYPES or type_.endswith(_SERVER_RESULT_SUFFIX)
         if is_ignored or _BEDROCK_CACHE_KEY in fields:
             return
         # The results of calls that the client runs need the call, so leaving it out is an error.
-        if fields and type_ not in SUPPORTED_TYPES and not type_.endswith(_CLIENT_CALL_SUFFIX):
+        if type_ not in SUPPORTED_TYPES and not type_.endswith(_CLIENT_CALL_SUFFIX):
             block = create_json_block(block)
         part = convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control

@@ -160,10 +160,13 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
                 raise ValueError(f"A text block needs 'text' as a str, got {type(text).__name__}.")
             return {"type": "text", "text": text}
     source = read_source(block)
-    if source["url"] or source["file_id"]:
-        return _convert_link(source, kind)
-    if not source["base64"] and kind in ("text-plain", "file"):
+    has_link = source["url"] or source["file_id"]
+    if source["text"] is not None and (
+        kind == "text-plain" or (kind == "file" and not has_link and not source["base64"])
+    ):
         return {"type": "text", "text": source["text"]}
+    if has_link:
+        return _convert_link(source, kind)
     if is_third_party:
         detected = mime.detect_mime_type(mime.validate_base64(source["base64"] or "")[2])
         source, kind = {**source, "mime_type": detected or source["mime_type"]}, "file"

@@ -480,6 +480,12 @@ NAMES = {
 }
 
 
+@pytest.mark.parametrize("schema", [{"type": "mcp"}, {"type": "function", "function": "f"}, {}])
+def test_dict_that_is_not_a_schema_raises(model: ChatOrq, schema: Any) -> None:
+    with pytest.raises(RouterInputError, match="has no name|Cannot convert the schema"):
+        model.with_structured_output(schema)
+
+
 @pytest.mark.parametrize("method", STRUCTURED)
 @pytest.mark.parametrize(("schema", "name"), NAMES.values(), ids=NAMES)
 def test_schema_names_are_made_valid(

@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import warnings
 from datetime import date
 from pathlib import Path
 from typing import get_type_hints
@@ -10,7 +9,7 @@ from typing import get_type_hints
 import pytest
 from langchain_core.language_models import ModelProfile
 
-from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations import OfflineRouter
 from orq_router_integrations.chat_models import profiles
 from orq_router_integrations.chat_models.profiles import get_profile
 
@@ -133,14 +132,3 @@ def test_video_input_is_not_supported():
 def test_profiles_are_copies():
     get_profile("openai/gpt-4o")["max_input_tokens"] = 1
     assert get_profile("openai/gpt-4o")["max_input_tokens"] == 128000
-
-
-def test_langchain_validates_profiles_of_callers():
-    """The validation is slow and skipped for profiles from the table."""
-    profile = {"max_input_tokens": 1, "max_imput_tokens": 1}
-    with pytest.warns(UserWarning, match="max_imput_tokens"):
-        ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example", profile=profile)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model = ChatOrq(model="openai/gpt-4o", api_key="sk-orq-example")
-    assert model.profile == get_profile("openai/gpt-4o")
