@@ -482,7 +482,7 @@ NAMES = {
 
 @pytest.mark.parametrize("schema", [{"type": "mcp"}, {"type": "function", "function": "f"}, {}])
 def test_dict_that_is_not_a_schema_raises(model: ChatOrq, schema: Any) -> None:
-    with pytest.raises(RouterInputError, match="has no name|Cannot convert the schema"):
+    with pytest.raises(RouterInputError, match=r"has no name|Cannot convert the schema"):
         model.with_structured_output(schema)
 
 
