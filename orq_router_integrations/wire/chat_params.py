@@ -24,21 +24,15 @@ _reject_unknown_fields = with_config(ConfigDict(extra="forbid"))
 
 
 @_reject_unknown_fields
-class ThinkingWithoutBudget(TypedDict):
-    """Disables thinking, or lets the model decide how much to think (some Claude models only).
+class Thinking(TypedDict):
+    """Disables thinking, enables it, or lets the model decide (some Claude models only).
 
     The router sets a small budget for models that cannot disable it.
     """
 
-    type: Literal["disabled", "adaptive"]
-
-
-@_reject_unknown_fields
-class ThinkingWithBudget(TypedDict):
-    """Enables thinking with a token budget, which must be smaller than ``max_tokens``."""
-
-    type: Literal["enabled"]
-    budget_tokens: Annotated[StrictInt, Field(ge=1024)]
+    type: Literal["disabled", "enabled", "adaptive"]
+    # Required if thinking is enabled; must be smaller than max_tokens
+    budget_tokens: NotRequired[Annotated[StrictInt, Field(ge=1024)]]
     # How much Gemini 3 models think; overrides the budget
     thinking_level: NotRequired[Literal["minimal", "low", "medium", "high"] | None]
 
@@ -128,9 +122,7 @@ class ChatParams(DeferredModel):
     reasoning_effort: ReasoningEffort | None = optional(
         "How much a reasoning model thinks before it answers."
     )
-    thinking: (
-        Annotated[ThinkingWithoutBudget | ThinkingWithBudget, Field(discriminator="type")] | None
-    ) = optional(
+    thinking: Thinking | None = optional(
         "Extended thinking of Anthropic and Google models, such as `{'type': 'enabled', "
         "'budget_tokens': 2048}`."
     )

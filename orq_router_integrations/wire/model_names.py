@@ -59,10 +59,9 @@ class ModelCandidates:
         not the provider. The name is returned unchanged unless exactly one candidate matches it.
         """
         matches = _match_name(name, self.candidates)
-        if len(matches) != 1 or name == matches[0] or _is_snapshot(name, matches[0]):
-            return name  # ambiguous, or it already includes the provider
-        provider = get_provider(matches[0])
-        return f"{provider}/{name}" if provider else name
+        provider = get_provider(matches[0]) if len(matches) == 1 else ""
+        is_complete = not provider or name.startswith(f"{provider}/")
+        return name if is_complete else f"{provider}/{name}"
 
     def resolve_model(self, body_model: Any, headers: Mapping[str, str]) -> str | None:
         """Return the id of the model that answered, or ``None`` if it cannot be determined.
