@@ -30,6 +30,7 @@ from orq_router_integrations.wire.embeddings import (
 )
 from orq_router_integrations.wire.endpoints import EMBEDDINGS
 from orq_router_integrations.wire.html_table import format_table
+from orq_router_integrations.wire.model_kinds import check_model_kind
 from orq_router_integrations.wire.model_names import (
     ModelCandidates,
     get_base_name,
@@ -151,6 +152,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
+        check_model_kind(self.model, "embedding", "openai/text-embedding-3-small")
         check_dimensions(self.model, self.dimensions)
         self._validate_candidates(self.merge_controls())
         return self

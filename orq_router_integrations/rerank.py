@@ -4,11 +4,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orq_router_integrations._concurrency import asend_all, send_all
 from orq_router_integrations._integration import (
@@ -22,6 +22,7 @@ from orq_router_integrations.wire.call import Call
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import RERANK
+from orq_router_integrations.wire.model_kinds import check_model_kind
 from orq_router_integrations.wire.rerank import (
     RerankScore,
     parse_scores,
@@ -73,6 +74,11 @@ class OrqRerank(RouterIntegration, BaseDocumentCompressor):
         default=4,
         description="Maximum number of concurrent requests if there are more than 1,000 documents",
     )
+
+    @model_validator(mode="after")
+    def _check_model(self) -> Self:
+        check_model_kind(self.model, "rerank", "cohere/rerank-v3.5")
+        return self
 
     def rerank(
         self,

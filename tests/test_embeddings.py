@@ -207,6 +207,8 @@ def test_identity_is_sent_as_a_header():
 
 
 INVALID_SETTINGS = {
+    "chat model": ({"model": "openai/gpt-4o"}, "is for chat"),
+    "rerank model": ({"model": "cohere/rerank-v3.5"}, "is for rerank"),
     "too many dimensions": ({"dimensions": 1537}, "at most 1536 dimensions"),
     "no dimensions": ({"dimensions": 0}, "dimensions"),
     "dimensions as text": ({"dimensions": "256"}, "dimensions"),

@@ -117,8 +117,8 @@ def test_invalid_arguments_raise_before_sending(call, query, documents, kwargs, 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"top_n": 0}, "top_n"), ({"k": 3}, "'top_n'")],
-    ids=["top_n", "k"],
+    [({"top_n": 0}, "top_n"), ({"model": "openai/gpt-4o"}, "is for chat"), ({"k": 3}, "'top_n'")],
+    ids=["top_n", "chat model", "k"],
 )
 def test_invalid_settings_raise(arguments, message):
     with pytest.raises(ValidationError, match=message):

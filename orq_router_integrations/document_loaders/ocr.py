@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orq_router_integrations._integration import INTEGRATION_CONFIG
 from orq_router_integrations.document_loaders.file_loader import (
@@ -18,6 +18,7 @@ from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import CoercedField, optional
+from orq_router_integrations.wire.model_kinds import check_model_kind
 
 PageIndex = Annotated[int, Field(strict=True, ge=0)]
 
@@ -51,6 +52,11 @@ class OCRIntegration(FileIntegration):
     min_image_size: Annotated[int, Field(strict=True, ge=1)] | None = optional(
         "Minimum width and height of images, in pixels."
     )
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        check_model_kind(self.model, "ocr", "mistral/mistral-ocr-latest")
+        return self
 
     def _create_processor(self) -> OCRReader:
         settings = {

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.wire.model_kinds import ModelKind, get_model_kind
 
 PROVIDERS = {
     "anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq",
@@ -32,16 +33,13 @@ LISTED_MODELS = (
 )
 """Models listed by ``GET /models`` by default; more than these are enabled."""
 
-_KINDS = {
-    "embed": ("embedding", ["text"], ["text"]),
-    "rerank": ("rerank", ["text"], ["text"]),
-    "image": ("image", ["text", "image"], ["image"]),
-    "ocr": ("ocr", ["image", "file"], ["text"]),
-    "tts": ("speech", ["text"], ["audio"]),
-    "whisper": ("transcription", ["audio"], ["text"]),
-    "": ("chat", ["text", "image"], ["text"]),
+_MODALITIES: dict[ModelKind, tuple[list[str], list[str]]] = {
+    "chat": (["text", "image"], ["text"]),
+    "image": (["text", "image"], ["image"]),
+    "ocr": (["image", "file"], ["text"]),
+    "speech": (["text"], ["audio"]),
+    "transcription": (["audio"], ["text"]),
 }
-"""Kind, input and output of models by a part of their name. The first part that occurs decides."""
 
 
 class ModelRegistry:
@@ -98,8 +96,9 @@ def check_model_id(model: str, name: str) -> None:
 
 def _create_entry(model: str) -> dict[str, Any]:
     provider, _, name = model.partition("/")
-    kind, inputs, outputs = next(_KINDS[part] for part in _KINDS if part in name)
+    kind = get_model_kind(model) or "chat"
     is_chat = kind == "chat"
+    inputs, outputs = _MODALITIES.get(kind, (["text"], ["text"]))
     price = {"currency": "USD", "per": 1_000_000, "unit": "token"}
     return {
         "id": model,

@@ -288,6 +288,7 @@ async def test_page_out_of_range(paths: list[Path], on_error: Any) -> None:
 
 
 INVALID_SETTINGS = {
+    "chat model": ({"model": "openai/gpt-4o"}, "is for chat"),
     "negative page": ({"pages": [-1]}, "pages"),
     "no pages": ({"pages": []}, "pages"),
     "page range": ({"pages": "0-3"}, "pages"),
