@@ -136,9 +136,12 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         )
 
     def _find_item(self, new_item: _StreamedItem) -> _StreamedItem | None:
-        ratings = [(item.rate_match(new_item), item.position) for item in self._items]
-        rating, position = max(ratings, default=(0, 0))
-        return self._items[position] if rating else None
+        """Return the item with the highest rating, the last one if several have it."""
+        match, highest_rating = None, 1
+        for item in self._items:
+            if (rating := item.rate_match(new_item)) >= highest_rating:
+                match, highest_rating = item, rating
+        return match
 
     def _start_item(self, event: JsonObject, payload: JsonObject) -> JsonObject:
         item = self._create_item(event, payload.get("type"))
@@ -154,11 +157,10 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         delta: JsonObject = {name: extract_text(event.get("delta"))}
         if logprobs := as_dicts(event.get("logprobs")):
             delta["logprobs"] = logprobs
-        indices = as_int(event.get("summary_index")), as_int(event.get("content_index"))
-        return self._emit(delta, self._get_item(event, item_type), (event_type, *indices))
+        return self._emit(delta, self._get_item(event, item_type), event)
 
     def _emit(
-        self, delta: JsonObject, item: _StreamedItem, part: tuple[Any, ...] = ()
+        self, delta: JsonObject, item: _StreamedItem, event: JsonObject | None = None
     ) -> JsonObject:
         """Record the content of a delta, and separate the reasoning of items and parts."""
         self.has_answer = True
@@ -167,8 +169,11 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 item.emitted.setdefault(name, []).append(value)
         if "reasoning" not in delta:
             return delta
-        last_key, self._reasoning_key = self._reasoning_key, (item.position, *part)
-        is_new = last_key not in {None, self._reasoning_key}
+        fields = event or {}
+        indices = as_int(fields.get("summary_index")), as_int(fields.get("content_index"))
+        key = (item.position, fields.get("type"), *indices)
+        is_new = self._reasoning_key not in {None, key}
+        self._reasoning_key = key
         return {**delta, "reasoning": (PARAGRAPH_BREAK if is_new else "") + delta["reasoning"]}
 
     def _emit_arguments(self, text: Any, item: _StreamedItem) -> JsonObject:
