@@ -43,34 +43,27 @@ class SSEDecoder:
     def __init__(self) -> None:
         self._block: list[bytes] = []  # fragments of an incomplete block, with LF as line ends
         self._size = 0  # of the incomplete block in bytes
-        self._after_cr = False  # the last byte was a CR, so a LF that follows belongs to it
-        self._after_line = False  # the last byte was the end of a line
+        self._last_byte = b""
         self._at_start = True
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Decode the next bytes, which may be cut anywhere, and yield completed events."""
-        if self._after_cr or b"\r" in data:
-            data = self._convert_line_ends(data)
         if not data:
             return
+        last_byte, self._last_byte = self._last_byte, data[-1:]
+        if last_byte == b"\r":  # a LF that follows belongs to it
+            data = data.removeprefix(b"\n")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._block.append(data)
         self._size += len(data)
-        is_complete = b"\n\n" in data or (self._after_line and data.startswith(b"\n"))
-        self._after_line = data.endswith(b"\n")
-        if is_complete:
+        if b"\n\n" in data or (last_byte in b"\r\n" and data.startswith(b"\n")):
             for block in self._take_blocks():
                 if event := _parse_block(block):
                     yield event
         elif self._size > MAX_EVENT_BYTES:
             limit = f"{MAX_EVENT_BYTES // 1024**2} MB"
             raise MalformedResponseError(f"an event is larger than {limit}", data)
-
-    def _convert_line_ends(self, data: bytes) -> bytes:
-        if data and self._after_cr:
-            data = data.removeprefix(b"\n")
-            self._after_cr = False
-        self._after_cr = self._after_cr or data.endswith(b"\r")
-        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _take_blocks(self) -> list[bytes]:
         content = b"".join(self._block)
