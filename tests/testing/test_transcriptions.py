@@ -21,6 +21,7 @@ from orq_router_integrations.wire.subtitles import parse_subtitles
 
 WHISPER = "openai/whisper-1"
 SPOKEN = create_recording()
+NOISE = create_wav((b"\0\x40" * 100 + bytes(200)) * 256)
 SENTENCES = ["Good day.", "We meet at noon, in room 7!", "Bring Zo\u00eb."]
 SUFFIXES = {"mp3": "mp3", "opus": "ogg", "flac": "flac", "m4a": "m4a"}
 """Suffixes of the files of each compressed format."""
@@ -116,7 +117,7 @@ def test_diarize(send: Send) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "text"),
     [
-        (create_wav(b"\0\x40" * 51_200), "a.wav", "[offline: 3.2 seconds of audio/wav]"),
+        (NOISE, "a.wav", "[offline: 3.2 seconds of audio/wav]"),
         (b"fLaC" + bytes(96), "a.flac", "[offline: 100 bytes of audio/flac]"),
     ],
     ids=["wav", "flac"],
