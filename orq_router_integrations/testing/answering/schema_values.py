@@ -27,6 +27,7 @@ _FORMATS = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
+_UNSUPPORTED = {"allOf", "if", "minProperties", "multipleOf", "not"}
 _LIMITS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _TEXT_NAMES = {"query", "question", "prompt", "text", "input", "message", "sentence"}
 _PLACE_NAMES = {"location", "city", "place", "town"}
@@ -92,9 +93,9 @@ class _ValueBuilder:
         if self._steps > MAX_STEPS:
             raise ValueError("needs more values than the offline router creates. Script the answer")
         remaining: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
-        if len(remaining.get("allOf", ())) > 1:
-            raise ValueError("combines schemas with allOf. Script the answer")
-        choice = next((name for name in ("anyOf", "oneOf", "allOf") if name in remaining), None)
+        if unsupported := _UNSUPPORTED & remaining.keys():
+            raise ValueError(f"uses {min(unsupported)}. Script the answer")
+        choice = next((name for name in ("anyOf", "oneOf") if name in remaining), None)
         if "$ref" in remaining:
             refs = (*refs, remaining.pop("$ref"))
             resolved = reduce(getitem, refs[-1].split("/")[1:], self._root)
@@ -118,9 +119,6 @@ class _ValueBuilder:
                 value[name] = inner["default"]
             elif name not in value:
                 value[name] = self.build(inner, name, refs)
-        for number in range(len(value) + 1, schema.get("minProperties", 0) + 1):
-            name = f"key_{number}"
-            value[name] = self.build(schema.get("additionalProperties", {}), name, refs)
         return value
 
     def _build_array(self, schema: Schema, name: str, refs: tuple[str, ...]) -> list[Any]:
@@ -136,8 +134,7 @@ class _ValueBuilder:
     def _build_number(self, schema: Schema) -> float:
         """Return the first valid number: one of the text, the default, or one near the limits."""
         limits = [schema[name] for name in _LIMITS if name in schema]
-        step = schema.get("multipleOf", 1)
-        near = (step * (start // step + shift) for start in (step, *limits) for shift in (0, 1, -1))
+        near = (math.floor(limit) + shift for limit in (1, *limits) for shift in (0, 1, -1))
         middle = sum(limits) / max(1, len(limits))
         for number in (*self._numbers, schema.get("default"), *near, middle):
             if isinstance(number, int | float) and _is_number_valid(number, schema):
@@ -188,14 +185,12 @@ def _get_type(schema: Schema) -> str:
 
 
 def _is_number_valid(number: float, schema: Schema) -> bool:
-    steps = [schema["multipleOf"]] if "multipleOf" in schema else []
-    steps += [1] if _get_type(schema) == "integer" else []
     return (
         math.isfinite(number)
         and schema.get("minimum", -math.inf) <= number <= schema.get("maximum", math.inf)
         and schema.get("exclusiveMinimum", -math.inf) < number
         and number < schema.get("exclusiveMaximum", math.inf)
-        and all(abs(math.remainder(number, step)) < 1e-9 for step in steps)
+        and (number % 1 == 0 or _get_type(schema) != "integer")
     )
 
 
