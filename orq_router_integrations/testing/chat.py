@@ -203,7 +203,6 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
 
     endpoint = CHAT_COMPLETIONS
     schema = ChatRequest
-    field_with_variables = "messages"
 
     def build_response(self, request: ChatRequest, model: str, answer: Answer) -> RouterResponse:
         choices = range(request.n or 1)

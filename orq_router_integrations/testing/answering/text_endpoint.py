@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import count
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -67,24 +67,21 @@ R = TypeVar("R", bound=TextRequest)
 class TextEndpoint(EndpointHandler[R]):
     """Creates answers, with the numbers that determine the ids and times of responses."""
 
-    field_with_variables: ClassVar[str]
-
     def __init__(self, script: AnswerScript) -> None:
         super().__init__(script)
         self._numbers = count(1)
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> R:
         """Replace ``{{name}}`` by the variable with this name, and validate the body."""
-        name, variables = self.field_with_variables, controls.variables or {}
+        variables = controls.variables or {}
 
         def get_value(match: re.Match[str]) -> str:
             value = variables.get(match[1])
             is_kept = value is None or isinstance(value, Mapping)  # a secret is an object
             return match[0] if is_kept else str(value)
 
-        if name in body:
-            filled = map_strings(body[name], partial(_VARIABLE.sub, get_value))
-            body = {**body, name: filled}
+        if variables:
+            body = map_strings(body, partial(_VARIABLE.sub, get_value))
         return super().parse(body, controls, lenient=lenient)
 
     def respond(self, request: R, model: str) -> RouterResponse:

@@ -4,7 +4,6 @@ Choices where the documentation is silent:
 
 * Providers receive the earlier turns as items, never the id of a stored response.
 * Instructions apply to one request only.
-* Variables are substituted in the instructions only.
 * Providers answer a background request immediately; each GET then reveals one more status.
 * A stream that breaks is not stored.
 """
@@ -56,7 +55,6 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
 
     endpoint = RESPONSES
     schema = ResponsesRequest
-    field_with_variables = "instructions"
     default_retry = RouterRetry(
         count=2, on_codes=tuple(code for code in DEFAULT_RETRY_STATUSES if code != 408)
     )
@@ -150,8 +148,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         request = validate_body(CompactionRequest, body, lenient=lenient)
         self._models.check_enabled(request.model)
         items = self._load_conversation(request.model_dump(exclude_unset=True))
-        users = [index for index, item in enumerate(items) if item.get("role") == "user"]
-        start = users[-1] if users else len(items)
+        users = (index for index, item in enumerate(items) if item.get("role") == "user")
+        start = max(users, default=len(items))
         number = next(self._numbers)
         compaction = {
             "type": "compaction",
