@@ -37,6 +37,9 @@ def _create_parser() -> argparse.ArgumentParser:
         help="demonstrate chat with files and a fallback, images, speech and transcription",
         description="Uses the offline router, or the real one if ORQ_API_KEY is set.",
     )
+    demo.add_argument("--image", type=Path, help="your own image (PNG, JPEG, GIF or WebP)")
+    demo.add_argument("--pdf", type=Path, help="your own PDF")
+    demo.add_argument("--audio", type=Path, help="your own recording (WAV or MP3)")
     demo.add_argument("--model", default="openai/gpt-4o", help="the primary model")
     demo.add_argument("--fallback", default="anthropic/claude-sonnet-4-5", help="its fallback")
     demo.add_argument("--keep", type=Path, help="directory for the images and the speech")
@@ -69,7 +72,14 @@ def _parse_fault(value: str) -> tuple[str, int]:
 def _run_demo(args: argparse.Namespace) -> None:
     from orq_router_integrations.demo import run_demo  # noqa: PLC0415 - only for this command
 
-    run_demo(args.model, args.fallback, output_directory=args.keep)
+    run_demo(
+        args.model,
+        args.fallback,
+        image=args.image,
+        pdf=args.pdf,
+        audio=args.audio,
+        output_directory=args.keep,
+    )
 
 
 def _serve(args: argparse.Namespace) -> None:

@@ -24,11 +24,20 @@ QUESTION = "What do these files say?"
 SENTENCE = "The meeting begins at noon. Zoë brings the figures."
 
 
-def run_demo(model: str, fallback: str, output_directory: Path | None = None) -> None:
+def run_demo(
+    model: str,
+    fallback: str,
+    *,
+    image: Path | None = None,
+    pdf: Path | None = None,
+    audio: Path | None = None,
+    output_directory: Path | None = None,
+) -> None:
     """Run the demo.
 
     Without an API key in the environment it uses the offline router, where the primary model
     always fails. With the real router, images and speech are only created if they are saved.
+    Files that are not passed are those of the package.
     """
     if output_directory:
         output_directory.mkdir(parents=True, exist_ok=True)
@@ -43,21 +52,21 @@ def run_demo(model: str, fallback: str, output_directory: Path | None = None) ->
         client = RouterClient()
         print(f"Using the router at {client.base_url}. It does not report which models failed.\n")
     controls = RouterControls(retry={"count": 1, "on_codes": [429, 503]}, fallbacks=[fallback])
-    _chat(ChatOrq(model, controls=controls, client=client), offline)
+    paths = [image or ASSETS / "chart.png", pdf or ASSETS / "report.pdf"]
+    if audio or offline:  # most real models do not support audio
+        paths.append(audio or ASSETS / "question.wav")
+    _chat(ChatOrq(model, controls=controls, client=client), paths, offline)
     if output_directory or offline:
         _create_images(client, output_directory)
         _create_speech(client, output_directory)
 
 
-def _chat(model: ChatOrq, offline: OfflineRouter | None) -> None:
-    names = ["chart.png", "report.pdf"]
-    if offline:  # most real models do not support audio
-        names.append("question.wav")
-    files = [content_block(ASSETS / name) for name in names]
-    content: list[Any] = [{"type": "text", "text": "{question}"}, *files]
+def _chat(model: ChatOrq, paths: list[Path], offline: OfflineRouter | None) -> None:
+    content: list[Any] = [{"type": "text", "text": "{question}"}, *map(content_block, paths)]
     system = ("system", "You answer in one short paragraph.")
     pipeline = ChatPromptTemplate.from_messages([system, ("human", content)]) | model
-    print(f"1. Text and files in one message\n   sent     {QUESTION!r}, {', '.join(names)}")
+    names = ", ".join(path.name for path in paths)
+    print(f"1. Text and files in one message\n   sent     {QUESTION!r}, {names}")
     message = pipeline.invoke({"question": QUESTION})
     _print_routing(message, offline)
     print(f"   answer   {message.text}\n\n2. The same message, streamed")

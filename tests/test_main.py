@@ -7,6 +7,7 @@ import pytest
 
 from orq_router_integrations import ChatOrq, OfflineRouter, __version__
 from orq_router_integrations.__main__ import main
+from orq_router_integrations.demo import ASSETS
 from orq_router_integrations.errors import RateLimitError, RouterStatusError
 
 
@@ -34,16 +35,22 @@ def test_demo_saves_images_and_speech(capsys: pytest.CaptureFixture[str], tmp_pa
     ]
 
 
-def test_demo_uses_given_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_uses_given_files_and_models(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    image = tmp_path / "mine.png"
+    image.write_bytes((ASSETS / "chart.png").read_bytes())
     models = ["--model", "groq/llama-3.3-70b", "--fallback", "mistral/mistral-large"]
-    assert main(["demo", *models]) == 0
+    assert main(["demo", "--image", str(image), *models]) == 0
     output = capsys.readouterr().out
+    assert "mine.png" in output
     assert "mistral/mistral-large answered for groq/llama-3.3-70b" in output
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["demo", "--pdf", "/no/such.pdf"], "such.pdf"),
         (["demo", "--model", "gpt-4o"], "provider/model"),
         (["demo", "--keep", __file__], "File exists"),
         (["serve", *["--fault", "openai/gpt-4o=503"] * 2], "--fault"),
