@@ -21,7 +21,7 @@ from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
     WavHeader,
     build_wav_header,
-    parse_wav_header,
+    read_wav_header,
 )
 from orq_router_integrations.wire.call import Upload
 
@@ -77,11 +77,7 @@ class WavReader:
         if upload.mime_type != "audio/wav":
             return None
         with upload.open() as stream:
-            data = stream.read(MAX_HEADER_BYTES)
-        try:
-            header = parse_wav_header(data)
-        except ValueError:
-            return None
+            header = read_wav_header(stream.read(MAX_HEADER_BYTES))
         if header is None or not header.is_sliceable:
             return None
         data_size = header.compute_data_size(upload.size)

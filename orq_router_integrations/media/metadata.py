@@ -16,7 +16,7 @@ from orq_router_integrations.media.mime import (
     get_tags_size,
 )
 from orq_router_integrations.media.mp3 import find_mp3_frame
-from orq_router_integrations.media.wav import MAX_HEADER_BYTES, parse_wav_header
+from orq_router_integrations.media.wav import MAX_HEADER_BYTES, read_wav_header
 
 ImageSize = tuple[int, int]
 """Width and height in pixels."""
@@ -118,10 +118,7 @@ def read_audio_seconds(data: Sliceable) -> float | None:
     """
     mime_type = detect_mime_type(data)
     if mime_type == "audio/wav":
-        try:
-            wav = parse_wav_header(data[:MAX_HEADER_BYTES])
-        except ValueError:
-            return None
+        wav = read_wav_header(data[:MAX_HEADER_BYTES])
         if wav is None or not wav.bytes_per_second:
             return None
         return wav.compute_data_size(len(data)) / wav.bytes_per_second

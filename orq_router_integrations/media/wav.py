@@ -76,6 +76,14 @@ def parse_wav_header(data: bytes) -> WavHeader | None:
     return None
 
 
+def read_wav_header(data: bytes) -> WavHeader | None:
+    """Read the header of a complete file, or return ``None`` if it is not a readable WAV file."""
+    try:
+        return parse_wav_header(data)
+    except ValueError:
+        return None
+
+
 def build_pcm_format(sample_rate: int, channels: int = 1, bits: int = 16) -> bytes:
     block_size = channels * bits // 8
     bytes_per_second = sample_rate * block_size

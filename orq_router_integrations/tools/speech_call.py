@@ -28,6 +28,7 @@ from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
     build_wav_header,
     parse_wav_header,
+    read_wav_header,
 )
 from orq_router_integrations.tools.speech_result import FORMATS, Speech
 from orq_router_integrations.tools.text_splitting import split_text
@@ -247,10 +248,7 @@ def write_wav_sizes(file: BinaryIO) -> None:
     """Write the sizes in the header of a WAV file if they are missing, as in streams."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    try:
-        header = parse_wav_header(file.read(MAX_HEADER_BYTES))
-    except ValueError:
-        return
+    header = read_wav_header(file.read(MAX_HEADER_BYTES))
     if header and header.data_size is None and size < 1 << 32:
         data_offset = header.data_offset
         for offset, value in ((4, size - 8), (data_offset - 4, size - data_offset)):
