@@ -18,8 +18,6 @@ from orq_router_integrations.chat_models.response_metadata import FINISH_FIELDS
 from orq_router_integrations.wire.reasoning import REASONING_FIELDS
 
 StreamEvent = dict[str, Any]
-BlockKey = tuple[str, int]
-"""Identifies a block: its type and position within the type, or ``call`` and its index."""
 
 _REASONING_KWARGS = {field.kwarg for field in REASONING_FIELDS if field.block_key}
 
@@ -36,7 +34,9 @@ class StreamEventBuilder:
     def __init__(self, message_id: str) -> None:
         self._message_id = message_id
         self._chunks: list[ChatGenerationChunk] = []
-        self._indices: dict[BlockKey, int] = {}  # of the blocks that have started
+        # Indices of the blocks that have started, by type and position within the type. Tool calls
+        # have the type "call", and the index of their chunks.
+        self._indices: dict[tuple[str, int], int] = {}
 
     def iter_events(self, chunk: ChatGenerationChunk) -> Iterator[StreamEvent]:
         if not self._chunks:
@@ -62,7 +62,7 @@ class StreamEventBuilder:
         yield from self._iter_block((block_type, 0), {"type": block_type, block_type: ""}, delta)
 
     def _iter_block(
-        self, key: BlockKey, start: dict[str, Any], delta: dict[str, Any] | None = None
+        self, key: tuple[str, int], start: dict[str, Any], delta: dict[str, Any] | None = None
     ) -> Iterator[StreamEvent]:
         """Yield the start event of a block, unless it has started, and the event of a delta."""
         is_new = key not in self._indices

@@ -35,16 +35,6 @@ class RouterUsage(UsageMetadataCallbackHandler):
             ``catalog``. It is not part of ``cost``.
         unestimated: Number of unpriced answers without an estimate.
         closed: Whether the ``track_usage`` block has ended, after which nothing is counted.
-
-    Args:
-        catalog: Models with prices, from ``RouterClient.list_catalog_models``.
-
-    >>> from orq_router_integrations import ChatOrq, OfflineRouter
-    >>> usage = RouterUsage()
-    >>> model = ChatOrq("openai/gpt-4o", client=OfflineRouter().client())
-    >>> _ = model.batch(["One", "Two"], {"callbacks": [usage]})
-    >>> usage.calls, sorted(usage.usage_metadata)
-    (2, ['openai/gpt-4o'])
     """
 
     run_inline = True  # async calls run callbacks in other threads otherwise
