@@ -51,7 +51,7 @@ class SSEDecoder:
         if not data:
             return
         last_byte, self._last_byte = self._last_byte, data[-1:]
-        if last_byte == b"\r":  # a LF that follows belongs to it
+        if last_byte == b"\r":  # an LF that follows belongs to it
             data = data.removeprefix(b"\n")
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -48,7 +48,7 @@ class _StreamedItem:
     payload: JsonObject | None = None  # the finished item, if it was received
 
     def rate_match(self, other: "_StreamedItem") -> int:
-        """Rate from 0 (no match) to 4 (same id) whether an item of an event is this item.
+        """Rate from 0 (no match) to 4 (same id) how well an item read from an event matches.
 
         Some providers omit ids or indices, send other ids in each event, or send another index with
         the finished item.
