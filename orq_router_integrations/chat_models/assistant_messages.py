@@ -236,12 +236,10 @@ class _AssistantContent:
 def _create_tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
     """Convert a valid or an invalid call of a message, or a content block with a call."""
     name, call_id = call.get("name"), call.get("id")
-    if not isinstance(name, str) or not name:
-        raise ValueError("A tool call has no name. Set 'name' to the name of the tool.")
-    if not isinstance(call_id, str) or not call_id:
+    if not as_str(name) or not as_str(call_id):
         raise ValueError(
-            f"The call of tool {name!r} has no id. Set 'id', and use it as the tool_call_id of the "
-            "tool message."
+            f"A tool call needs the name of the tool as 'name', got {name!r}, and the tool_call_id "
+            f"of the tool message as 'id', got {call_id!r}."
         )
     arguments: Any = call.get("args", call.get("input"))
     if isinstance(arguments, str):

@@ -43,14 +43,6 @@ _SPELLINGS = {
 _ATTRIBUTES = {"filename": ("filename", "file_filename", "name"), "detail": ("detail",)}
 """The fields of a source, and those that may also be outside of it, in each spelling."""
 
-_SOURCE_FIELDS = {
-    "image_url": "image_url",
-    "input_image": "image_url",
-    "input_audio": "input_audio",
-    "file": "file",
-}
-"""The field that may contain the source, by the type of an OpenAI block; others use ``source``."""
-
 _UNSUPPORTED_PARTS = {
     CHAT_COMPLETIONS: {
         APPROVAL_RESPONSE: "MCP approvals need api='responses'.",
@@ -97,12 +89,11 @@ def read_source(block: Mapping[str, Any]) -> dict[str, Any]:
 
 def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of the source, which are in the block or in a dict that it contains."""
-    value = block.get(_SOURCE_FIELDS.get(str(block.get("type")), "source"))
-    if isinstance(value, str) and "image_url" in block:
-        return {"url": value}
-    if not isinstance(value, Mapping):
-        value = block.get("source")
-    source = value if isinstance(value, Mapping) else block
+    if isinstance(url := block.get("image_url"), str):
+        return {"url": url}
+    # OpenAI's parts contain the source under the name of their type.
+    nested = (block.get(str(block.get("type"))), block.get("source"))
+    source = next((value for value in nested if isinstance(value, Mapping)), block)
     if source.get("type") != "content":
         return source
     content = source.get("content")  # blocks of an Anthropic document
@@ -175,23 +166,20 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
 
 def _convert_link(source: Mapping[str, Any], kind: str) -> Part:
     """Convert a block with a URL or the id of a file."""
-    url, file_id = source["url"], source["file_id"]
+    url = source["url"]
     if kind == "image":
-        if file_id:
-            return {"type": "image_file", "file_id": file_id, **_get_detail(source)}
-        return _build_image(_validate_url(url, ("https://",)), source)
+        return _build_image(source, _validate_url(url, ("https://",)) if url else None)
     if kind != "file":
         raise ValueError(
             f"A block of type {kind!r} cannot be sent by URL or file_id. "
             "Set 'base64', or create the block with content_block(path)."
         )
-    file = {"file_id": file_id}
+    file = {"file_id": source["file_id"]}
     if url:
-        file = {"uri": _validate_url(url, ("https://", "gs://"))}
-        file |= {"mimeType": source["mime_type"]} if source["mime_type"] else {}
+        file = {"uri": _validate_url(url, ("https://", "gs://")), "mimeType": source["mime_type"]}
     if source["filename"]:
         file["filename"] = mime.validate_filename(source["filename"])
-    return {"type": "file", "file": file}
+    return {"type": "file", "file": {name: value for name, value in file.items() if value}}
 
 
 def _convert_data(source: Mapping[str, Any], kind: str) -> Part:
@@ -201,7 +189,7 @@ def _convert_data(source: Mapping[str, Any], kind: str) -> Part:
     match family if kind == "file" and family in ("image", "audio", "text") else kind:
         case "image":
             media = mime.validate_media("image", data, declared)
-            return _build_image(mime.build_data_url(*media), source)
+            return _build_image(source, mime.build_data_url(*media))
         case "audio":
             mime_type, data = mime.validate_media("audio", data, declared)
             audio = {"data": data, "format": mime.AUDIO_FORMATS[mime_type]}
@@ -217,15 +205,14 @@ def _convert_data(source: Mapping[str, Any], kind: str) -> Part:
     return {"type": "text", "text": text}
 
 
-def _build_image(url: str, source: Mapping[str, Any]) -> Part:
-    return {"type": "image_url", "image_url": {"url": url, **_get_detail(source)}}
-
-
-def _get_detail(source: Mapping[str, Any]) -> dict[str, str]:
+def _build_image(source: Mapping[str, Any], url: str | None) -> Part:
     detail = source["detail"]
     if detail not in (None, *mime.IMAGE_DETAILS):
         raise ValueError(f"Unknown detail {detail!r}. Use 'low', 'high' or 'auto'.")
-    return {"detail": detail} if detail else {}
+    fields = {"detail": detail} if detail else {}
+    if url is None:
+        return {"type": "image_file", "file_id": source["file_id"], **fields}
+    return {"type": "image_url", "image_url": {"url": url, **fields}}
 
 
 def _validate_url(url: str, schemes: tuple[str, ...]) -> str:

@@ -91,14 +91,21 @@ def content_block(
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
         data, deferred = _read_source(file, lazy=lazy)
-        detected = mime.detect_mime_type(data)
-        if detected and mime_type and not mime_type.startswith("text/"):
-            mime.check_declared_type(detected, mime_type)
-        expected = mime_type or file.declared_type
-        block = _build_block(data, filename or file.name, expected, detail)
+        if not data:
+            raise ValueError(f"{file.name or 'The source'} is empty.")
+        name = filename or file.name
+        expected = mime_type or file.declared_type or mime.guess_mime_type(name or "") or ""
+        detected = mime.detect_content_type(data, mime.normalize_mime_type(expected))
+        if detected == "text/plain":
+            return {"type": "text-plain", "text": _decode_text(data, name), "mime_type": detected}
+        block = _build_block(data, name, detected, mime_type)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"content_block: {error}") from None
-    return block | ({"base64": deferred} if deferred else {})
+    if deferred:
+        block["base64"] = deferred
+    if block["type"] == "image" and detail:
+        block["extras"] = {"detail": detail}
+    return block
 
 
 def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64 | None]:
@@ -119,32 +126,23 @@ def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64
     return header, DeferredBase64(create_upload(path), version=version)
 
 
-def _build_block(
-    data: bytes, name: str | None, declared_type: str | None, detail: str | None
-) -> dict[str, Any]:
-    if not data:
-        raise ValueError(f"{name or 'The source'} is empty.")
-    declared = mime.normalize_mime_type(declared_type or "")
-    mime_type = mime.detect_content_type(data, declared or mime.guess_mime_type(name or "") or "")
-    if mime_type == "text/plain":
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise ValueError(
-                f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
-            ) from None
-        return {"type": "text-plain", "text": text, "mime_type": mime_type}
-    block_type = "file" if mime_type == mime.PDF_TYPE else mime_type.partition("/")[0]
-    if block_type not in mime.ACCEPTED_TYPES:
+def _decode_text(data: bytes, name: str | None) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
         raise ValueError(
-            f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
-            "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
-        )
-    mime.check_media(block_type, data, len(data))
+            f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
+        ) from None
+
+
+def _build_block(
+    data: bytes, name: str | None, mime_type: str, declared: str | None
+) -> dict[str, Any]:
+    family = mime_type.partition("/")[0]
+    block_type = family if family in ("image", "audio") else "file"
+    mime.check_media(block_type, data, len(data), declared)
     encoded = base64.b64encode(data).decode("ascii")
     block: dict[str, Any] = {"type": block_type, "base64": encoded, "mime_type": mime_type}
-    if block_type == "image" and detail:
-        block["extras"] = {"detail": detail}
     if block_type == "file":
         block["extras"] = {"filename": mime.get_pdf_filename(name)}
     return block
