@@ -29,12 +29,7 @@ from orq_router_integrations.testing.routing.endpoint import EndpointHandler, En
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
 from orq_router_integrations.testing.routing.platform import ExpiringDict
-from orq_router_integrations.wire.endpoints import (
-    IMAGE_EDITS,
-    IMAGE_GENERATIONS,
-    IMAGE_VARIATIONS,
-    Endpoint,
-)
+from orq_router_integrations.wire import endpoints
 
 IMAGE_HOST = "images.offline.invalid"  # its URLs exist only within this process
 URL_LIFETIME_SECONDS = 3600.0  # documented for variations
@@ -72,16 +67,12 @@ def read_image_text(data: bytes) -> str | None:
     return json.loads(match[1]) if match else None
 
 
-def _encode_text(text: str) -> bytes:
-    return _TEXT_KEYWORD + json.dumps(text).encode()
-
-
 def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 190, 255)) -> bytes:
     """Create a PNG in one color (red, green, blue, alpha), and store a text in it."""
     width, height = size
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),
-        b"tEXt": _encode_text(text),
+        b"tEXt": _TEXT_KEYWORD + json.dumps(text).encode(),
         b"IDAT": zlib.compress((b"\0" + bytes(color) * width) * height),
         b"IEND": b"",
     }
@@ -161,15 +152,17 @@ class Variation(ImageRequest, strict=False):
 
 
 AnyRequest = Generation | Edit | Variation
-IMAGE_SCHEMAS: dict[Endpoint, type[AnyRequest]] = {
-    IMAGE_GENERATIONS: Generation,
-    IMAGE_EDITS: Edit,
-    IMAGE_VARIATIONS: Variation,
+IMAGE_SCHEMAS: dict[endpoints.Endpoint, type[AnyRequest]] = {
+    endpoints.IMAGE_GENERATIONS: Generation,
+    endpoints.IMAGE_EDITS: Edit,
+    endpoints.IMAGE_VARIATIONS: Variation,
 }
 
 
 class ImageEndpoint(EndpointHandler[AnyRequest]):
-    def __init__(self, endpoint: Endpoint, script: AnswerScript, urls: ExpiringDict[bytes]) -> None:
+    def __init__(
+        self, endpoint: endpoints.Endpoint, script: AnswerScript, urls: ExpiringDict[bytes]
+    ) -> None:
         super().__init__(script)
         self.endpoint, self.schema, self._urls = endpoint, IMAGE_SCHEMAS[endpoint], urls
 
@@ -270,7 +263,7 @@ def _draw_with_pillow(
     center = (width / 2, height - height / 8)
     card.multiline_text(center, lines, INK, font, anchor="mm", align="center")
     exif = Image.Exif()
-    exif[_EXIF_DESCRIPTION] = _encode_text(text)
+    exif[_EXIF_DESCRIPTION] = _TEXT_KEYWORD + json.dumps(text).encode()
     file_format = getattr(request, "output_format", None) or "png"
     quality = getattr(request, "output_compression", None) or 90
     file = io.BytesIO()

@@ -27,7 +27,6 @@ from pydantic import Field
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
 from orq_router_integrations.testing.answering.prompt import estimate_text_tokens
 from orq_router_integrations.testing.images import read_image_text
-from orq_router_integrations.testing.models import ModelRegistry
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
@@ -36,6 +35,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
+from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.endpoints import EMBEDDINGS, RERANK, Dialect, Endpoint
 from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType

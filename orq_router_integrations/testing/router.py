@@ -5,9 +5,9 @@ documentation is silent, one behavior was chosen, so the real router may behave 
 Every response carries ``x-orq-offline: 1``, and successful ones name the answering model in
 ``x-orq-offline-model``, a header that the real router does not send.
 
-Choices where the documentation is silent: guardrails never block a request; the cache is consulted
-before the load balancer picks a model; a model of the load balancer that is not enabled returns the
-same 404 as the request's own model.
+Choices where the documentation is silent: guardrails never block a request; streams are not cached;
+the cache is consulted before the load balancer picks a model; a model of the load balancer that is
+not enabled returns the same 404 as the request's own model.
 """
 
 import json
@@ -27,19 +27,9 @@ from pydantic import PrivateAttr
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.media.mime import detect_mime_type
+from orq_router_integrations.testing import chat, classification, images, retrieval, speech
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
-from orq_router_integrations.testing.chat import ChatEndpoint
-from orq_router_integrations.testing.classification import DecisionEndpoint, ModerationEndpoint
-from orq_router_integrations.testing.images import IMAGE_HOST, IMAGE_SCHEMAS, ImageEndpoint
-from orq_router_integrations.testing.models import ModelRegistry
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
-from orq_router_integrations.testing.retrieval import (
-    EmbeddingsEndpoint,
-    KnowledgeBaseIndex,
-    KnowledgeBases,
-    OCREndpoint,
-    RerankEndpoint,
-)
 from orq_router_integrations.testing.routing import http_adapter, platform
 from orq_router_integrations.testing.routing.control_parsing import split_controls
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
@@ -51,7 +41,6 @@ from orq_router_integrations.testing.routing.request_routing import (
     ProviderCall,
     RequestRouting,
 )
-from orq_router_integrations.testing.speech import SpeechEndpoint, TranscriptionEndpoint
 from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Dialect
 
 Route = tuple[str, str, Callable[..., Any]]
@@ -118,7 +107,7 @@ class OfflineRouter:
     answers: Answers | None = None
     faults: Faults | None = None
     models: Collection[str] | None = None
-    knowledge_bases: KnowledgeBases | None = None
+    knowledge_bases: retrieval.KnowledgeBases | None = None
     api_keys: Collection[str] | None = None
     requests_per_minute: int | None = None
     lenient: bool = False
@@ -134,8 +123,11 @@ class OfflineRouter:
         self.requests: list[http_adapter.RecordedRequest] = []
         self._request_count = 0  # a server keeps only the last requests
         self._locks: dict[int, threading.RLock] = {}
-        self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
-        self._models = ModelRegistry(self.models)
+        self._answers, self._faults = (
+            AnswerScript(self.answers),
+            FaultScript(self.faults),
+        )
+        self._models = platform.ModelRegistry(self.models)
         self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
         self._random = random.Random(self.seed)  # noqa: S311 - picks must be reproducible
         self._cache = platform.ExpiringDict[RouterResponse](self.clock)
@@ -143,16 +135,16 @@ class OfflineRouter:
         self._responses = ResponsesEndpoint(self._answers, self._models)
         self._handlers: list[EndpointHandler[Any]] = [
             self._responses,
-            ChatEndpoint(self._answers),
-            DecisionEndpoint(self._answers),
-            ModerationEndpoint(self._answers),
-            SpeechEndpoint(self._answers),
-            TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
-            TranscriptionEndpoint(TRANSLATIONS, self._answers),
-            *(ImageEndpoint(it, self._answers, self._images) for it in IMAGE_SCHEMAS),
-            EmbeddingsEndpoint(self._answers),
-            RerankEndpoint(self._answers),
-            OCREndpoint(self._answers),
+            chat.ChatEndpoint(self._answers),
+            classification.DecisionEndpoint(self._answers),
+            classification.ModerationEndpoint(self._answers),
+            speech.SpeechEndpoint(self._answers),
+            speech.TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
+            speech.TranscriptionEndpoint(TRANSLATIONS, self._answers),
+            *(images.ImageEndpoint(it, self._answers, self._images) for it in images.IMAGE_SCHEMAS),
+            retrieval.EmbeddingsEndpoint(self._answers),
+            retrieval.RerankEndpoint(self._answers),
+            retrieval.OCREndpoint(self._answers),
         ]
         self._routes = self._create_routes()
 
@@ -204,8 +196,7 @@ class OfflineRouter:
     def client(self, **kwargs: Any) -> RouterClient:
         """Create a ``RouterClient`` that sends its requests to this router.
 
-        The client can be pickled, for example by multiprocessing, Ray or joblib. The copy uses a
-        copy of the router, which starts with an empty log and with its script from the beginning.
+        It can be pickled together with the router, for example by multiprocessing, Ray or joblib.
 
         Args:
             **kwargs: Further arguments of ``RouterClient``, such as ``max_retries`` or
@@ -244,7 +235,7 @@ class OfflineRouter:
 
     def _create_routes(self) -> list[Route]:
         models, responses = self._models, self._responses
-        search = KnowledgeBaseIndex(self.knowledge_bases, models).search
+        search = retrieval.KnowledgeBaseIndex(self.knowledge_bases, models).search
         return [
             ("GET", "/v2/model-catalog", models.list_catalog),
             ("POST", "/v2/knowledge/([^/]+)/search", partial(search, lenient=self.lenient)),
@@ -263,7 +254,7 @@ class OfflineRouter:
     def _dispatch(self, request: httpx.Request) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
         path = request.url.raw_path.decode().partition("?")[0]
-        if request.url.host == IMAGE_HOST:
+        if request.url.host == images.IMAGE_HOST:
             data = self._images.get(path)
             if data is None:
                 raise HTTPError(404, f"the image {path} is unknown, or its URL has expired")

@@ -25,10 +25,10 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_after_words,
     split_fragments,
 )
-from orq_router_integrations.testing.models import ModelRegistry
 from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.platform import ModelRegistry
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
     RouterControls,

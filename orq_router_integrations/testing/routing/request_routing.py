@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orq_router_integrations.testing.models import ModelRegistry, check_model_id
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
     EndpointRequest,
     RouterResponse,
 )
 from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.platform import ModelRegistry, check_model_id
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES, RouterControls
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
