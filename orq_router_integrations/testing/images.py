@@ -248,14 +248,13 @@ def _draw_with_pillow(
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
 
     width, height = size = request.dimensions
-    blank = Image.new("RGBA", size, color)
-    image = blank.copy()
+    image = Image.new("RGBA", size, color)
     for index, data in enumerate(request.sources):  # side by side
         left, right = (width * i // len(request.sources) for i in (index, index + 1))
         image.paste(_open_image(data, (right - left, height)), (left, 0))
     if isinstance(request, Edit) and request.mask:  # its transparent area is edited
         mask = _open_image(request.mask.data, size).getchannel("A")
-        image = Image.composite(image, blank, mask)
+        image = Image.composite(image, Image.new("RGBA", size, color), mask)
     card = ImageDraw.Draw(image)
     card.rectangle((0, height - height // 4, width, height), fill=PAPER)
     lines = textwrap.fill(textwrap.shorten(caption, MAX_CAPTION_CHARS), 40)

@@ -217,9 +217,10 @@ class OfflineRouter:
         with self._lock:
             request.read()
             self._request_count += 1
-            self.requests.append(http_adapter.record_request(request))
+            body = http_adapter.parse_request_body(request)
+            self.requests.append(http_adapter.record_request(request, body))
             try:
-                response = self._dispatch(request)
+                response = self._dispatch(request, body)
             except HTTPError as error:
                 response = RouterResponse.from_error(error)
             except RecursionError:
@@ -251,7 +252,7 @@ class OfflineRouter:
         respond = partial(self._handle_post, handler)
         return "POST", f"/({dialects}){handler.endpoint.path}", respond
 
-    def _dispatch(self, request: httpx.Request) -> RouterResponse:
+    def _dispatch(self, request: httpx.Request, body: dict[str, Any] | HTTPError) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
         path = request.url.raw_path.decode().partition("?")[0]
         if request.url.host == images.IMAGE_HOST:
@@ -264,8 +265,9 @@ class OfflineRouter:
             if match and request.method == method:
                 platform.check_api_key(request, self.api_keys)
                 self._limit.acquire()
-                is_get = method == "GET"
-                values = request.url.params if is_get else http_adapter.parse_request_body(request)
+                if method == "POST" and isinstance(body, HTTPError):
+                    raise body
+                values = body if method == "POST" else request.url.params
                 result = respond(values, *map(unquote, match.groups()))
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
         message = f"{request.method} {path} is not an endpoint."

@@ -76,32 +76,30 @@ class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return response
 
 
-def record_request(request: httpx.Request) -> RecordedRequest:
+def parse_request_body(request: httpx.Request) -> dict[str, Any] | HTTPError:
+    """Parse a form or JSON, or return the error of an invalid body."""
+    content_type = request.headers.get("content-type", "")
+    try:
+        if content_type.lower().startswith("multipart/"):
+            return parse_form(content_type, request.content)
+        body = orjson.loads(request.content)
+    except HTTPError as error:
+        return error
+    except orjson.JSONDecodeError as error:
+        return HTTPError(400, f"the body is neither JSON nor a multipart form: {error}")
+    return body if isinstance(body, dict) else HTTPError(400, "the body must be a JSON object")
+
+
+def record_request(request: httpx.Request, body: dict[str, Any] | HTTPError) -> RecordedRequest:
     """Describe a request for ``OfflineRouter.requests``, with the API key redacted."""
     headers = dict(request.headers)
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
-    try:
-        body = parse_request_body(request)
-    except HTTPError:  # the response explains it
-        body = None
-    if request.headers.get("content-type", "").startswith("multipart/"):
-        body = orjson.loads(orjson.dumps(body, default=lambda file: file.summary))
-    return RecordedRequest(method=request.method, path=request.url.path, headers=headers, body=body)
-
-
-def parse_request_body(request: httpx.Request) -> dict[str, Any]:
-    """Parse a request body as a form or as JSON."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.lower().startswith("multipart/"):
-        return parse_form(content_type, request.content)
-    try:
-        body = orjson.loads(request.content)
-    except orjson.JSONDecodeError as error:
-        raise HTTPError(400, f"the body is neither JSON nor a multipart form: {error}") from None
-    if not isinstance(body, dict):
-        raise HTTPError(400, "the body must be a JSON object")
-    return body
+    fields: Any = None if isinstance(body, HTTPError) else body
+    if headers.get("content-type", "").startswith("multipart/"):
+        fields = orjson.loads(orjson.dumps(fields, default=lambda file: file.summary))
+    path = request.url.path
+    return RecordedRequest(method=request.method, path=path, headers=headers, body=fields)
 
 
 def create_response(

@@ -15,9 +15,6 @@ from orq_router_integrations.wire.model_kinds import ModelKind, get_model_kind
 
 V = TypeVar("V")
 
-WINDOW_SECONDS = 60.0
-
-
 PROVIDERS = {
     "anthropic", "aws", "azure", "cohere", "elevenlabs", "google", "google-ai", "groq",
     "jina", "mistral", "openai", "typesafe",
@@ -153,6 +150,9 @@ def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
         raise HTTPError(401, message, "authentication_required")
     if keys is not None and key.strip() not in keys:
         raise HTTPError(401, "the API key is not valid for this workspace")
+
+
+WINDOW_SECONDS = 60.0
 
 
 class RateLimit:
