@@ -184,17 +184,18 @@ def _trim(
 ) -> tuple[Span, ...]:
     """Remove the last or the first ``count`` words from spans."""
     trimmed = list(spans)
-    while trimmed and count:
-        span = trimmed.pop(-1 if at_end else 0)
+    position = -1 if at_end else 0
+    while trimmed and count > 0:
+        span = trimmed[position]
         word_count = len(split_words(span.text))
-        if word_count > count:
-            edge = max(span.start, min(span.end, cut_seconds))
-            if at_end:
-                trimmed.append(replace(span, text=drop_last_words(span.text, count), end=edge))
-            else:
-                rest = replace(span, text=drop_first_words(span.text, count), start=edge)
-                trimmed.insert(0, rest)
-        count = max(0, count - word_count)
+        edge = max(span.start, min(span.end, cut_seconds))
+        if word_count <= count:
+            del trimmed[position]
+        elif at_end:
+            trimmed[position] = replace(span, text=drop_last_words(span.text, count), end=edge)
+        else:
+            trimmed[position] = replace(span, text=drop_first_words(span.text, count), start=edge)
+        count -= word_count
     return tuple(trimmed)
 
 

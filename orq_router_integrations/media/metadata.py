@@ -6,8 +6,7 @@ Only headers are read. The result is ``None`` for unreadable data; no exceptions
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from itertools import chain
+from contextlib import suppress
 
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
@@ -91,23 +90,16 @@ def count_pdf_pages(data: Sliceable) -> int | None:
     if detect_mime_type(data) != PDF_TYPE:
         return None
     content = data[:_MAX_PDF_BYTES]
-    parts = chain([content], _iter_object_streams(content))
-    return sum(len(_PAGE.findall(part)) for part in parts) or None
-
-
-def _iter_object_streams(content: bytes) -> Iterator[bytes]:
-    """Yield the decompressed object streams, which hold the pages of newer PDFs."""
-    remaining = _MAX_DECOMPRESSED_BYTES
-    for match in _OBJECT_STREAM.finditer(content):
-        end = content.find(b"endstream", match.end())
-        try:
-            stream = zlib.decompressobj().decompress(content[match.end() : end], remaining)
-        except zlib.error:
-            continue
-        yield stream
-        remaining -= len(stream)
-        if remaining <= 0:
-            return
+    count, remaining_bytes = len(_PAGE.findall(content)), _MAX_DECOMPRESSED_BYTES
+    for match in _OBJECT_STREAM.finditer(content):  # these hold the pages of newer PDFs
+        if remaining_bytes <= 0:
+            break
+        compressed = content[match.end() : content.find(b"endstream", match.end())]
+        with suppress(zlib.error):
+            stream = zlib.decompressobj().decompress(compressed, remaining_bytes)
+            count += len(_PAGE.findall(stream))
+            remaining_bytes -= len(stream)
+    return count or None
 
 
 def read_audio_seconds(data: Sliceable) -> float | None:
