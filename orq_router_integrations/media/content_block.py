@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media import mime
-from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.call import DeferredBase64, Upload
 from orq_router_integrations.wire.json import to_printable
-from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 if TYPE_CHECKING:
     import PIL.Image

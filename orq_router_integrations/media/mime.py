@@ -15,11 +15,7 @@ from typing import Any, BinaryIO, TypeGuard
 from typing_extensions import Generator
 
 from orq_router_integrations.media.mp3 import find_mp3_frame
-from orq_router_integrations.wire.request_encoding import (
-    MIN_DEFERRED_CHARS,
-    PLACEHOLDER_MARK,
-    DeferredBase64,
-)
+from orq_router_integrations.wire.call import MIN_DEFERRED_CHARS, PLACEHOLDER_MARK, DeferredBase64
 
 PDF_TYPE = "application/pdf"
 DEFAULT_TYPE = "application/octet-stream"

@@ -1,1 +1,1 @@
-"""Requests and responses of the router as values. Nothing in this package does I/O."""
+"""Requests and responses of the router as values, without network access."""

@@ -6,12 +6,13 @@ function that parses its response, so the two sides are independent.
 
 import threading
 import time
+from binascii import b2a_base64
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO, Generic, Protocol, Self, TypeVar
 
 from typing_extensions import Generator
 
@@ -21,6 +22,10 @@ from orq_router_integrations.wire.json import loads
 
 CHUNK_BYTES = 192 * 1024  # of a file that are read at a time
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
+MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
+
+PLACEHOLDER_MARK = "inserted when the request is sent]"
+"""End of the text that a ``DeferredBase64`` shows instead of its content."""
 
 
 class IdempotencySeed:
@@ -175,6 +180,56 @@ class Upload:
             raise UploadReadError(f"Cannot read {self.filename}: {error}") from None
         if sent_bytes != self.size:
             raise UploadReadError(f"{self.filename} changed during the upload. Send it again.")
+
+
+class DeferredBase64(str):
+    """Base64 that is inserted into a JSON body, or encoded from a file, while the body is sent.
+
+    Otherwise a 15 MB file would be in memory several times. As a str it is only a placeholder. It
+    cannot be created by parsing JSON, so untrusted input cannot make the client read a file. Caches
+    of answers only see the placeholder, so it contains the ``version`` of the file.
+    """
+
+    source: str | Upload  # the base64 string, or the file to encode
+    prefix: str  # text that precedes it, such as ``data:image/png;base64,``
+
+    __slots__ = ("prefix", "source")
+
+    def __new__(cls, source: str | Upload, prefix: str = "", version: str = "") -> Self:
+        name = source.filename if isinstance(source, Upload) else "base64"
+        name += f" ({version})" if version else ""
+        length = _count_base64_chars(source)
+        self = super().__new__(cls, f"[{name}: {length} characters {PLACEHOLDER_MARK}")
+        self.source, self.prefix = source, prefix
+        return self
+
+    def __reduce__(self) -> Any:
+        return str, (str(self),)
+
+    def __deepcopy__(self, _: Any) -> Self:
+        return self
+
+    @property
+    def size(self) -> int:
+        return len(self.prefix) + _count_base64_chars(self.source)
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        yield self.prefix.encode()
+        if isinstance(self.source, str):
+            for start in range(0, len(self.source), MIN_DEFERRED_CHARS):
+                yield self.source[start : start + MIN_DEFERRED_CHARS].encode("ascii")
+            return
+        pending = b""  # bytes of an incomplete group of three
+        for chunk in self.source.iter_chunks():
+            data = pending + chunk
+            end = len(data) // 3 * 3
+            pending = data[end:]
+            yield b2a_base64(data[:end], newline=False)
+        yield b2a_base64(pending, newline=False)
+
+
+def _count_base64_chars(source: str | Upload) -> int:
+    return len(source) if isinstance(source, str) else (source.size + 2) // 3 * 4
 
 
 class StreamDecoder(Protocol[T_co]):

@@ -4,15 +4,15 @@ Generic HTTP clients flatten nested values into bracketed keys such as ``retry[c
 router does not document. Here a nested value is a single part that contains JSON.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import Upload
+from orq_router_integrations.wire.call import DeferredBase64, Upload
 
 MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
 
@@ -20,22 +20,12 @@ _CONTAINERS = (Mapping, list, tuple)
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A", "\0": "%00"})
 
 
-class StreamedContent(Protocol):
-    """A part of a body that is read while the body is sent: a file, or base64 of one."""
-
-    @property
-    def size(self) -> int:
-        """The number of bytes to send."""
-
-    def iter_chunks(self) -> Iterable[bytes]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class StreamedBody:
     """A request body whose files are read while it is sent. It can be iterated several times."""
 
     content_type: str
-    segments: Sequence[bytes | StreamedContent]
+    segments: Sequence[bytes | Upload | DeferredBase64]
     boundary: str = ""
 
     @property
@@ -67,7 +57,7 @@ def build_multipart_body(
         parts.append((f"{headers}\r\n\r\n".encode("utf-8", "replace"), content))
     boundary = _compute_boundary(StreamedBody("", [*chain.from_iterable(parts)]))
     delimiter = f"--{boundary}".encode()
-    segments: list[bytes | StreamedContent] = []
+    segments: list[bytes | Upload | DeferredBase64] = []
     for headers_data, content in parts:
         segments += [delimiter + b"\r\n" + headers_data, content, b"\r\n"]
     segments.append(delimiter + b"--\r\n")

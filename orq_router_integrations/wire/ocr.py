@@ -8,7 +8,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.call import MalformedResponseError, Response, Upload
+from orq_router_integrations.wire.call import (
+    DeferredBase64,
+    MalformedResponseError,
+    Response,
+    Upload,
+)
 from orq_router_integrations.wire.json import (
     as_dict,
     as_dicts,
@@ -16,7 +21,6 @@ from orq_router_integrations.wire.json import (
     as_int,
     as_str,
 )
-from orq_router_integrations.wire.request_encoding import DeferredBase64
 
 PDF_TYPE = "application/pdf"
 

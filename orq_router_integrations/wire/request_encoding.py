@@ -1,20 +1,18 @@
 """Encode the path, headers, controls and body of a request.
 
 A control that the endpoint does not support raises an error. It is never dropped or sent where the
-router would ignore it. Large base64 strings of a JSON body are encoded while the body is sent.
-Otherwise a 15 MB file would be in memory several times.
+router would ignore it.
 """
 
-from binascii import b2a_base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import check_header
-from orq_router_integrations.wire.call import Request, Upload
+from orq_router_integrations.wire.call import PLACEHOLDER_MARK, DeferredBase64, Request, Upload
 from orq_router_integrations.wire.controls import Identity, RouterControls
 from orq_router_integrations.wire.endpoints import (
     IMAGE_GENERATIONS,
@@ -24,16 +22,7 @@ from orq_router_integrations.wire.endpoints import (
     Dialect,
     Endpoint,
 )
-from orq_router_integrations.wire.multipart import (
-    StreamedBody,
-    StreamedContent,
-    build_multipart_body,
-)
-
-MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
-
-PLACEHOLDER_MARK = "inserted when the request is sent]"
-"""End of the text that a ``DeferredBase64`` shows instead of its content."""
+from orq_router_integrations.wire.multipart import StreamedBody, build_multipart_body
 
 PROTECTIVE_CONTROLS = frozenset({"guardrails", "plugins"})
 """Controls that protect data. Dropping them silently could leak it."""
@@ -192,56 +181,6 @@ def _find_unsupported_values(
         yield "plugins", "Use 'pii_redaction' only."
 
 
-class DeferredBase64(str):
-    """A string in a JSON body whose content is inserted while the body is sent.
-
-    As a str it is only a placeholder. It cannot be created by parsing JSON, so untrusted input
-    cannot make the client read a file. Caches of answers only see the placeholder, so it contains
-    the ``version`` of the file.
-    """
-
-    source: str | Upload  # the base64 string, or the file to encode
-    prefix: str  # text that precedes it, such as ``data:image/png;base64,``
-
-    __slots__ = ("prefix", "source")
-
-    def __new__(cls, source: str | Upload, prefix: str = "", version: str = "") -> Self:
-        name = source.filename if isinstance(source, Upload) else "base64"
-        name += f" ({version})" if version else ""
-        length = _count_base64_chars(source)
-        self = super().__new__(cls, f"[{name}: {length} characters {PLACEHOLDER_MARK}")
-        self.source, self.prefix = source, prefix
-        return self
-
-    def __reduce__(self) -> Any:
-        return str, (str(self),)
-
-    def __deepcopy__(self, _: Any) -> Self:
-        return self
-
-    @property
-    def size(self) -> int:
-        return len(self.prefix) + _count_base64_chars(self.source)
-
-    def iter_chunks(self) -> Iterator[bytes]:
-        yield self.prefix.encode()
-        if isinstance(self.source, str):
-            for start in range(0, len(self.source), MIN_DEFERRED_CHARS):
-                yield self.source[start : start + MIN_DEFERRED_CHARS].encode("ascii")
-            return
-        pending = b""  # bytes of an incomplete group of three
-        for chunk in self.source.iter_chunks():
-            data = pending + chunk if pending else chunk
-            end = len(data) // 3 * 3
-            pending = data[end:]
-            yield b2a_base64(data[:end] if pending else data, newline=False)
-        yield b2a_base64(pending, newline=False)
-
-
-def _count_base64_chars(source: str | Upload) -> int:
-    return len(source) if isinstance(source, str) else (source.size + 2) // 3 * 4
-
-
 def build_json_body(value: Any) -> bytes | StreamedBody:
     """Serialize a value, which may contain ``DeferredBase64`` strings, as a JSON body."""
     data = json.dumps(value)
@@ -258,7 +197,7 @@ def build_json_body(value: Any) -> bytes | StreamedBody:
 
     # Serialize again with a unique marker for each deferred string, then split at the markers.
     tail = json.dumps(json.map_strings(value, replace_by_marker))
-    parts: list[bytes | StreamedContent] = []
+    parts: list[bytes | Upload | DeferredBase64] = []
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)
         parts += [before, item]

@@ -21,12 +21,9 @@ from support.chat_responses import (
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import create_error
 from orq_router_integrations.wire import json as wire_json
-from orq_router_integrations.wire.call import Response
+from orq_router_integrations.wire.call import DeferredBase64, Response
 from orq_router_integrations.wire.multipart import StreamedBody
-from orq_router_integrations.wire.request_encoding import (
-    DeferredBase64,
-    build_json_body,
-)
+from orq_router_integrations.wire.request_encoding import build_json_body
 from orq_router_integrations.wire.transcriptions import parse_transcript
 
 BIG = 10**40 + 7

@@ -11,14 +11,16 @@ from collections import OrderedDict
 
 import pytest
 
-from orq_router_integrations.wire.call import CHUNK_BYTES, Upload, UploadReadError
-from orq_router_integrations.wire.json import dumps
-from orq_router_integrations.wire.multipart import StreamedBody
-from orq_router_integrations.wire.request_encoding import (
+from orq_router_integrations.wire.call import (
+    CHUNK_BYTES,
     MIN_DEFERRED_CHARS,
     DeferredBase64,
-    build_json_body,
+    Upload,
+    UploadReadError,
 )
+from orq_router_integrations.wire.json import dumps
+from orq_router_integrations.wire.multipart import StreamedBody
+from orq_router_integrations.wire.request_encoding import build_json_body
 
 
 def create_upload(data: bytes, size: int | None = None) -> Upload:
