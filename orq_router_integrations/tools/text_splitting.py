@@ -4,7 +4,6 @@ import re
 
 _CLOSING_QUOTES = "\"'\u2019\u201d\u00bb\u203a)\\]}\u300d\u300f\uff09\u3011\u300b"
 _BOUNDARIES = (
-    re.compile(r"\n[^\S\n]*\n\s*"),  # paragraphs
     re.compile(
         # The lookbehind makes a run of marks match once: retrying at each mark is quadratic.
         rf"(?<![.!?\u2026])[.!?\u2026]+[{_CLOSING_QUOTES}]*(?=\s)\s*"
@@ -15,7 +14,7 @@ _BOUNDARIES = (
     re.compile(r"[,;:](?=\s)\s*|[\u3001\uff0c\uff1b\uff1a\u060c\u061b]\s*|\s[\u2013\u2014-]\s+"),
     re.compile(r"\s+"),
 )
-"""Where text may be split, best first: paragraphs, sentences, clauses, words."""
+"""Where text may be split, best first: after sentences or lines, clauses, words."""
 
 
 def split_text(text: str, max_chars: int) -> list[str]:
@@ -38,15 +37,12 @@ def split_text(text: str, max_chars: int) -> list[str]:
 
 def _find_split(text: str, max_chars: int) -> int:
     window = text[: 2 * max_chars]  # white space after a chunk does not count
-    for level, pattern in enumerate(_BOUNDARIES):
-        min_length = max_chars // 2 if level == 0 else 1
+    for pattern in _BOUNDARIES:
         best = 0
         for match in pattern.finditer(window):
-            length = match.start() + len(match[0].rstrip())
-            if length > max_chars:
+            if match.start() + len(match[0].rstrip()) > max_chars:
                 break
-            if length >= min_length:
-                best = match.end()
+            best = match.end()
         if best:
             return best
     return max_chars

@@ -1,4 +1,4 @@
-"""Splitting of long texts at paragraphs, sentences, clauses and words."""
+"""Splitting of long texts at sentences, clauses and words."""
 
 import time
 
@@ -17,7 +17,7 @@ from orq_router_integrations.tools.text_splitting import split_text
         ("One. Two! Three? Four.", 9, ["One. Two!", "Three?", "Four."]),
         ('He said: "Go." Then he left.', 15, ['He said: "Go."', "Then he left."]),
         ("Pi is 3.14159 and no more. Yes.", 27, ["Pi is 3.14159 and no more.", "Yes."]),
-        ("Dear both,\n\nhi. And this.", 16, ["Dear both,", "hi. And this."]),
+        ("Dear both,\n\nhi. And this.", 16, ["Dear both,\n\nhi.", "And this."]),
         ("first line\nsecond line", 15, ["first line", "second line"]),
         ("one, two, three, four", 10, ["one, two,", "three,", "four"]),
         ("one two three four", 9, ["one two", "three", "four"]),
