@@ -15,8 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Self
 
 from orq_router_integrations.document_loaders.sources import create_audio_upload, require_pyav
-from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.atomic_write import map_write_errors
+from orq_router_integrations.errors import RouterInputError, SavingError
 from orq_router_integrations.media.wav import (
     MAX_HEADER_BYTES,
     WavHeader,
@@ -192,8 +191,11 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
 @contextmanager
 def open_decoded(upload: Upload, label: str) -> Iterator[WavReader]:
     """Decode a recording to a temporary WAV file (mono, 16 kHz), packet by packet."""
-    with map_write_errors("a temporary directory"):
+    try:
         directory = TemporaryDirectory(prefix="orq-audio-")
+    except OSError as error:
+        message = f"Cannot create a temporary directory: {error.strerror or error}"
+        raise SavingError(message, errno=error.errno) from error
     with directory:
         path = Path(directory.name, "decoded.wav")
         with _open_container(upload, label) as (av, container), wave.open(str(path), "wb") as file:

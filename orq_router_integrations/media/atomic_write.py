@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 from uuid import uuid4
 
-from orq_router_integrations.errors import RouterInputError, SavingError
+from orq_router_integrations.errors import RouterError, RouterInputError, SavingError
 from orq_router_integrations.wire.json import to_printable
 
 
@@ -59,21 +59,12 @@ def validate_directory(directory: Path | None) -> Path | None:
     return Path(name).resolve()
 
 
-@contextmanager
-def map_write_errors(target: object) -> Iterator[None]:
-    """Re-raise an ``OSError`` inside the block as ``SavingError``."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise SavingError(f"Cannot write to {target}: {reason}", errno=error.errno) from error
-
-
 class OutputFile:
     """Collects data in a temporary file, or in memory if there is no target.
 
     The target is a file, or a directory in which ``commit`` names the file. Leaving the ``with``
-    block deletes a temporary file that was not committed.
+    block deletes a temporary file that was not committed. An ``OSError`` in the block is raised as
+    ``SavingError``.
     """
 
     def __init__(self, target: Path | None) -> None:
@@ -94,11 +85,14 @@ class OutputFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if self._part:
             with suppress(OSError):  # closing flushes the buffer, which fails on a full disk
                 self.file.close()
             self._part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, RouterError):
+            message = f"Cannot write to {self.target}: {error.strerror or error}"
+            raise SavingError(message, errno=error.errno) from error
 
     @property
     def data(self) -> bytes | None:
@@ -134,6 +128,6 @@ def open_atomic(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
     the temporary file is deleted and an existing file is not changed.
     """
     target = validate_output_path(path, overwrite=overwrite)
-    with OutputFile(target) as output, map_write_errors(target):
+    with OutputFile(target) as output:
         yield output.file
         output.commit()

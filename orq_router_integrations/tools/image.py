@@ -199,9 +199,9 @@ class OrqImageTool(OrqTool, ImageParams):
         for index, image in enumerate(images):
             if url := image.pending_url:
                 chunks = download(url, http_client=http_client)
-                with open_download(images, index, directory) as sink, closing(chunks):
+                with open_download(images, index, directory) as output, closing(chunks):
                     for chunk in chunks:
-                        sink.write(chunk)
+                        output.file.write(chunk)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:
@@ -211,10 +211,10 @@ class OrqImageTool(OrqTool, ImageParams):
         for index, image in enumerate(images):
             if url := image.pending_url:
                 chunks = adownload(url, http_client=http_client)
-                with open_download(images, index, directory) as sink:
+                with open_download(images, index, directory) as output:
                     async with aclosing(chunks):
                         async for chunk in chunks:
-                            sink.write(chunk)
+                            output.file.write(chunk)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     def register_images(self, result: ImageResult) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orq_router_integrations.errors import InvalidResponseError, RouterError
-from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
+from orq_router_integrations.media.atomic_write import OutputFile
 from orq_router_integrations.media.metadata import read_image_size
 from orq_router_integrations.media.mime import FileView, detect_mime_type
 from orq_router_integrations.tools.image_result import (
@@ -26,34 +26,26 @@ from orq_router_integrations.wire.json import as_dict, as_str
 from orq_router_integrations.wire.model_names import ModelCandidates
 
 
-class ImageFile(OutputFile):
-    """Collects the bytes of one image, in the directory of the tool or in memory."""
-
-    def write(self, data: bytes) -> None:
-        with map_write_errors(self.target):
-            self.file.write(data)
-
-    def finish(self) -> GeneratedImage:
-        """Build the image, and give its file the final name."""
-        with map_write_errors(self.target):
-            size = self.file.tell()
-            content = FileView(self.file)
-            mime_type = detect_mime_type(content)
-            if mime_type not in IMAGE_SUFFIXES:
-                raise MalformedResponseError("the data of an image has an unknown format")
-            width, height = read_image_size(content) or (None, None)
-            digest = self.compute_digest()
-            image = GeneratedImage(
-                id=f"img_{digest[:12]}",
-                data=self.data,
-                mime_type=mime_type,
-                width=width,
-                height=height,
-                size=size,
-                sha256=digest,
-            )
-            path = self.commit(f"{image.id}{IMAGE_SUFFIXES[mime_type][0]}")
-        return image.model_copy(update={"path": str(path)}) if path else image
+def create_image(output: OutputFile) -> GeneratedImage:
+    """Create the image whose bytes are complete, and give its file the final name."""
+    size = output.file.tell()
+    content = FileView(output.file)
+    mime_type = detect_mime_type(content)
+    if mime_type not in IMAGE_SUFFIXES:
+        raise MalformedResponseError("the data of an image has an unknown format")
+    width, height = read_image_size(content) or (None, None)
+    digest = output.compute_digest()
+    image = GeneratedImage(
+        id=f"img_{digest[:12]}",
+        data=output.data,
+        mime_type=mime_type,
+        width=width,
+        height=height,
+        size=size,
+        sha256=digest,
+    )
+    path = output.commit(image.filename)
+    return image.model_copy(update={"path": str(path)}) if path else image
 
 
 @dataclass(slots=True)
@@ -68,7 +60,7 @@ class ImageCall:
     _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder | None = None
     _images: dict[str, GeneratedImage] = field(default_factory=dict)
-    _file: ImageFile | None = None
+    _file: OutputFile | None = None
     _files: ExitStack = field(default_factory=ExitStack)
 
     def create_decoder(self, response: Response) -> ImageResponseDecoder:
@@ -80,12 +72,12 @@ class ImageCall:
 
     def _write(self, data: bytes) -> None:
         if self._file is None:
-            self._file = self._files.enter_context(ImageFile(self.directory))
-        self._file.write(data)
+            self._file = self._files.enter_context(OutputFile(self.directory))
+        self._file.file.write(data)
 
     def _finish_image(self) -> str:
         assert self._file is not None  # noqa: S101 - an image without bytes is not finished
-        image = self._file.finish()
+        image = create_image(self._file)
         self._file = None
         self._images[image.id] = image
         return image.id
@@ -138,16 +130,16 @@ class ImageCall:
 @contextmanager
 def open_download(
     images: list[GeneratedImage], index: int, directory: Path | None
-) -> Iterator[ImageFile]:
+) -> Iterator[OutputFile]:
     """Open a file for an image that is at a URL. In the list, the new image replaces the old one.
 
     Errors contain all images of the list, whether they have been downloaded or not.
     """
     fields = images[index].model_dump(include={"url", "revised_prompt"})
     try:
-        with ImageFile(directory) as file:
-            yield file
-            images[index] = file.finish().model_copy(update=fields)
+        with OutputFile(directory) as output:
+            yield output
+            images[index] = create_image(output).model_copy(update=fields)
     except MalformedResponseError as error:
         raise InvalidResponseError(str(error), partial_items=tuple(images)) from None
     except RouterError as error:

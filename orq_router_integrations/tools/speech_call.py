@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from orq_router_integrations.errors import RouterError
-from orq_router_integrations.media.atomic_write import OutputFile, map_write_errors
+from orq_router_integrations.media.atomic_write import OutputFile
 from orq_router_integrations.media.metadata import read_audio_seconds
 from orq_router_integrations.media.mime import (
     DEFAULT_TYPE,
@@ -328,7 +328,7 @@ class SpeechCall:
     @contextmanager
     def open_output(self) -> Iterator[OutputFile]:
         """Open the target. If it is memory, its content becomes ``partial_bytes`` of an error."""
-        with OutputFile(self.target) as output, map_write_errors(self.target):
+        with OutputFile(self.target) as output:
             try:
                 yield output
             except RouterError as error:
