@@ -148,9 +148,6 @@ class OfflineRouter:
         ]
         self._routes = self._create_routes()
 
-    def __repr__(self) -> str:
-        return f"OfflineRouter(requests={len(self.requests)}, calls={len(self.log)})"
-
     def __reduce__(self) -> Any:
         settings = {field.name: getattr(self, field.name) for field in fields(self)}
         return partial(OfflineRouter, **settings), ()

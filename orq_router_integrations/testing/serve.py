@@ -20,8 +20,7 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Event, Receive, Send], Awaitable[None]]
 
-MAX_RECORDS = 1000
-"""Number of requests and of calls that a served router keeps in its logs."""
+MAX_RECORDS = 1000  # requests and calls that ``serve`` keeps in the logs of its router
 
 
 def serve(
@@ -53,7 +52,7 @@ def serve(
     hint = "Choose another port with --port (port= in Python); 0 picks a free port"
     with _explain_errors(f"Cannot listen on port {port}. {hint}"):
         listener = socket.create_server(("127.0.0.1", port))
-    app = create_asgi_app(router or OfflineRouter(), record=record)
+    app = create_asgi_app(router or OfflineRouter(), record=record, max_records=MAX_RECORDS)
     with listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
         sys.stdout.write(f"The offline router serves {base_url} (any API key is accepted)\n")
@@ -69,7 +68,9 @@ def _explain_errors(message: str) -> Iterator[None]:
         raise OSError(error.errno, f"{os.strerror(error.errno or 0)}. {message}.") from None
 
 
-def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App:
+def create_asgi_app(
+    router: OfflineRouter, *, record: Path | None = None, max_records: int | None = None
+) -> App:
     """Create an ASGI 3 app that sends the router's responses, streams event by event.
 
     Each request is appended to the file ``record``, if there is one, as a line of JSON.
@@ -81,8 +82,8 @@ def create_asgi_app(router: OfflineRouter, *, record: Path | None = None) -> App
             line = {**asdict(router.requests[-1]), "status": response.status_code}
             with record.open("ab") as file:
                 file.write(encode_json(line) + b"\n")
-        for records in (router.requests, router.log):
-            del records[:-MAX_RECORDS]
+        if max_records is not None:
+            del router.requests[:-max_records], router.log[:-max_records]
         return response
 
     transport = OfflineTransport(handle, router.latency)

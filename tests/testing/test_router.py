@@ -25,13 +25,6 @@ def test_offline_header_and_trace_id(create_chat):
     assert traces == [f"{number:032x}" for number in (1, 2, 3)]
 
 
-def test_repr_counts_requests(create_chat):
-    chat = create_chat()
-    chat.post()
-    chat.post(model="bare")
-    assert repr(chat.router) == "OfflineRouter(requests=2, calls=1)"
-
-
 @pytest.mark.parametrize("prefix", ["v3/router", "v2/router", "v2/gateway", "v2/proxy"])
 def test_prefixes(create_chat, prefix):
     chat = create_chat()

@@ -9,7 +9,6 @@ import pytest
 import uvicorn
 
 from orq_router_integrations.testing import OfflineRouter
-from orq_router_integrations.testing import serve as serve_module
 from orq_router_integrations.testing.serve import create_asgi_app, serve
 
 
@@ -86,10 +85,9 @@ class TestServe:
         assert second["body"] == body
         assert "sk-secret" not in record.read_text()
 
-    async def test_last_requests_are_kept(self, monkeypatch):
-        monkeypatch.setattr(serve_module, "MAX_RECORDS", 2)
+    async def test_last_requests_are_kept(self):
         router = OfflineRouter()
-        transport = httpx.ASGITransport(app=create_asgi_app(router))
+        transport = httpx.ASGITransport(app=create_asgi_app(router, max_records=2))
         headers = {"Authorization": "Bearer k"}
         async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:
             responses = [await http.get("/v3/router/models", headers=headers) for _ in range(3)]
