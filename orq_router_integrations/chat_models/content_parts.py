@@ -92,7 +92,7 @@ def _get_source(block: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(url := block.get("image_url"), str):
         return {"url": url}
     # OpenAI's parts contain the source under the name of their type.
-    nested = (block.get(str(block.get("type"))), block.get("source"))
+    nested = (block.get(name) for name in (str(block.get("type")), "image_url", "source"))
     source = next((value for value in nested if isinstance(value, Mapping)), block)
     if source.get("type") != "content":
         return source

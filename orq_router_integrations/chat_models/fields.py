@@ -23,7 +23,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
 )
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.arguments import suggest_name
+from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
@@ -105,9 +105,7 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
     @field_validator("disabled_params")
     @classmethod
     def _validate_disabled_params(cls, params: dict[str, Any]) -> dict[str, Any]:
-        for name in params:
-            if name not in REQUEST_PARAMS:
-                raise ValueError(f"Unknown parameter {name!r}.{suggest_name(name, REQUEST_PARAMS)}")
+        reject_unknown_arguments(params, REQUEST_PARAMS)
         return params
 
     @field_validator("extra_body")

@@ -57,7 +57,7 @@ def test_every_field_is_described() -> None:
 
 
 def test_unknown_disabled_param_raises() -> None:
-    with pytest.raises(ValidationError, match=r"Unknown parameter 'temprature'.*'temperature'"):
+    with pytest.raises(ValidationError, match=r"Unknown argument 'temprature'.*'temperature'"):
         ChatOrq(model=GPT, api_key="k", disabled_params={"temprature": None})
 
 
