@@ -325,8 +325,9 @@ class Transcriber(FileProcessor):
                 transcript = yield from self.get_or_send(call, chunk.upload)
             except RouterError as error:
                 position = f", chunk {chunk.index + 1} of {chunk_count}" if chunk_count > 1 else ""
-                failed = self._handle_failure(error, f"{label}{position}", chunk.duration_seconds)
-                transcripts.append(failed)
+                description = self.handle_error(error, f"{label}{position}")
+                gap = Span("", 0.0, chunk.duration_seconds, error=description)
+                transcripts.append(Transcript("", words=(gap,), segments=(gap,)))
             else:
                 transcripts.append(transcript)
                 if self.carry_prompt:
@@ -339,14 +340,6 @@ class Transcriber(FileProcessor):
 
     def parse_stored(self, data: bytes) -> Transcript:
         return self.splitter.require_spans(Transcript.from_json(data))
-
-    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        return self._create_file(label, {}, (), [self._handle_failure(error, label)])
-
-    def _handle_failure(self, error: RouterError, label: str, seconds: float = 0.0) -> Transcript:
-        """Apply the error policy, and return a transcript that consists of a gap."""
-        gap = Span("", 0.0, seconds, error=self.handle_error(error, label))
-        return Transcript("", words=(gap,), segments=(gap,))
 
     def _create_file(
         self,
@@ -363,7 +356,7 @@ class Transcriber(FileProcessor):
                 return LoadedFile([], error_count=len(gaps))
             skipped_seconds = sum(gap.end - gap.start for gap in gaps)
             merged = merged.remove_gaps()
-        if chunks and chunks[-1].end_seconds is not None:
+        if chunks[-1].end_seconds is not None:
             merged = replace(merged, duration=chunks[-1].end_seconds)
         metadata = {
             **blob_metadata,

@@ -93,11 +93,8 @@ class FileProcessor(ABC):
     def parse_stored(self, data: bytes) -> Any:
         """Parse a result from the store. If it is unusable, any error may be raised."""
 
-    @abstractmethod
-    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        """Apply the error policy to an item that could not be loaded."""
-
     def load(self, item: SourceItem) -> Steps[LoadedFile]:
+        """Load an item, and apply the error policy if that fails."""
         label = get_label(item)
         try:
             return (yield from self.read(item))
@@ -105,7 +102,10 @@ class FileProcessor(ABC):
             failure = error
         except OSError as error:
             failure = RouterInputError(f"source: Cannot read {label}: {error}")
-        return self.build_failure(failure, label)
+        description = self.handle_error(failure, label)
+        metadata = {"source": label, "model": self.body["model"], "error": description}
+        marked = [Document("", metadata=metadata)] if self.on_error == "mark" else []
+        return LoadedFile(marked, error_count=1)
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item before the first request, unless its errors are to be skipped or marked."""

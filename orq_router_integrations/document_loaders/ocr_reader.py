@@ -19,7 +19,7 @@ from orq_router_integrations.document_loaders.file_loader import (
     LoadedFile,
 )
 from orq_router_integrations.document_loaders.sources import FileKind, SourceItem, get_label
-from orq_router_integrations.errors import InvalidResponseError, RouterError, RouterInputError
+from orq_router_integrations.errors import InvalidResponseError, RouterInputError
 from orq_router_integrations.media.atomic_write import open_atomic
 from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
@@ -115,12 +115,6 @@ class OCRReader(FileProcessor):
 
     def parse_stored(self, data: bytes) -> OCRResult:
         return OCRResult.from_json(data)
-
-    def build_failure(self, error: RouterError, label: str) -> LoadedFile:
-        description = self.handle_error(error, label)
-        metadata = {"source": label, "model": self.body["model"], "error": description}
-        documents = [Document("", metadata=metadata)] if self.on_error == "mark" else []
-        return LoadedFile(documents, error_count=1)
 
     def _save_images(self, page: Page, label: str) -> Page:
         """Save the images of a page, and refer to them in its text."""
