@@ -266,10 +266,9 @@ class Transcriber(FileProcessor):
 
     def check_item(self, item: SourceItem) -> None:
         """Check an item, and that it can be decoded if it must be converted or split."""
-        if self.on_error == "raise":
-            upload = create_audio_upload(item)
-            if self._must_convert(upload, None) and WavReader.from_upload(upload) is None:
-                read_duration(upload, get_label(item))
+        upload = create_audio_upload(item)
+        if self._must_convert(upload, None) and WavReader.from_upload(upload) is None:
+            read_duration(upload, get_label(item))
 
     def read(self, item: SourceItem) -> Steps[LoadedFile]:
         label = get_label(item)

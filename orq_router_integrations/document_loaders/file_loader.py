@@ -108,9 +108,8 @@ class FileProcessor(ABC):
         return LoadedFile(marked, error_count=1)
 
     def check_item(self, item: SourceItem) -> None:
-        """Check an item before the first request, unless its errors are to be skipped or marked."""
-        if self.on_error == "raise":
-            self.kind.check(item)
+        """Check an item before the first request. Raises ``RouterInputError``."""
+        self.kind.check(item)
 
     def handle_error(self, error: RouterError, label: str) -> str:
         """Raise the error of a file, or log it and return its text if other files may continue."""
@@ -186,7 +185,8 @@ class FileIntegration(RouterIntegration, ABC):
     def _prepare(self, source: Source) -> tuple[FileProcessor, Iterator[SourceItem]]:
         """Check a source before the first request, and return its items."""
         processor = self._create_processor()
-        return processor, iter_items(source, processor.check_item, processor.kind)
+        check_item = processor.check_item if self.on_error == "raise" else None
+        return processor, iter_items(source, processor.kind, check_item)
 
     def _iter_documents(
         self, processor: FileProcessor, items: Iterator[SourceItem]

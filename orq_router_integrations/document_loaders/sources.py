@@ -96,20 +96,20 @@ AUDIO_FILES = FileKind("audio", RECORDING_SUFFIXES, create_audio_upload)
 
 
 def iter_items(
-    source: Source, check: Callable[[SourceItem], None], kind: FileKind
+    source: Source, kind: FileKind, check_item: Callable[[SourceItem], None] | None
 ) -> Iterator[SourceItem]:
     """Iterate over the items of a source in order, listing directories and patterns lazily.
 
-    ``check`` is called for individual items, ``kind.check`` for the files of directories.
+    ``check_item`` is called for individual items, ``kind.check`` for the files of directories.
     """
     if isinstance(source, BlobLoader):
         return iter(source.yield_blobs())
     items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
     for item in items:
-        if _list_files(item) is None:
-            check(item)
-        else:
+        if _list_files(item) is not None:
             next(_iter_files(item, kind))
+        elif check_item:
+            check_item(item)
     return chain.from_iterable(_iter_files(item, kind) for item in items)
 
 

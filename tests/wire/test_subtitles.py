@@ -93,6 +93,11 @@ MALFORMED = {
         "WEBVTT\n\n00:00.000 --> 00:01.000\nGood\n\nNOTE x\n\n2\n00:01.000 --> 00:02.000\nday",
         "Good|day",
     ),
+    "only a timing line": ("00:01.000 --> 00:02.000", ""),
+    "cue without text in WebVTT": (
+        "WEBVTT\n\n00:01.000 --> 00:02.000\n00:02.000 --> 00:03.000\nGood\n12:00 --> 13:00\nday",
+        "Good|day",
+    ),
     "hundred hours": (
         "1\n99:00:00,5 --> 100:00:00\n{\\an8}<b>Good</b>\n\n2\n100:00:02 --> 100:00:03\n\n",
         "Good",
