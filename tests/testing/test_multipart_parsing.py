@@ -263,7 +263,7 @@ def post(router: OfflineRouter, **request: Any) -> httpx.Response:
         ({"data": {"retry[count]": 1}, "files": {"file": b"x"}}, "bracketed keys"),
         ({"data": {"model": "openai/ear", "file": "x"}, "files": {"z": b"x"}}, "file"),
         ({"data": {"retry": '{"count":' * 9000}, "files": {"z": b"x"}}, "retry"),
-        ({"data": {"orq": '{"a":' * 200 + "1" + "}" * 200}, "files": {"z": b"x"}}, "orq.a"),
+        ({"data": {"orq": '{"a":' * 300 + "1" + "}" * 300}, "files": {"z": b"x"}}, "orq.a"),
     ],
 )
 def test_invalid_request_returns_400(request_, message):

@@ -11,7 +11,7 @@ import orjson
 
 from orq_router_integrations.testing.routing.endpoint import RouterResponse
 from orq_router_integrations.testing.routing.error_responses import HTTPError
-from orq_router_integrations.testing.routing.multipart_parsing import parse_form
+from orq_router_integrations.testing.routing.multipart_parsing import parse_form, summarize_files
 from orq_router_integrations.testing.serialization import encode_json
 
 
@@ -95,9 +95,9 @@ def record_request(request: httpx.Request, body: dict[str, Any] | HTTPError) -> 
     headers = dict(request.headers)
     if "authorization" in headers:
         headers["authorization"] = "[redacted]"
-    fields: Any = None if isinstance(body, HTTPError) else body
-    if headers.get("content-type", "").startswith("multipart/"):
-        fields = orjson.loads(orjson.dumps(fields, default=lambda file: file.summary))
+    fields = None
+    if not isinstance(body, HTTPError):
+        fields = {name: summarize_files(value) for name, value in body.items()}
     path = request.url.path
     return RecordedRequest(method=request.method, path=path, headers=headers, body=fields)
 

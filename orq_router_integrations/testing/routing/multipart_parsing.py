@@ -54,6 +54,13 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
     return fields
 
 
+def summarize_files(value: Any) -> Any:
+    """Return the summary of a file, or a list with those of files; other values are unchanged."""
+    if isinstance(value, list):
+        return [item.summary if isinstance(item, FormFile) else item for item in value]
+    return value.summary if isinstance(value, FormFile) else value
+
+
 def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
     """Yield the name and the value of each part."""
     match = _BOUNDARY.fullmatch(content_type)
