@@ -45,16 +45,6 @@ _CONSTRUCTOR_HINTS = {
     for name in ChatOrqFields.model_fields.keys() - CALL_KWARGS
 }
 
-_PARAM_DEPENDENCIES = {
-    "top_logprobs": "logprobs",
-    "audio": "modalities",
-    "reasoning_effort": "reasoning",
-}
-"""Parameters that are not sent if the other one is disabled.
-
-Providers reject the first two without it, and the Responses API converts the third to it.
-"""
-
 _READERS: dict[str, tuple[Callable[[Response], Any], Callable[[], EventStreamDecoder]]] = {
     CHAT_COMPLETIONS: (chat_completions.parse_completion, chat_completions.ChatStreamDecoder),
     RESPONSES: (responses_output.parse_response, ResponsesStreamDecoder),
@@ -175,7 +165,10 @@ def _build_body(
     if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
         # The call's reasoning_effort takes precedence over the model's reasoning.effort.
         fields.get("reasoning", {}).pop("effort", None)
-    fields = _drop_disabled_params(fields, model.disabled_params)
+    for name, values in model.disabled_params.items():
+        wire_name = WIRE_NAMES.get(name, name)
+        if values is None or fields.get(wire_name) in values:
+            fields.pop(wire_name, None)
     body = {"model": params.model, "messages": messages, **fields}
     if model.api == RESPONSES:
         return _add_extra_body(build_responses_body(body), model, overrides)
@@ -203,22 +196,6 @@ def build_tool_params(
         "response_format": None if schema is None else build_response_format(schema, strict),
     }
     return {name: value for name, value in params.items() if value is not None}
-
-
-def _drop_disabled_params(
-    params: dict[str, Any], disabled: Mapping[str, Sequence[Any] | None]
-) -> dict[str, Any]:
-    """Remove disabled parameters, and parameters that need a removed one.
-
-    ``disabled`` maps each parameter to the values to remove, or to ``None`` for all values.
-    """
-    dropped = set()
-    for name, values in disabled.items():
-        wire_name = WIRE_NAMES.get(name, name)
-        if values is None or params.get(wire_name) in values:
-            dropped.add(wire_name)
-    dropped |= {name for name, needed in _PARAM_DEPENDENCIES.items() if needed in dropped}
-    return {name: value for name, value in params.items() if name not in dropped}
 
 
 def _add_extra_body(

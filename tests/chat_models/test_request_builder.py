@@ -213,18 +213,3 @@ def test_param_with_another_name_in_the_body_can_be_disabled(api: str) -> None:
     assert name not in send_with_disabled({"max_tokens": None}, api, max_tokens=50)
     assert name not in send_with_disabled({"max_tokens": [50]}, api, max_tokens=50)
     assert send_with_disabled({"max_tokens": [50]}, api, max_tokens=51)[name] == 51
-
-
-@each_api
-def test_params_that_need_a_disabled_param_are_dropped(api: str) -> None:
-    body = send_with_disabled({"logprobs": None}, api, logprobs=True, top_logprobs=2)
-    assert not body.keys() & {"logprobs", "top_logprobs", "include"}
-    body = send_with_disabled({"top_logprobs": None}, logprobs=True, top_logprobs=2)
-    assert body["logprobs"] is True
-
-
-def test_param_derived_from_another_param_can_be_disabled() -> None:
-    body = send_with_disabled({}, "responses", reasoning_effort="low")
-    assert body["reasoning"] == {"effort": "low"}
-    body = send_with_disabled({"reasoning": None}, "responses", reasoning_effort="low")
-    assert "reasoning" not in body
