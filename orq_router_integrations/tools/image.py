@@ -200,8 +200,7 @@ class OrqImageTool(OrqTool, ImageParams):
             if url := image.pending_url:
                 chunks = download(url, http_client=http_client)
                 with open_download(images, index, directory) as output, closing(chunks):
-                    for chunk in chunks:
-                        output.file.write(chunk)
+                    output.file.writelines(chunks)
         return self._register(result.model_copy(update={"images": tuple(images)}))
 
     async def adownload(self, result: ImageResult) -> ImageResult:

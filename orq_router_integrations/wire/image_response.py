@@ -36,8 +36,8 @@ _INCOMPLETE_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?$")
 class ImageResponseDecoder:
     """Decodes a response with images, and passes their bytes on as they arrive.
 
-    ``write`` is called with the bytes of an image. ``finish_image`` is called when an image is
-    complete and returns its id, which replaces the base64 in the JSON.
+    ``write`` is called with the bytes of an image. ``finish_image`` is called at the end of its
+    base64, and returns the id that replaces it in the JSON, empty if there were no bytes.
     """
 
     done = False  # the response ends with its body, not with a marker
@@ -49,7 +49,6 @@ class ImageResponseDecoder:
         self._json = bytearray()  # the response without base64
         self._json_offset = 0  # end of the last start of base64 in ``_json``
         self._base64: bytes | None = None  # what remains to be decoded, inside of base64
-        self._has_data = False  # whether the base64 contains any bytes
         self._received_bytes = 0
 
     def feed(self, data: bytes) -> tuple[()]:
@@ -71,7 +70,6 @@ class ImageResponseDecoder:
         if match is None:
             return b""
         self._base64 = b""
-        self._has_data = False
         self._json_offset = match.end(1)
         rest = bytes(self._json[match.end() :])
         del self._json[match.end(1) :]
@@ -87,12 +85,10 @@ class ImageResponseDecoder:
         except ValueError as error:
             raise self._create_error(error) from None
         if decoded:
-            self._has_data = True
             self._write(decoded)
         if quote:
             self._base64 = None
-            if self._has_data:
-                self._json += self._finish_image().encode()
+            self._json += self._finish_image().encode()
         return quote + rest
 
     def finish(self) -> Iterator[dict[str, Any]]:

@@ -35,6 +35,8 @@ class Images:
         self._data += data
 
     def finish_image(self) -> str:
+        if not self._data:
+            return ""
         self.images.append(self._data)
         self._data = b""
         return str(len(self.images) - 1)
