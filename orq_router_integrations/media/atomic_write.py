@@ -4,13 +4,15 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedRandom, BytesIO
+from io import BufferedRandom, BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO, Self
 from uuid import uuid4
 
 from orq_router_integrations.errors import RouterError, RouterInputError, SavingError
 from orq_router_integrations.wire.json import to_printable
+
+BUFFER_BYTES = 128 * 1024  # data arrives in smaller chunks
 
 
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -76,7 +78,7 @@ class OutputFile:
         directory = target if target.is_dir() else target.resolve().parent
         self._part = directory / f".{uuid4().hex}.part"
         try:
-            self.file = self._part.open("x+b")
+            self.file = BufferedRandom(FileIO(self._part, "x+"), BUFFER_BYTES)
         except OSError as error:
             raise RouterInputError(
                 f"path: Cannot create files in {directory}: {error.strerror}."

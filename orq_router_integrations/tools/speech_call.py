@@ -350,13 +350,14 @@ class SpeechCall:
             write_wav_sizes(output.file)
             seconds = read_audio_seconds(FileView(output.file))
         models = {self.candidates.resolve_model(None, item.headers) for item in responses}
+        digest = output.compute_digest()  # BytesIO copies its content if the data is read first
         speech = Speech(
             data=output.data,
             format=detected.format,
             requested_format=self.requested_format,
             mime_type=detected.mime_type,
             size=size,
-            sha256=output.compute_digest(),
+            sha256=digest,
             seconds=seconds and round(seconds, 3),
             sample_rate=sample_rate,
             model=self.candidates.model,

@@ -7,7 +7,6 @@ import json
 import pickle
 import threading
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from support.speech_tools import (
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool, RouterControls
 from orq_router_integrations.errors import InvalidResponseError, RouterInputError
+from orq_router_integrations.media import atomic_write
 from orq_router_integrations.testing import Answer
 
 TEXT = "Good morning, Ünïcode. It is 7 o'clock!"
@@ -201,7 +201,7 @@ async def test_slow_disk_does_not_block_the_event_loop(tmp_path, monkeypatch):
             threads.add(threading.get_ident())
             return super().write(data)
 
-    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Disk(io.FileIO(path, "x+")))
+    monkeypatch.setattr(atomic_write, "BufferedRandom", Disk)
     await create_tool().asynthesize_to_file(TEXT, tmp_path / "a.wav")
     assert threads
     assert threading.get_ident() not in threads
