@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from operator import attrgetter
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, Self
 
 from langchain_core.rate_limiters import BaseRateLimiter, InMemoryRateLimiter
-from pydantic import ConfigDict, PrivateAttr, ValidationError, field_validator, model_validator
-from typing_extensions import AsyncGenerator, Generator
+from pydantic import ConfigDict, PrivateAttr, ValidationError, model_validator
 
-from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
 from orq_router_integrations.settings import CONNECTION_HINTS, RouterSettings
@@ -18,11 +16,6 @@ from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.model_names import ModelCandidates
-
-if TYPE_CHECKING:
-    from orq_router_integrations.wire.call import Call, StreamCall
-
-T = TypeVar("T")
 
 ARGUMENT_HINTS = {
     **CONNECTION_HINTS,
@@ -76,35 +69,6 @@ CLAIM_SCOPE: ContextVar[ClaimScope | None] = ContextVar("claim_scope", default=N
 """The scope of the current call of a chat model."""
 
 
-class RateLimitedClient:
-    """Waits for a rate limiter before every call of a client."""
-
-    def __init__(self, client: RouterClient, rate_limiter: BaseRateLimiter) -> None:
-        self._client = client
-        self._rate_limiter = rate_limiter
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def send(self, call: "Call[T]") -> T:
-        self._rate_limiter.acquire(blocking=True)
-        return self._client.send(call)
-
-    async def asend(self, call: "Call[T]") -> T:
-        await self._rate_limiter.aacquire(blocking=True)
-        return await self._client.asend(call)
-
-    def stream(self, call: "StreamCall[T]") -> Generator[T]:
-        self._rate_limiter.acquire(blocking=True)
-        yield from self._client.stream(call)
-
-    async def astream(self, call: "StreamCall[T]") -> AsyncGenerator[T]:
-        await self._rate_limiter.aacquire(blocking=True)
-        async with ScopedAsyncGenerator(self._client.astream(call)) as items:
-            async for item in items:
-                yield item
-
-
 def merge_extra_body(
     body: Mapping[str, Any], extra_body: Mapping[str, Any], *, reserved: Iterable[str] = ()
 ) -> dict[str, Any]:
@@ -148,16 +112,6 @@ class RouterIntegration(RouterSettings):
 
     _own_client: RouterClient | None = PrivateAttr(default=None)
 
-    @field_validator("client", mode="before")
-    @classmethod
-    def _reject_other_clients(cls, value: Any) -> Any:
-        if value is None or isinstance(value, RouterClient | dict):
-            return value
-        raise ValueError(
-            f"Expected a RouterClient, got {type(value).__name__}. Pass the .client() of an "
-            "OfflineRouter, or RouterClient(http_client=...) to use an httpx client."
-        )
-
     @model_validator(mode="after")
     def _apply_client_settings(self) -> Self:
         if self.client is not None:
@@ -189,7 +143,7 @@ class RouterIntegration(RouterSettings):
         ):  # fields may be assigned
             client = self._own_client = RouterClient(**self.get_settings())
         if self.rate_limiter is not None and self.waits_for_rate_limiter:
-            return cast("RouterClient", RateLimitedClient(client, self.rate_limiter))
+            return client.with_rate_limiter(self.rate_limiter)
         return client
 
     def __getstate__(self) -> dict[Any, Any]:

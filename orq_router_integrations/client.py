@@ -87,6 +87,7 @@ class RouterClient(RouterSettings):
     )
 
     _state: ClientState = PrivateAttr(default_factory=ClientState)
+    _rate_limiter: Any = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _validate_settings(self) -> Self:
@@ -274,8 +275,16 @@ class RouterClient(RouterSettings):
             exchange.span = CallSpan(exchange.url, endpoint, call.body)
         return exchange
 
+    def with_rate_limiter(self, rate_limiter: Any) -> Self:
+        """Return a copy that waits for a rate limiter of LangChain before every call."""
+        client = self.model_copy()
+        client._rate_limiter = rate_limiter  # noqa: SLF001 - of the same class
+        return client
+
     def _iter_results(self, call: "Call[T] | StreamCall[T]") -> Generator[T]:
         """Yield the items of a stream, or the result of another call."""
+        if rate_limiter := (self.__pydantic_private__ or {})["_rate_limiter"]:
+            rate_limiter.acquire(blocking=True)
         exchange = self._create_exchange(call)
         with exchange.span or nullcontext():
             first, items = exchange.policy.run(self._open, exchange)
@@ -284,6 +293,8 @@ class RouterClient(RouterSettings):
                 yield from items
 
     async def _aiter_results(self, call: "Call[T] | StreamCall[T]") -> AsyncGenerator[T]:
+        if rate_limiter := (self.__pydantic_private__ or {})["_rate_limiter"]:
+            await rate_limiter.aacquire(blocking=True)
         exchange = self._create_exchange(call)
         with exchange.span or nullcontext():
             first, items = await exchange.policy.arun(self._aopen, exchange)

@@ -17,7 +17,6 @@ from pydantic import (
     ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
-    field_serializer,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -181,8 +180,10 @@ class RouterSettings(DeferredModel):
         str | ApiKey | None, Annotated[ApiKey | None, AfterValidator(_validate_secret)]
     ] = Field(
         default_factory=read_api_key_from_env,  # type: ignore[arg-type] # see CoercedField
+        exclude=True,
         description="API key of the router, or a function (sync or async) that returns the "
-        f"key and is called for every request. Read from `{API_KEY_ENV}` by default",
+        f"key and is called for every request. Read from `{API_KEY_ENV}` by default. Not included "
+        "in dumps",
     )
     timeout: CoercedField[float | timedelta | None, Seconds | None] = optional(
         "Seconds to wait for the next byte, as a number or a `timedelta`. By default as long "
@@ -228,10 +229,6 @@ class RouterSettings(DeferredModel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(**bind_positional_args(type(self), args, kwargs))
-
-    @field_serializer("api_key", when_used="json")
-    def _mask_key(self, key: ApiKey | None) -> str | None:
-        return None if key is None else MASK
 
     @model_validator(mode="wrap")
     @classmethod

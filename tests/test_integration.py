@@ -104,17 +104,12 @@ def test_repr_hides_the_key():
 
 
 @pytest.mark.parametrize(
-    ("client", "message"),
-    [
-        (OfflineRouter(), r"got OfflineRouter. Pass the .client\(\)"),
-        (httpx.Client(), r"got Client. .*RouterClient\(http_client=...\)"),
-        ("sk-orq-key", r"got str. Pass"),
-    ],
-    ids=["router", "httpx", "key"],
+    "client", [OfflineRouter(), httpx.Client(), "sk-orq-key"], ids=["router", "httpx", "key"]
 )
-def test_other_clients_raise(client: Any, message: str):
-    with pytest.raises(ValidationError, match=message):
+def test_other_clients_raise(client: Any):
+    with pytest.raises(ValidationError, match="instance of RouterClient") as raised:
         ChatOrq(GPT, client=client)
+    assert "sk-orq-key" not in str(raised.value)
 
 
 def test_client_is_created_again_when_a_setting_changes():

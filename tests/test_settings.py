@@ -294,14 +294,11 @@ def test_get_settings():
     assert client.api_key.get_secret_value() == KEY
 
 
-@pytest.mark.parametrize("api_key", [KEY, lambda: KEY], ids=["text", "function"])
-@pytest.mark.parametrize("settings_class", [RouterClient, RouterSettings])
-def test_key_is_masked_in_json(settings_class: type[RouterSettings], api_key: Any) -> None:
-    assert json.loads(settings_class(api_key=api_key).model_dump_json())["api_key"] == "**********"
-
-
-def test_missing_key_is_null_in_json() -> None:
-    assert json.loads(RouterSettings(api_key=None).model_dump_json())["api_key"] is None
+@pytest.mark.parametrize("api_key", [KEY, lambda: KEY, None], ids=["text", "function", "none"])
+def test_key_is_left_out_of_dumps(api_key: Any) -> None:
+    settings = RouterSettings(api_key=api_key)
+    assert "api_key" not in json.loads(settings.model_dump_json())
+    assert "api_key" not in settings.model_dump()
 
 
 WRONG_SETTINGS: dict[str, dict[str, Any]] = {
