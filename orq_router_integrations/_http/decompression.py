@@ -25,8 +25,8 @@ class BoundedDecompressor:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the decompressed content of the next bytes."""
-        self._is_empty = False
         while data:
+            self._is_empty = False
             if self._zlib.eof:
                 data = self._trailer + data
                 if not data.startswith(_GZIP_MAGIC):  # padding, or half of the two bytes

@@ -18,6 +18,7 @@ from support.scripted_router import (
 
 from orq_router_integrations import RouterError
 from orq_router_integrations.errors import InvalidResponseError, ServerError
+from orq_router_integrations.wire.call import Response
 
 MB = 1024 * 1024
 GZIPPED = gzip.compress(COMPLETION, mtime=0)
@@ -82,6 +83,14 @@ def test_all_gzip_members_are_read(caller, chunk_size, padding):
         lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(*chunks))
     )
     assert caller.send(client, create_call()) == ANSWER
+
+
+@both_callers
+def test_empty_body_with_an_encoding_is_reported_as_empty(caller):
+    headers = {"content-encoding": "gzip"}
+    client = create_client(lambda _: httpx.Response(200, headers=headers, stream=ResponseBody(b"")))
+    with pytest.raises(InvalidResponseError, match="not JSON"):
+        caller.send(client, create_call(parse=Response.json_object))
 
 
 INVALID_BODIES = {
