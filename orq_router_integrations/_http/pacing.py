@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_futures
 
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations._http.pace import Pace, PaceBackend
@@ -133,9 +134,6 @@ class Pacer:
 
     While calls wait, one thread asks the gate and the bucket for permission, so that only one call
     asks at a time and the event loop never blocks.
-
-    Args:
-        pace: The limit of the client.
     """
 
     def __init__(self, pace: Pace | None) -> None:
@@ -152,16 +150,12 @@ class Pacer:
         self._pid = os.getpid()
 
     def wait(self, deadline: Deadline) -> None:
-        """Wait until a request may be sent.
-
-        Raises:
-            DeadlineExceededError: The deadline has passed, or the call was cancelled.
-        """
+        """Wait until a request may be sent, at most until the deadline."""
         turn = self._request_turn()
         try:
             while not turn.done():
                 pause = deadline.cap(CANCEL_CHECK_SECONDS if deadline.is_cancelled else None)
-                _wait_for(turn, pause)
+                wait_for_futures({turn}, pause)
         finally:
             turn.cancel()
 
@@ -223,13 +217,6 @@ class Pacer:
                 if turn.set_running_or_notify_cancel():
                     turn.set_result(None)
                     return
-
-
-def _wait_for(turn: "Future[None]", seconds: float) -> None:
-    try:
-        turn.result(seconds)
-    except TimeoutError:
-        return
 
 
 _BUCKETS: dict[tuple[int, str], PaceBackend] = {}

@@ -29,9 +29,7 @@ CLEANUP_INTERVAL = 100  # number of permits after which expired entries are dele
 class SharedBucket:
     """The limit of all processes that use a database.
 
-    Args:
-        pace: The limit and the database, or the backend of the user.
-        fallback: The limit of this process while the database cannot be reached.
+    While the database cannot be reached, ``fallback`` limits this process alone.
     """
 
     def __init__(self, pace: Pace, *, fallback: PaceBackend) -> None:
@@ -69,10 +67,7 @@ class SharedBucket:
 class _Connection:
     """A bucket of pyrate-limiter, without its limiter, which would start threads.
 
-    Args:
-        bucket: The bucket.
-        close: Closes the database.
-        sqlite: The database of the bucket, if it needs transactions.
+    SQLite needs transactions, so the database is passed as ``sqlite``.
     """
 
     def __init__(
@@ -110,11 +105,7 @@ class _Connection:
 
 
 def connect(pace: Pace) -> PaceBackend:
-    """Connect to the database of a pace, or return the backend of the user.
-
-    Raises:
-        RouterInputError: A package is missing, or the database cannot be reached.
-    """
+    """Connect to the database of a pace, or return the backend of the user."""
     if isinstance(pace.shared, PaceBackend):
         return pace.shared
     try:

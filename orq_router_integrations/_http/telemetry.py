@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from orq_router_integrations.wire.call import Response
     from orq_router_integrations.wire.endpoints import Endpoint
 
-TRACER_NAME = "orq_router_integrations"
-
 OPERATIONS = {
     "/chat/completions": "chat",
     "/responses": "chat",
@@ -43,11 +41,7 @@ _REQUEST_PARAMS = {
 
 
 def get_trace_headers(context: "Context | None" = None) -> dict[str, str]:
-    """Return the headers ``traceparent`` and ``tracestate``, so that the router continues a trace.
-
-    Args:
-        context: The context of the span. By default the active one.
-    """
+    """Return ``traceparent`` and ``tracestate`` for a context, by default the active one."""
     from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
 
     headers: dict[str, str] = {}
@@ -55,12 +49,7 @@ def get_trace_headers(context: "Context | None" = None) -> dict[str, str]:
     return headers
 
 
-def get_tracer() -> "Tracer":
-    """Return the tracer of the global tracer provider.
-
-    Raises:
-        ImportError: OpenTelemetry is not installed.
-    """
+def _get_tracer() -> "Tracer":
     try:
         from opentelemetry import trace  # noqa: PLC0415
     except ImportError:
@@ -68,7 +57,7 @@ def get_tracer() -> "Tracer":
             "trace_calls=True requires OpenTelemetry. Install the extra 'otel', or "
             "run: pip install opentelemetry-api"
         ) from None
-    return trace.get_tracer(TRACER_NAME)
+    return trace.get_tracer("orq_router_integrations")
 
 
 class CallSpan:
@@ -76,17 +65,12 @@ class CallSpan:
 
     Use it as a context manager around the call. The spans are not made the active ones, because a
     stream may be consumed in another context.
-
-    Args:
-        url: URL of the request.
-        endpoint: Endpoint of the call.
-        body: Body of the request.
     """
 
     def __init__(self, url: "httpx.URL", endpoint: "Endpoint", body: Mapping[str, Any]) -> None:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
 
-        self._tracer = get_tracer()
+        self._tracer = _get_tracer()
         self._path = endpoint.path
         self._method = endpoint.method
         operation = OPERATIONS.get(endpoint.path) or endpoint.path.rpartition("/")[2]
@@ -111,11 +95,7 @@ class CallSpan:
         self._attempt: Span | None = None
 
     def start_attempt(self, number: int) -> dict[str, str]:
-        """Start the span of an attempt, and return the headers that continue it.
-
-        Args:
-            number: Number of the attempt, from 1.
-        """
+        """Start the span of an attempt, and return the headers that continue it."""
         from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415
 
         attributes: dict[str, str | int] = {
