@@ -44,7 +44,7 @@ def create_image(output: OutputFile) -> GeneratedImage:
         size=size,
         sha256=digest,
     )
-    path = output.commit(image.filename)
+    path = output.commit(f"{image.id}{IMAGE_SUFFIXES[mime_type][0]}")
     return image.model_copy(update={"path": str(path)}) if path else image
 
 
