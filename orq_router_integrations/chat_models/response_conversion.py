@@ -215,7 +215,7 @@ class StreamConverter:
         finish = create_finish_metadata(
             self._finish_reason,
             has_refusal="refusal" in self._sent_kwargs,
-            has_tool_calls=self._tool_calls.has_complete_calls,
+            has_tool_calls=self._tool_calls.has_valid_calls,
         )
         metadata = create_response_metadata(self._body, self._response, self._candidates)
         message = AIMessageChunk(

@@ -45,6 +45,7 @@ class _RawToolCall:
     fragments: list[str]  # of the arguments
     index: int | None
     signature: str | None
+    is_finished: bool  # whether the arguments are complete, and repeat the fragments before
     unique_id: str = ""
     position: int = 0  # among the calls of the answer
 
@@ -66,13 +67,19 @@ class _RawToolCall:
             fragments=[arguments],
             index=as_int(call.get("index")),
             signature=signature or None,
+            is_finished=bool(call.get("is_finished_item")),
         )
 
     @property
     def arguments(self) -> str:
         return "".join(self.fragments)
 
-    def is_complete(self) -> bool:
+    def get_missing(self, arguments: str) -> str:
+        """Return what complete arguments contain beyond those received so far."""
+        received = self.arguments
+        return arguments[len(received) :] if arguments.startswith(received) else ""
+
+    def is_valid(self) -> bool:
         args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
         return bool(self.name) and args is not None
 
@@ -84,9 +91,10 @@ class _RawToolCall:
         if not (part.name and self.name):
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
-        # this one is complete, the arguments start over, and no id or index says otherwise.
-        is_identified = part.id is not None and part.index in {None, self.index}
-        restarts = part.arguments.startswith("{") and not is_identified and self.is_complete()
+        # this one is valid, the arguments start over, and no id or index says otherwise.
+        is_same_index = part.is_finished or part.index in {None, self.index}
+        is_identified = part.id is not None and is_same_index
+        restarts = part.arguments.startswith("{") and not is_identified and self.is_valid()
         return part.name == self.name and not restarts
 
 
@@ -137,8 +145,8 @@ class ToolCalls:
         return {THOUGHT_SIGNATURES_KWARG: signatures} if signatures else {}
 
     @property
-    def has_complete_calls(self) -> bool:
-        return any(call.is_complete() for call in self._calls)
+    def has_valid_calls(self) -> bool:
+        return any(call.is_valid() for call in self._calls)
 
     def parse(self) -> tuple[list[ToolCall], list[InvalidToolCall]]:
         """Return the calls with a name and a JSON object as arguments, and the invalid ones."""
@@ -160,10 +168,12 @@ class ToolCalls:
             if first is not chunk:
                 first["name"] = first["name"] or chunk["name"]
                 first["args"] = f"{first['args']}{chunk['args']}"
-        return list(chunks.values())
+        return [chunk for chunk in chunks.values() if any(chunk[k] for k in ("id", "name", "args"))]
 
     def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
         call = self._find_call(part)
+        if call and part.is_finished:
+            part.fragments = [call.get_missing(part.arguments)]
         if part.arguments == "null" and not (call and any(call.fragments)):
             part.fragments.clear()  # langchain-core only accepts an object
         if call is None:
@@ -196,7 +206,7 @@ class ToolCalls:
         return [
             tool_call_chunk(name=None, args=_TRUNCATION_MARK, id=None, index=call.position)
             for call in self._calls
-            if may_contain_object(call.arguments) and not call.is_complete()
+            if may_contain_object(call.arguments) and not call.is_valid()
         ]
 
 

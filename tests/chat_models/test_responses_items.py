@@ -6,7 +6,7 @@ import orjson
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from support.chat_responses import EVENT_STREAM, create_model, encode_event
-from support.response_events import create_event, decode_events
+from support.response_events import create_event
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models.message_conversion import convert_messages
@@ -144,35 +144,46 @@ STREAMS: dict[str, tuple[list[Any], str, int]] = {
 }
 
 
-@pytest.mark.parametrize(("events", "content", "count"), STREAMS.values(), ids=STREAMS)
-def test_streamed_item_is_emitted_once(events: list[Any], content: str, count: int) -> None:
+def stream_answer(events: list[Any]) -> AIMessage:
+    """Return the answer of a model that receives these events."""
     end = create_event("completed", response={**RESPONSE, "output": []})
     stream = b"".join(map(encode_event, [*events, end]))
     answer = create_model(stream, EVENT_STREAM, api="responses", streaming=True).invoke("Hi")
+    assert isinstance(answer, AIMessage)
+    return answer
+
+
+@pytest.mark.parametrize(("events", "content", "count"), STREAMS.values(), ids=STREAMS)
+def test_streamed_item_is_emitted_once(events: list[Any], content: str, count: int) -> None:
+    answer = stream_answer(events)
     assert answer.text == content
     assert [item["args"] for item in answer.tool_calls] == [{"a": 1}] * count
 
 
 def test_fragments_of_calls_at_one_index_are_not_mixed() -> None:
+    second_call = {**call("f2", "c2"), "arguments": ""}
+    fragments = [("f1", '{"a"'), ("f2", '{"b"'), ("f1", ":1}"), ("f2", ":2}")]
     events = [
         create_event("output_item.added", output_index=0, item=CALL_ADDED),
-        create_event(
-            "output_item.added", output_index=0, item={**call("f2", "c2"), "arguments": ""}
-        ),
+        create_event("output_item.added", output_index=0, item=second_call),
         *(
             create_event(
                 "function_call_arguments.delta", output_index=0, item_id=item_id, delta=delta
             )
-            for item_id, delta in [("f1", '{"a"'), ("f2", '{"b"'), ("f1", ":1}"), ("f2", ":2}")]
+            for item_id, delta in fragments
         ),
     ]
-    chunks = decode_events(*events)
-    arguments: dict[Any, str] = {}
-    for chunk in chunks:
-        for item in chunk["choices"][0]["delta"].get("tool_calls", ()):
-            key = item["index"]
-            arguments[key] = arguments.get(key, "") + item["function"]["arguments"]
-    assert list(arguments.values()) == ['{"a":1}', '{"b":2}']
+    calls = stream_answer(events).tool_calls
+    assert [item["args"] for item in calls] == [{"a": 1}, {"b": 2}]
+
+
+def test_missing_end_of_arguments_is_emitted() -> None:
+    events = [
+        create_event("output_item.added", output_index=0, item=CALL_ADDED),
+        create_event("function_call_arguments.delta", output_index=0, delta='{"a"'),
+        create_event("output_item.done", output_index=0, item=call("f1")),
+    ]
+    assert [item["args"] for item in stream_answer(events).tool_calls] == [{"a": 1}]
 
 
 @both_modes

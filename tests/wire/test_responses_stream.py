@@ -47,11 +47,11 @@ class TestEvents:
         ),
         "start of a tool call": (
             create_event("output_item.added", output_index=2, item=CALL),
-            {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
+            {"tool_calls": [{"index": 2, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
         ),
         "arguments": (
             create_event("function_call_arguments.delta", output_index=2, delta="{}"),
-            {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},
+            {"tool_calls": [{"index": 2, "id": None, "function": {"arguments": "{}"}}]},
         ),
         "search": (create_event("output_item.done", item=SEARCH), {"output_items": [SEARCH]}),
         "image": (
@@ -104,7 +104,7 @@ class TestEvents:
         *_, call, last = decode_events(create_event("output_item.done", item=item, output_index=1))
         function = {"name": "run", "arguments": '{"__arg1":"ls"}'}
         assert call["choices"][0]["delta"]["tool_calls"] == [
-            {"index": 0, "id": "c1", "function": function}
+            {"index": 1, "id": "c1", "function": function, "is_finished_item": True}
         ]
         assert last["choices"][0]["finish_reason"] == "tool_calls"
 
@@ -181,22 +181,32 @@ class TestRepeatedContent:
         done = create_event("output_item.done", item=item, output_index=0)
         assert decode_deltas(delta, done) == [{"refusal": "N"}, {"refusal": "o."}]
 
-    def test_missing_end_of_arguments_is_emitted(self) -> None:
-        added = create_event("output_item.added", item=CALL, output_index=0)
-        delta = create_event("function_call_arguments.delta", delta='{"a"', output_index=0)
-        item = {**CALL, "arguments": '{"a":1}'}
-        done = create_event("output_item.done", item=item, output_index=0)
-        calls = [
-            call for chunk in decode_deltas(added, delta, done) for call in chunk["tool_calls"]
-        ]
-        assert "".join(call["function"]["arguments"] for call in calls) == '{"a":1}'
-
     @pytest.mark.parametrize("end", [COMPLETED, None], ids=["completed", "marker"])
     def test_stream_of_only_finished_texts_raises(self, end: Any) -> None:
         """These events repeat deltas and items, so they are not read."""
         data = encode_event(self.TEXT_DONE) + (encode_event(end) if end else DONE)
         with pytest.raises(MalformedResponseError, match=r"no output|without an answer"):
             list(ResponsesStreamDecoder().feed(data))
+
+    def test_text_of_an_item_without_deltas_is_emitted(self) -> None:
+        delta = create_event("output_text.delta", delta="Hello", output_index=0)
+        done = create_event("output_item.done", item=MESSAGE, output_index=1)
+        assert decode_deltas(delta, done) == [{"content": "Hello"}, {"content": "Hi"}]
+
+    def test_items_that_finish_after_all_deltas_are_not_repeated(self) -> None:
+        deltas = [
+            create_event("output_text.delta", delta=text, output_index=index)
+            for text, index in [("A", 0), ("B", 1), ("a", 0), ("b", 1)]
+        ]
+        done = [
+            create_event(
+                "output_item.done",
+                item={"type": "message", "content": [{"text": text}]},
+                output_index=index,
+            )
+            for index, text in enumerate(["Aa", "Bb"])
+        ]
+        assert get_text(decode_deltas(*deltas, *done)) == "ABab"
 
     def test_text_that_differs_from_its_deltas_is_not_repeated(self) -> None:
         delta = create_event("output_text.delta", delta="Hello", output_index=0)
