@@ -59,13 +59,11 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             yield {"choices": [build_choice("delta", delta)]}
 
     def _convert_event(self, event_type: str, event: JsonObject) -> JsonObject:
+        if name := _TEXT_DELTAS.get(event_type):
+            text, logprobs = extract_text(event.get("delta")), as_dicts(event.get("logprobs"))
+            return self._emit_part({name: text, "logprobs": logprobs}, event)
         item = as_dict(event.get("item"))
         match event_type:
-            case _ if name := _TEXT_DELTAS.get(event_type):
-                delta: JsonObject = {name: extract_text(event.get("delta"))}
-                if logprobs := as_dicts(event.get("logprobs")):
-                    delta["logprobs"] = logprobs
-                return self._emit_part(delta, event)
             case "output_text.annotation.added":
                 return self._emit_part({"annotations": as_dicts([event.get("annotation")])}, event)
             case "output_item.added" if item.get("type") == "function_call":
@@ -78,7 +76,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 return self._emit({"tool_calls": [call]}, event)
             case "output_item.done":
                 self._finished_items.append(item)
-                return self._finish_item(item, event)
+                return self._finish_item(event)
         return {}
 
     def _emit_part(self, delta: JsonObject, event: JsonObject) -> JsonObject:
@@ -95,28 +93,30 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             self._has_calls = True
             call["index"] = index
         if "reasoning" in delta:
+            # Some providers send another id in each delta, so the index identifies their item.
             item_key = as_str(event.get("item_id")) if index is None else index
             indices = as_int(event.get("summary_index")), as_int(event.get("content_index"))
-            key = (item_key, event.get("type"), *indices)
+            key = (id(event.get("item")), item_key, event.get("type"), *indices)
             if self._reasoning_key not in {None, key}:
                 delta["reasoning"] = PARAGRAPH_BREAK + delta["reasoning"]
             self._reasoning_key = key
         return delta
 
-    def _finish_item(self, item: JsonObject, event: JsonObject) -> JsonObject:
+    def _finish_item(self, event: JsonObject) -> JsonObject:
         """Convert what a finished item contains beyond the content already emitted."""
         self.has_answer = True
-        delta = convert_item(item)
+        delta = convert_item(as_dict(event.get("item")))
         for call in delta.get("tool_calls", ()):
             call["is_finished_item"] = True
-        is_known = not self._item_keys.isdisjoint(
-            _get_item_keys({**event, "item_id": item.get("id")})
-        )
+        is_known = not self._item_keys.isdisjoint(_get_item_keys(event))
         missing = {name: self._take_missing(name, value, is_known) for name, value in delta.items()}
         return self._emit({name: value for name, value in missing.items() if value}, event)
 
     def _take_missing(self, name: str, value: Any, is_known: bool) -> Any:
-        """Return what a finished string or list contains beyond the values emitted before."""
+        """Return what a finished string or list contains beyond the values emitted before.
+
+        ``is_known`` says whether deltas of the item were received.
+        """
         parts = self._unfinished.pop(name, [])
         is_text = isinstance(value, str)
         emitted: Any = "".join(parts) if is_text else [item for part in parts for item in part]
@@ -140,7 +140,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             # Only calls are known to have the same id in the finished response.
             is_call = item.get("type") == "function_call" and item.get("call_id")
             is_new = is_call or as_str(item.get("type")) not in finished_types
-            if is_new and (delta := self._finish_item(item, {})):
+            if is_new and (delta := self._finish_item({"item": item})):
                 yield {"choices": [build_choice("delta", delta)]}
         if item_ids := list_item_ids(outputs or self._finished_items):
             yield {"choices": [build_choice("delta", {"item_ids": item_ids})]}
@@ -148,4 +148,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
 
 
 def _get_item_keys(event: JsonObject) -> set[Any]:
-    return {as_str(event.get("item_id")), as_int(event.get("output_index"))} - {"", None}
+    """Return what identifies the item of an event: its id and its index."""
+    item_id = as_str(event.get("item_id")) or as_str(as_dict(event.get("item")).get("id"))
+    return {item_id, as_int(event.get("output_index"))} - {"", None}
