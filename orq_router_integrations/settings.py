@@ -280,11 +280,7 @@ class RouterSettings(DeferredModel):
 
     def _repr_html_(self) -> str:
         """Return a table of the settings for notebooks."""
-        settings = [
-            (name, value)
-            for name, value in self.__repr_args__()
-            if value not in (None, RouterControls())
-        ]
+        settings = [row for row in self.__repr_args__() if row[1] not in (None, RouterControls())]
         return format_table((type(self).__name__, ""), settings)
 
     def __getstate__(self) -> dict[Any, Any]:
