@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
-from orq_router_integrations.testing.answering.prompt import find_orphan_result
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
@@ -179,10 +178,6 @@ class ChatRequest(TextRequest):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        index = find_orphan_result(self.prompt.messages)
-        if index is not None:
-            param = f"messages[{index}].tool_call_id"
-            reject_field(param, "does not match any tool call in an earlier assistant message")
         if "audio" in (self.modalities or ()) and self.audio is None:
             reject_field("audio", "is required if modalities contains 'audio'")
         limit = self.max_completion_tokens or self.max_tokens

@@ -91,8 +91,6 @@ class TestSchema:
                 {"input": user(type="input_file", file_data="data:application/pdf;base64,Zm9v")},
                 "input[0].content[0]",
             ),
-            ({"input": [RESULT]}, "input[0].call_id"),
-            ({"input": [RESULT, CALL]}, "input[0].call_id"),
             ({"previous_response_id": "resp_x"}, "previous_response_id"),
             ({"background": True, "store": False}, "background"),
             ({"temperature": 3}, "temperature"),
@@ -111,6 +109,11 @@ class TestSchema:
     )
     def test_invalid_request_names_the_field(self, create_responses, fields, param):
         assert create_responses().get_error(400, **fields)["param"] == param
+
+    @pytest.mark.parametrize("items", [[RESULT], [RESULT, CALL]], ids=["no call", "later call"])
+    def test_result_without_an_earlier_call_is_rejected(self, create_responses, items):
+        message = create_responses().get_error(400, input=items)["message"]
+        assert message == "the result of 'c' does not match any earlier tool call"
 
     def test_lenient_ignores_undocumented_fields(self, create_responses):
         client = create_responses(lenient=True)

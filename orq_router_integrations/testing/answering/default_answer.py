@@ -68,12 +68,17 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
 
 
 def _create_text(prompt: Prompt, model: str) -> str:
-    schema_in_text = find_json_schema(prompt.all_text)
-    if prompt.json_output is not None:
-        param, schema = prompt.json_output
-        keys = {key: {"type": "string"} for key in find_quoted(prompt.all_text)}
-        return _create_json(schema or schema_in_text or {"properties": keys}, prompt, param)
-    if schema_in_text and "```json" in prompt.all_text:
+    """Create JSON if a field or the text asks for it, otherwise a description of the request."""
+    all_text = "\n".join(it.text for it in prompt.messages if it.role in {"system", "user"})
+    schema_in_text = find_json_schema(all_text)
+    match prompt.body:
+        case {"response_format": {"type": "json_schema" | "json_object"} as output}:
+            quoted = {key: {"type": "string"} for key in find_quoted(all_text)}
+            schema = output.get("json_schema", {}).get("schema") or schema_in_text
+            return _create_json(schema or {"properties": quoted}, prompt, "response_format")
+        case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
+            return _create_json(schema, prompt, "text.format")
+    if schema_in_text and "```json" in all_text:
         # Clients without tools ask for a code block, with a schema in the text.
         return f"```json\n{_create_json(schema_in_text, prompt, 'messages')}\n```"
     return _describe_request(prompt, model)

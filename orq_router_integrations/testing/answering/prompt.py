@@ -6,11 +6,12 @@ different names on the two endpoints, but each name has one meaning.
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orq_router_integrations.testing.media.audio import measure_audio
+from orq_router_integrations.testing.routing.error_responses import HTTPError
 
 CHARS_PER_TOKEN = 4  # estimated
 MESSAGE_TOKENS = 3  # for the structure of a message
@@ -106,16 +107,6 @@ def list_items(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}] if isinstance(content, str) else content
 
 
-def find_orphan_result(messages: Iterable[Message]) -> int | None:
-    """Return the index of the first tool result without a tool call before it."""
-    call_ids: set[str | None] = {None}
-    for index, message in enumerate(messages):
-        call_ids.update(call.id for call in message.calls)
-        if message.call_id not in call_ids:
-            return index
-    return None
-
-
 class Prompt:
     """The prompt of a request, read from the body that the provider receives."""
 
@@ -138,17 +129,11 @@ class Prompt:
         self.choice: str = "required" if is_forced else choice
         self.forced_tool = choice.get("function", choice)["name"] if is_forced else None
 
-    @property
-    def all_text(self) -> str:
-        """Text of all system and user messages."""
-        return "\n".join(item.text for item in self.messages if item.role in {"system", "user"})
-
-    @property
-    def json_output(self) -> tuple[str, Mapping[str, Any] | None] | None:
-        """The field that asks for JSON, and the schema; ``None`` for plain text."""
-        match self.body:
-            case {"response_format": {"type": "json_schema" | "json_object"} as output}:
-                return "response_format", output.get("json_schema", {}).get("schema")
-            case {"text": {"format": {"type": "json_schema", "schema": schema}}}:
-                return "text.format", schema
-        return None
+    def check_tool_results(self) -> None:
+        """Reject a tool result without a tool call before it, as providers do."""
+        call_ids: set[str | None] = {None}
+        for message in self.messages:
+            call_ids.update(call.id for call in message.calls)
+            if message.call_id not in call_ids:
+                text = f"the result of {message.call_id!r} does not match any earlier tool call"
+                raise HTTPError(400, text)

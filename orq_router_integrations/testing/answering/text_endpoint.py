@@ -88,6 +88,7 @@ class TextEndpoint(EndpointHandler[R]):
         """Return the scripted or the default answer, truncated to the request's limits."""
         body = request.build_provider_body(model)
         prompt = request.prompt
+        prompt.check_tool_results()
         scripted = self._script.take_answer(body, model, prompt.last_user_text, prompt)
         answer = scripted or create_default_answer(prompt, model)
         return self.build_response(request, model, _truncate(answer, body, len(prompt.messages)))

@@ -12,11 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orq_router_integrations.testing.answering.prompt import (
-    find_orphan_result,
-    list_items,
-    read_message,
-)
+from orq_router_integrations.testing.answering.prompt import list_items, read_message
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
 from orq_router_integrations.testing.answering.text_endpoint import (
     EPOCH,
@@ -25,7 +21,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_after_words,
     split_fragments,
 )
-from orq_router_integrations.testing.responses.schema import CompactionRequest, ResponsesRequest
+from orq_router_integrations.testing.responses.schema import ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.platform import ModelRegistry
@@ -96,7 +92,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             "model": model.partition("/")[2],
             "input": list_items(request.prompt.body),
             "text": {"format": {"type": "text"}, **(settings["text"] or {})},
-            # Not documented, but always sent by OpenAI
+            # Required by the vendor's SDK
             "prompt_cache_retention": None,
             "truncation": "disabled",
             "user": None,
@@ -145,7 +141,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
 
     def compact(self, body: Mapping[str, Any], *, lenient: bool) -> JsonObject:
         """Replace everything before the last message of the user by a compaction item."""
-        request = validate_body(CompactionRequest, body, lenient=lenient)
+        request = validate_body(ResponsesRequest, body, lenient=lenient)
         self._models.check_enabled(request.model)
         items = self._load_conversation(request.model_dump(exclude_unset=True))
         users = (index for index, item in enumerate(items) if item.get("role") == "user")
@@ -180,12 +176,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             message = f"response {previous!r} is not stored or not completed"
             reject_field("previous_response_id", message)
         earlier = [*states[0]["input"], *states[0]["output"]] if states else []
-        items = list_items(fields)
-        orphan = find_orphan_result(map(read_message, [*earlier, *items]))
-        if orphan is not None:
-            param = f"input[{orphan - len(earlier)}].call_id"
-            reject_field(param, "does not match any call in an earlier item")
-        return [*earlier, *items]
+        return [*earlier, *list_items(fields)]
 
 
 def _read_error(body: Any) -> JsonObject | None:

@@ -159,11 +159,3 @@ class ResponsesRequest(TextRequest, RouterFields):
     def build_provider_body(self, model: str) -> dict[str, Any]:
         body = super().build_provider_body(model)
         return {name: body[name] for name in body if name not in RouterFields.model_fields}
-
-
-class CompactionRequest(RequestModel):
-    model: str
-    input: str | list[InputItem] | None = None
-    instructions: str | None = None
-    previous_response_id: str | None = None
-    prompt_cache_key: str | None = None
