@@ -124,7 +124,7 @@ class TestFaults:
         """A truncated stream never includes the final event, however late it breaks."""
         client = create_responses(faults={GPT: Fault(cut_after=999)})
         stream = client.stream()
-        assert stream[-1]["type"] == "response.content_part.done"
+        assert stream[-1]["type"] == "response.output_item.done"
         assert client.get_stored(stream[0]["response"]["id"]).status_code == 404
 
     def test_error_event(self, create_responses):

@@ -155,7 +155,12 @@ class TestBrokenStreams:
     def test_cut_stream_is_never_complete(self, create_chat):
         complete = create_chat().stream()
         cut = create_chat(faults={GPT: Fault(cut_after=10_000)}).stream()
-        assert cut == complete[:-3]  # without the last word, the finish reason and [DONE]
+        assert cut == complete[:-2]  # without the finish reason and [DONE]
+
+    def test_cut_stream_with_usage_has_no_finish_reason(self, create_chat):
+        options = {"stream_options": {"include_usage": True}}
+        complete = create_chat().stream(**options)
+        assert create_chat(faults={GPT: Fault(cut_after=10_000)}).stream(**options) == complete[:-3]
 
     def test_error_event_ends_stream(self, create_chat):
         chat = create_chat(faults={GPT: Fault(status=503, error_after=2, message="gone")})

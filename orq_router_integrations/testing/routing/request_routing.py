@@ -232,11 +232,11 @@ class RequestRouting:
         return self._break_stream(response, model, fault) if breaks_stream else response
 
     def _break_stream(self, response: RouterResponse, model: str, fault: Fault) -> RouterResponse:
-        """Keep the first chunks, but never the end, which may be a finish reason and the usage."""
+        """Keep the first chunks, but never the end: a finish reason, and the usage if requested."""
         chunks = response.chunks or ()
-        is_binary = isinstance(chunks[0], bytes)
-        sent = chunks[: -1 if is_binary else -2][: fault.break_after]
-        if fault.error_after is not None and not is_binary:
+        options = getattr(self.request, "stream_options", None) or {}
+        sent = chunks[: -2 if options.get("include_usage") else -1][: fault.break_after]
+        if fault.error_after is not None and not isinstance(chunks[0], bytes):
             error = fault.create_error(model).to_body()
             sent = (*sent, self.handler.create_error_chunk(len(sent), error))
         return replace(response, chunks=sent, is_complete=False)
