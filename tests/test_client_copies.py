@@ -62,7 +62,7 @@ def test_client_is_immutable():
     assert script.headers("x-team") == ["blue"]
 
 
-def test_copies_share_retry_budget_and_pace():
+def test_copies_share_retry_tokens_and_pace():
     client = create_client(Script())
     client.send(create_call())
     assert RouterClient(**dict(client)).max_retries == client.max_retries

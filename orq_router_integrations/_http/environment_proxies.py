@@ -5,29 +5,20 @@ httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Doc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from urllib.request import getproxies
 
 import httpx
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentProxies:
-    """The proxies that the environment defines.
+def select_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> str | None:
+    """Return the URL of the proxy for a request, or ``None`` for a direct connection.
 
-    Attributes:
-        urls: Their URLs by the scheme that they are for, and the hosts to bypass them as ``no``.
+    ``proxies`` are those of ``urllib.request.getproxies``.
     """
-
-    urls: Mapping[str, str] = field(default_factory=getproxies)
-
-    def select(self, url: httpx.URL) -> str | None:
-        """Return the URL of the proxy for a request, or ``None`` for a direct connection."""
-        proxy = self.urls.get(url.scheme) or self.urls.get("all")
-        if not proxy or is_bypassed(url, self.urls.get("no", "")):
-            return None
-        return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or is_bypassed(url, proxies.get("no", "")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:

@@ -116,7 +116,7 @@ class Exchange(Generic[T]):
             has_router_retries=controls.has_router_retries,
             retry_ambiguous=call.retry_ambiguous,
             deadline=self.deadline,
-            budget=self.state.budget,
+            state=self.state,
         )
         self.idempotency_key = _create_idempotency_key(call.idempotency_seed, self.encoded)
 
@@ -211,6 +211,7 @@ class Exchange(Generic[T]):
 
     def _parse(self, response: Response, content: bytes) -> T:
         """Convert a complete response to the result of the call, or raise its error."""
+        # The body of a stream is only collected if it is an error.
         if isinstance(self.call, StreamCall) or not 200 <= response.status < 300:
             self.response = replace(response, content=content[:MAX_ERROR_BYTES])
             raise create_error(self.response, self.endpoint, secret=self.secret)

@@ -27,6 +27,7 @@ from orq_router_integrations._http.async_generators import scoped_asynccontextma
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
 from orq_router_integrations._http.backend import DeadlineBackend, Route
 from orq_router_integrations._http.deadline import DRAIN_SECONDS, KEEPALIVE_SECONDS
+from orq_router_integrations._http.environment_proxies import select_proxy
 from orq_router_integrations._http.exchange import Exchange
 from orq_router_integrations._http.tls import get_tls_context
 from orq_router_integrations.errors import RouterInputError
@@ -137,7 +138,7 @@ class _Attempt:
     ) -> None:
         self._pool, self._exchange = pool, exchange
         url, host = exchange.url, exchange.url.raw_host
-        proxy = exchange.state.proxies.select(url)
+        proxy = select_proxy(url, exchange.state.proxies)
         if b":" in host and proxy and proxy.startswith("http"):
             host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
         self._route: Route = (url.raw_scheme, host, url.port, proxy)

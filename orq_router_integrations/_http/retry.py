@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from orq_router_integrations._http.client_state import RETRY_TOKENS, ClientState
 from orq_router_integrations._http.deadline import Deadline
 from orq_router_integrations.errors import (
     RouterConnectionError,
@@ -32,32 +33,9 @@ SHORT_WAIT_SECONDS = 0.1
 MAX_SHORT_WAITS = 10
 """Number of shorter waits per call, so that such responses cannot cause a storm of requests."""
 
-BUDGET_TOKENS = 500
 RETRY_COST = 5
 TIMEOUT_RETRY_COST = 10
-
-
-@dataclass
-class RetryBudget:
-    """Tokens for the retries of all calls of a client, so that retries do not worsen an outage.
-
-    A retry costs tokens, more after a timeout. A call that succeeds returns what its retries cost,
-    or one token. When too few are left, calls are not retried. There is no lock, because it does
-    no harm if two threads change the number at the same moment and one change is lost.
-    """
-
-    tokens: int = BUDGET_TOKENS
-
-    def acquire(self, cost: int) -> bool:
-        """Take tokens if enough are left, and return whether that was the case."""
-        if self.tokens < cost:
-            return False
-        self.tokens -= cost
-        return True
-
-    def release(self, tokens: int) -> None:
-        """Return tokens, up to the initial number."""
-        self.tokens = min(self.tokens + tokens, BUDGET_TOKENS)
+"""Tokens that a retry takes. A call that succeeds returns those of its retries, or one token."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +55,7 @@ class RetryPolicy:
     has_router_retries: bool
     retry_ambiguous: bool
     deadline: Deadline
-    budget: RetryBudget
+    state: ClientState
     _charged: int = 0
     _retries: int = 0
     _short_waits: int = 0
@@ -115,7 +93,8 @@ class RetryPolicy:
         return self._return_tokens(await retrying(function, argument))
 
     def _return_tokens(self, result: T) -> T:
-        self.budget.release(max(self._charged, 1))
+        tokens = self.state.retry_tokens + max(self._charged, 1)
+        self.state.retry_tokens = min(tokens, RETRY_TOKENS)
         return result
 
     def _get_options(self) -> dict[str, Any]:
@@ -127,7 +106,7 @@ class RetryPolicy:
         }
 
     def _start_retry(self, error: BaseException) -> bool:
-        """Set the wait before a retry and charge the budget; returns false to raise the error."""
+        """Set the wait before a retry and take its tokens; returns false to raise the error."""
         if not isinstance(error, RouterError) or not self._is_retryable(error):
             return False
         throttle = get_throttle_seconds(error)
@@ -142,8 +121,9 @@ class RetryPolicy:
         self._wait_seconds = self._get_wait_seconds(error)
         cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
         is_over = self._retries >= self.max_retries or self._wait_seconds >= remaining
-        if is_over or not self.budget.acquire(cost):
+        if is_over or self.state.retry_tokens < cost:
             return False
+        self.state.retry_tokens -= cost
         self._charged += cost
         self._retries += 1
         return True

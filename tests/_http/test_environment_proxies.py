@@ -17,7 +17,7 @@ from support.scripted_router import ANSWER, KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import pool
-from orq_router_integrations._http.environment_proxies import is_bypassed
+from orq_router_integrations._http.environment_proxies import is_bypassed, select_proxy
 from orq_router_integrations.errors import RouterConnectionError, RouterError, RouterInputError
 
 HOST = "nobody.invalid"
@@ -276,7 +276,7 @@ def test_proxies_do_not_affect_client_equality(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", KEY)
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     url = httpx.URL("http://a")
-    assert client._state.proxies.select(url) == "http://127.0.0.1:9"
+    assert select_proxy(url, client._state.proxies) == "http://127.0.0.1:9"
     assert client == other
     monkeypatch.delenv("ALL_PROXY")
-    assert pickle.loads(pickle.dumps(client))._state.proxies.select(url) is None
+    assert select_proxy(url, pickle.loads(pickle.dumps(client))._state.proxies) is None

@@ -220,7 +220,7 @@ class TestClient:
         start = time.monotonic()
         assert caller.send(client, create_call()) == ANSWER
         assert time.monotonic() - start >= 0.2
-        assert client._state.budget.tokens == 500
+        assert client._state.retry_tokens == 500
 
     @pytest.mark.slow
     def test_calls_wait_without_retries(self, caller) -> None:

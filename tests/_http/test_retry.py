@@ -17,7 +17,7 @@ from support.scripted_router import (
     respond,
 )
 
-from orq_router_integrations._http.retry import BUDGET_TOKENS
+from orq_router_integrations._http.client_state import RETRY_TOKENS
 from orq_router_integrations.errors import (
     RateLimitError,
     RouterConnectionError,
@@ -80,7 +80,7 @@ def test_retry_after_is_not_a_failed_attempt(caller, controls, status):
     client = create_client(script, controls=controls)
     assert caller.send(client, create_call()) == ANSWER
     assert script.sent == 6
-    assert client._state.budget.tokens == BUDGET_TOKENS
+    assert client._state.retry_tokens == RETRY_TOKENS
 
 
 @both_callers
