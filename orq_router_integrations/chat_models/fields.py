@@ -131,9 +131,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
     @property
     def _identifying_params(self) -> dict[str, Any]:
         params = {**self.build_chat_params(), **self.build_responses_params()}
-        controls = {"controls": self.controls.to_wire()} if self.controls else {}
         identity = {"model": self.model, "api": self.api, "base_url": self.base_url}
-        return {**identity, **params, **controls}
+        return {**identity, **params, **self.lc_attributes}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
