@@ -328,7 +328,7 @@ def check_media(block_type: str, content: Sliceable, size: int, declared: str | 
     accepted, message = ACCEPTED_TYPES[block_type]
     mime_type = detect_mime_type(content)
     if mime_type is None or mime_type not in accepted:
-        raise ValueError(message.format(mime_type or declared or "of an unknown type"))
+        raise ValueError(message.format(mime_type or "of an unknown type"))
     check_declared_type(mime_type, declared)
     if block_type == "image":
         check_image_size(size)
