@@ -244,6 +244,79 @@ def test_usage_and_metadata_are_reported_once() -> None:
     assert message.chunk_position == "last"
 
 
+# Repeated content: as deltas, in finished items, and in the finished response
+
+ITEMS: list[dict[str, Any]] = [
+    {
+        "type": "reasoning",
+        "id": "r",
+        "summary": [{"text": "One"}, {"text": "Two"}],
+        "encrypted_content": "E",
+    },
+    {
+        "type": "message",
+        "id": "m",
+        "content": [{"type": "output_text", "text": "Hi you", "annotations": [CITATION]}],
+    },
+    {**CALL_ITEM, "id": "f"},
+    {"type": "function_call", "id": "g", "call_id": "b", "name": "f", "arguments": '{"x":2}'},
+    {"type": "message", "id": "n", "content": [{"type": "refusal", "refusal": "No way"}]},
+]
+
+
+def encode_deltas(index: int, item: dict[str, Any]) -> list[bytes]:
+    """Encode the events of an item before it is finished."""
+    place = {"output_index": index, "item_id": item["id"]}
+    if item["type"] == "function_call":
+        added = {**item, "arguments": ""}
+        name, deltas = "function_call_arguments.delta", item["arguments"].partition(":")
+        events = [encode_response_event("output_item.added", output_index=index, item=added)]
+    elif item["type"] == "reasoning":
+        return [
+            encode_response_event(
+                "reasoning_summary_text.delta", **place, summary_index=part, delta=text["text"]
+            )
+            for part, text in enumerate(item["summary"])
+        ]
+    else:
+        (part,) = item["content"]
+        name = "refusal.delta" if "refusal" in part else "output_text.delta"
+        events, deltas = [], (part.get("text") or part["refusal"]).partition(" ")
+    return events + [encode_response_event(name, **place, delta=delta) for delta in deltas]
+
+
+FINISHED: dict[str, tuple[int | None, bool]] = {
+    "response": (None, True),
+    "items": (0, False),
+    "items and response": (0, True),
+    "items with shifted indices": (1, False),
+    "items with shifted indices and response": (1, True),
+    "items with other indices": (5, False),
+}
+"""How finished content comes: the difference of the indices of items, and whether in a response."""
+
+
+@pytest.mark.parametrize(("shift", "has_response"), FINISHED.values(), ids=FINISHED)
+@pytest.mark.parametrize("other_ids", [False, True], ids=["same ids", "other ids"])
+@pytest.mark.parametrize("has_deltas", [True, False], ids=["deltas", "no deltas"])
+def test_content_is_emitted_once_wherever_it_comes(
+    has_deltas: bool, other_ids: bool, shift: int | None, has_response: bool
+) -> None:
+    finished = [{**item, "id": f"x{item['id']}"} for item in ITEMS] if other_ids else ITEMS
+    events: list[bytes] = []
+    for index, item in enumerate(ITEMS):
+        events += encode_deltas(index, item) if has_deltas else []
+        if shift is not None:
+            place = {"output_index": index + shift, "item": finished[index]}
+            events.append(encode_response_event("output_item.done", **place))
+    output = finished if has_response else []
+    events.append(encode_response_event("completed", response={**RESPONSE, "output": output}))
+    streamed = create_scripted_model(b"".join(events)).invoke("Hi", stream=True)
+    content = orjson.dumps({**RESPONSE, "output": finished})
+    complete = chat_responses.create_model(content, api="responses").invoke("Hi")
+    assert comparable(streamed) == comparable(complete)
+
+
 # Errors
 
 
