@@ -22,7 +22,7 @@ from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, get_first_choice
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_int, strip_data_prefix
+from orq_router_integrations.wire.json import as_dict, as_int, strip_data_prefix
 from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.reasoning import (
     ITEM_KWARGS,
@@ -75,8 +75,8 @@ def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> Chat
         tool_calls=valid_calls,
         invalid_tool_calls=invalid_calls,
     )
-    logprobs = choice.get("logprobs")
-    info = finish if logprobs is None else {**finish, "logprobs": logprobs}
+    logprobs = as_dict(choice.get("logprobs"))
+    info = {**finish, "logprobs": logprobs} if logprobs else finish
     return ChatGeneration(message=message, generation_info=info)
 
 
@@ -166,7 +166,7 @@ class StreamConverter:
             choice = get_first_choice(event)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             delta = choice.get("delta") or {}
-            text, logprobs = delta.get("content") or "", choice.get("logprobs")
+            text, logprobs = delta.get("content") or "", as_dict(choice.get("logprobs"))
             self._text.append(text)
             deltas = delta.get("tool_calls")
             calls = self._tool_calls.convert_deltas(deltas) if deltas else []
