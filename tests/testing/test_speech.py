@@ -207,6 +207,13 @@ class TestRouting:
             chunks.extend(response.iter_raw())
         assert b"".join(chunks) == SpeechClient().post().content[: 2 * 4096]
 
+    def test_short_scripted_audio_is_truncated(self):
+        client = SpeechClient(
+            answers={TEXT: Answer(audio=b"RIFF")}, faults={TTS: [Fault(cut_after=1)]}
+        )
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+            client.post()
+
     def test_failure_before_the_first_byte(self):
         assert SpeechClient(faults={TTS: Fault(cut_after=0)}).post().status_code == 502
 

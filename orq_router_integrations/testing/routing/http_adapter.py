@@ -124,7 +124,7 @@ def create_response(
 def _iter_bytes(response: RouterResponse) -> Iterator[bytes]:
     """Yield the events of a stream, or its raw bytes, which have no end marker."""
     chunks = response.chunks or ()
-    if isinstance(chunks[0], bytes):
+    if all(isinstance(chunk, bytes) for chunk in chunks):  # none if short audio is cut off
         yield from chunks
         if not response.is_complete:
             raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")
