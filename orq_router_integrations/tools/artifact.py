@@ -60,7 +60,7 @@ class Artifact(BaseModel):
             return cls.model_validate(artifact)
         except ValueError as error:
             detail = to_input_error(error).message
-            raise RouterInputError(f"Not a valid {cls.__name__}: {detail}"[:500]) from None
+            raise RouterInputError(f"Cannot restore the {cls.__name__}: {detail}"[:500]) from None
 
     def to_artifact(self) -> dict[str, Any]:
         """Convert the result to a JSON-compatible dict, the artifact of a tool message."""

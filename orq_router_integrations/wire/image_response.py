@@ -25,7 +25,7 @@ MAX_JSON_BYTES = 4 * 1024 * 1024  # without the base64; parsed values need far m
 
 _BASE64_START = re.compile(
     rb'("url"\s*:\s*"(?=data:)|"b64_json"\s*:\s*")'
-    # A prefix may not have arrived completely.
+    # The prefix of a data URL, or nothing if enough has arrived to know that there is none
     rb'(data:[^",]*,|(?!data:)(?=[^"]{5}|[^"]*"))'
 )
 _MAX_START_BYTES = 256  # of what the pattern matches, if it is cut between two chunks
@@ -52,7 +52,7 @@ class ImageResponseDecoder:
         self._received_bytes = 0
 
     def feed(self, data: bytes) -> tuple[()]:
-        """Decode the next bytes."""
+        """Decode the next bytes. Only ``finish`` yields an item."""
         self._received_bytes += len(data)
         if self._received_bytes > MAX_RESPONSE_BYTES or len(self._json) > MAX_JSON_BYTES:
             limits = [f"{limit // 1024**2} MB" for limit in (MAX_RESPONSE_BYTES, MAX_JSON_BYTES)]

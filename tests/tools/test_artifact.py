@@ -41,7 +41,7 @@ def create_message(**fields: Any) -> ToolMessage:
 def test_of_explains_what_it_needs(result: Any, source: Any, message: str) -> None:
     with pytest.raises(RouterInputError, match=message) as caught:
         result.of(source)
-    assert str(caught.value).startswith(f"Not a valid {result.__name__}: ")
+    assert str(caught.value).startswith(f"Cannot restore the {result.__name__}: ")
 
 
 def create_speech(audio_format: str | None) -> Speech:

@@ -155,7 +155,7 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ("img_0123456789ab", "is not an image of this tool"),
         (7, "image: Expected a path, bytes, a binary file object, a PIL image or a Blob, got int"),
         (None, "image: Expected a path"),
-        ({"a": 1}, "image: Not a valid ImageResult"),
+        ({"a": 1}, "image: Cannot restore the ImageResult"),
         (io.StringIO("text"), "image: The file object must contain bytes. Open .* binary mode"),
         (io.BytesIO(), "image: The data is empty"),
     ],

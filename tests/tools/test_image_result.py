@@ -26,10 +26,10 @@ def test_artifact_survives_json():
 
 def test_message_without_images_raises():
     with pytest.raises(
-        RouterInputError, match="Not a valid ImageResult: operation: Field required"
+        RouterInputError, match="Cannot restore the ImageResult: operation: Field required"
     ):
         ImageResult.of({"images": []})
-    with pytest.raises(RouterInputError, match="Not a valid ImageResult"):
+    with pytest.raises(RouterInputError, match="Cannot restore the ImageResult"):
         ImageResult.of(ToolMessage("text", tool_call_id="1"))
 
 

@@ -37,7 +37,7 @@ def test_artifact_survives_in_message(speech):
 
 @pytest.mark.parametrize("artifact", [{}, {"type": "image"}, None, "x", {"base64": "?", "size": 1}])
 def test_message_without_speech_raises(artifact):
-    with pytest.raises(RouterInputError, match="Not a valid Speech"):
+    with pytest.raises(RouterInputError, match="Cannot restore the Speech"):
         Speech.of(ToolMessage("x", tool_call_id="c", artifact=artifact))
 
 
