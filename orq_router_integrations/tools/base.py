@@ -33,7 +33,7 @@ from orq_router_integrations.errors import (
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.controls import JsonObject, ModelId
-from orq_router_integrations.wire.deferred_model import CoercedField, bind_positional_args, optional
+from orq_router_integrations.wire.deferred_model import CoercedField, optional
 
 
 class ToolInputError(RouterInputError, ToolException):
@@ -58,7 +58,7 @@ def raise_tool_input_errors() -> Iterator[None]:
         raise ToolInputError(input_error.message, endpoint=input_error.endpoint) from None
 
 
-class OrqTool(BaseTool, RouterIntegration):
+class OrqTool(RouterIntegration, BaseTool):
     """A tool that calls the router."""
 
     model_config = INTEGRATION_CONFIG
@@ -86,9 +86,6 @@ class OrqTool(BaseTool, RouterIntegration):
         "Existing directory for generated files. By default, tool messages contain the data "
         "itself, as base64"
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(**bind_positional_args(type(self), args, kwargs))
 
     @field_validator("extra_body")
     @classmethod
