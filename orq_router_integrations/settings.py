@@ -50,14 +50,10 @@ MAX_KEY_CHARS = 4096
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
 
-def _to_seconds(value: Any) -> Any:
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
 Seconds = Annotated[
     float,
     Field(strict=True, gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False),
-    BeforeValidator(_to_seconds),
+    BeforeValidator(lambda value: value.total_seconds() if isinstance(value, timedelta) else value),
 ]
 """A duration in seconds; a ``timedelta`` is converted."""
 

@@ -7,15 +7,12 @@ from typing_extensions import TypedDict
 
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
-
-def _wrap_str(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 StrictNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Penalty = Annotated[StrictNumber, Field(ge=-2, le=2)]
 StopSequences = Annotated[
-    list[Annotated[str, Field(min_length=1)]], BeforeValidator(_wrap_str), Field(max_length=4)
+    list[Annotated[str, Field(min_length=1)]],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(max_length=4),
 ]
 ReasoningEffort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
