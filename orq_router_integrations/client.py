@@ -17,7 +17,6 @@ from orq_router_integrations._http.auth import get_account_id
 from orq_router_integrations._http.client_state import ClientState
 from orq_router_integrations._http.http_clients import AsyncHttpClient, SyncHttpClient
 from orq_router_integrations._http.pace import Pace
-from orq_router_integrations._http.retry import get_throttle_seconds
 from orq_router_integrations.errors import RouterInputError, raise_input_errors, to_input_error
 from orq_router_integrations.settings import RouterSettings, validate_api_key
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
@@ -26,6 +25,7 @@ from orq_router_integrations.wire.endpoints import MODEL_CATALOG, Dialect, get_r
 
 if TYPE_CHECKING:  # imported by the first call
     from orq_router_integrations._http.exchange import Exchange
+    from orq_router_integrations._http.retry import RetryPolicy
     from orq_router_integrations.wire.call import Call, Query, StreamCall
     from orq_router_integrations.wire.models import CatalogModel, EnabledModel
 
@@ -250,9 +250,10 @@ class RouterClient(RouterSettings):
         base_url = get_root_url(self.base_url) if below_root else self.base_url
         return _create_url(base_url + path, (*self.default_query.items(), *(query or {}).items()))
 
-    def _create_exchange(self, call: "Call[T] | StreamCall[T]") -> "Exchange[T]":
+    def _start_call(self, call: "Call[T] | StreamCall[T]") -> "RetryPolicy":
         """Encode a call, and start its deadline."""
         from orq_router_integrations._http.exchange import Exchange  # noqa: PLC0415
+        from orq_router_integrations._http.retry import RetryPolicy  # noqa: PLC0415
         from orq_router_integrations.wire.request_encoding import encode_request  # noqa: PLC0415
 
         endpoint = call.endpoint
@@ -273,7 +274,7 @@ class RouterClient(RouterSettings):
             from orq_router_integrations._http.telemetry import CallSpan  # noqa: PLC0415
 
             exchange.span = CallSpan(exchange.url, endpoint, call.body)
-        return exchange
+        return RetryPolicy(exchange)
 
     def with_rate_limiter(self, rate_limiter: Any) -> Self:
         """Return a copy that waits for a rate limiter of LangChain before every call."""
@@ -285,9 +286,9 @@ class RouterClient(RouterSettings):
         """Yield the items of a stream, or the result of another call."""
         if rate_limiter := (self.__pydantic_private__ or {})["_rate_limiter"]:
             rate_limiter.acquire(blocking=True)
-        exchange = self._create_exchange(call)
-        with exchange.span or nullcontext():
-            first, items = exchange.policy.run(self._open, exchange)
+        policy = self._start_call(call)
+        with policy.exchange.span or nullcontext():
+            first, items = policy.run(self._open)
             with closing(items):
                 yield from first
                 yield from items
@@ -295,9 +296,9 @@ class RouterClient(RouterSettings):
     async def _aiter_results(self, call: "Call[T] | StreamCall[T]") -> AsyncGenerator[T]:
         if rate_limiter := (self.__pydantic_private__ or {})["_rate_limiter"]:
             await rate_limiter.aacquire(blocking=True)
-        exchange = self._create_exchange(call)
-        with exchange.span or nullcontext():
-            first, items = await exchange.policy.arun(self._aopen, exchange)
+        policy = self._start_call(call)
+        with policy.exchange.span or nullcontext():
+            first, items = await policy.arun(self._aopen)
             async with items:
                 for item in first:
                     yield item
@@ -352,6 +353,7 @@ class RouterClient(RouterSettings):
     def _handle_error(self, error: Exception, exchange: "Exchange[Any]") -> None:
         """Let other calls wait if the router asks for that, and raise the mapped error."""
         from orq_router_integrations._http.error_mapping import raise_router_error  # noqa: PLC0415
+        from orq_router_integrations._http.retry import get_throttle_seconds  # noqa: PLC0415
 
         if seconds := get_throttle_seconds(error):
             exchange.pacer.gate.reject(seconds)

@@ -15,7 +15,6 @@ from orq_router_integrations._http.client_state import ClientState
 from orq_router_integrations._http.deadline import Deadline, create_limits
 from orq_router_integrations._http.decompression import BoundedDecompressor
 from orq_router_integrations._http.pace import Pace
-from orq_router_integrations._http.retry import MAX_RETRY_AFTER_SECONDS, RetryPolicy
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error
 from orq_router_integrations.settings import RouterSettings
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
     from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
+
+MAX_RETRY_AFTER_SECONDS = 60.0
+"""Longest wait before a retry. If the router asks for a longer one, the error is raised."""
 
 ACCEPT_ENCODING = "gzip"
 """The only compression requested. Another one would need a decoder with bounded output."""
@@ -90,7 +92,6 @@ class Exchange(Generic[T]):
     span: "CallSpan | None" = None
     timeout: httpx.Timeout = field(init=False)
     deadline: Deadline = field(init=False)
-    policy: RetryPolicy = field(init=False)
     idempotency_key: str = field(init=False)
     attempts: int = 0
     secret: str = ""
@@ -110,13 +111,6 @@ class Exchange(Generic[T]):
         covers_stream = isinstance(call, StreamCall) and call.is_collected
         self.timeout, self.deadline = create_limits(
             self.settings, controls, covers_stream=covers_stream
-        )
-        self.policy = RetryPolicy(
-            max_retries=self.settings.max_retries,
-            has_router_retries=controls.has_router_retries,
-            retry_ambiguous=call.retry_ambiguous,
-            deadline=self.deadline,
-            state=self.state,
         )
         self.idempotency_key = _create_idempotency_key(call.idempotency_seed, self.encoded)
 

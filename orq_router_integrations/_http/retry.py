@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from orq_router_integrations._http.client_state import RETRY_TOKENS, ClientState
-from orq_router_integrations._http.deadline import Deadline
+from orq_router_integrations._http.client_state import RETRY_TOKENS
+from orq_router_integrations._http.exchange import MAX_RETRY_AFTER_SECONDS, Exchange
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterError,
@@ -20,14 +20,10 @@ from orq_router_integrations.errors import (
 )
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES
 
-A = TypeVar("A")
 T = TypeVar("T")
 
 INITIAL_BACKOFF_SECONDS = 0.5  # before the first retry; doubles with each one
 MAX_BACKOFF_SECONDS = 8.0
-
-MAX_RETRY_AFTER_SECONDS = 60.0
-"""Longest wait before a retry. If the router asks for a longer one, the error is raised."""
 
 SHORT_WAIT_SECONDS = 0.1
 MAX_SHORT_WAITS = 10
@@ -38,33 +34,25 @@ TIMEOUT_RETRY_COST = 10
 """Tokens that a retry takes. A call that succeeds returns those of its retries, or one token."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class RetryPolicy:
-    """Decides whether one call is retried, and how long to wait before each retry.
+    """Decides whether a call is retried, and how long to wait before each retry.
 
-    Attributes:
-        max_retries: Retries after the first attempt. Responses that say when to retry do not count,
-            unless this is 0.
-        has_router_retries: Whether the request asks the router for retries or fallbacks. The
-            client then only retries requests that never reached the router, and responses with
-            status 429 or 503 that say when to retry.
-        retry_ambiguous: Whether to retry when the router may have received the request.
+    If the request asks the router for retries or fallbacks, the client only retries requests that
+    never reached the router, and responses with status 429 or 503 that say when to retry. Such
+    responses do not count as retries, unless ``max_retries`` is 0.
     """
 
-    max_retries: int
-    has_router_retries: bool
-    retry_ambiguous: bool
-    deadline: Deadline
-    state: ClientState
-    _charged: int = 0
+    exchange: Exchange[Any]
+    _tokens: int = 0  # taken for retries
     _retries: int = 0
     _short_waits: int = 0
     _wait_seconds: float = 0.0  # before the next attempt
 
-    def run(self, function: Callable[[A], T], argument: A) -> T:
+    def run(self, function: Callable[[Exchange[Any]], T]) -> T:
         """Call a function, and repeat it while its errors are retryable."""
         try:
-            result = function(argument)
+            result = function(self.exchange)
         except RouterError as error:
             if not self._start_retry(error):
                 raise
@@ -75,12 +63,12 @@ class RetryPolicy:
 
         tenacity.nap.sleep(self._wait_seconds)
         retrying = tenacity.Retrying(**self._get_options())
-        return self._return_tokens(retrying(function, argument))
+        return self._return_tokens(retrying(function, self.exchange))
 
-    async def arun(self, function: Callable[[A], Awaitable[T]], argument: A) -> T:
+    async def arun(self, function: Callable[[Exchange[Any]], Awaitable[T]]) -> T:
         """Await a function, and repeat it while its errors are retryable; see ``run``."""
         try:
-            result = await function(argument)
+            result = await function(self.exchange)
         except RouterError as error:
             if not self._start_retry(error):
                 raise
@@ -90,11 +78,11 @@ class RetryPolicy:
 
         await asyncio.sleep(self._wait_seconds)
         retrying = tenacity.AsyncRetrying(**self._get_options())
-        return self._return_tokens(await retrying(function, argument))
+        return self._return_tokens(await retrying(function, self.exchange))
 
     def _return_tokens(self, result: T) -> T:
-        tokens = self.state.retry_tokens + max(self._charged, 1)
-        self.state.retry_tokens = min(tokens, RETRY_TOKENS)
+        state = self.exchange.state
+        state.retry_tokens = min(state.retry_tokens + max(self._tokens, 1), RETRY_TOKENS)
         return result
 
     def _get_options(self) -> dict[str, Any]:
@@ -109,9 +97,9 @@ class RetryPolicy:
         """Set the wait before a retry and take its tokens; returns false to raise the error."""
         if not isinstance(error, RouterError) or not self._is_retryable(error):
             return False
-        throttle = get_throttle_seconds(error)
-        remaining = self.deadline.remaining
-        if throttle and self.max_retries:  # the pacer delays the next attempt
+        state, max_retries = self.exchange.state, self.exchange.settings.max_retries
+        throttle, remaining = get_throttle_seconds(error), self.exchange.deadline.remaining
+        if throttle and max_retries:  # the pacer delays the next attempt
             self._wait_seconds = 0.0
             if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first
                 self._wait_seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
@@ -120,11 +108,11 @@ class RetryPolicy:
             return not is_storm and max(throttle, self._wait_seconds) < remaining
         self._wait_seconds = self._get_wait_seconds(error)
         cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
-        is_over = self._retries >= self.max_retries or self._wait_seconds >= remaining
-        if is_over or self.state.retry_tokens < cost:
+        is_over = self._retries >= max_retries or self._wait_seconds >= remaining
+        if is_over or state.retry_tokens < cost:
             return False
-        self.state.retry_tokens -= cost
-        self._charged += cost
+        state.retry_tokens -= cost
+        self._tokens += cost
         self._retries += 1
         return True
 
@@ -139,13 +127,14 @@ class RetryPolicy:
         """Check whether sending the same call again may help and is allowed."""
         if (error.retry_after or 0) > MAX_RETRY_AFTER_SECONDS:
             return False
+        has_router_retries = self.exchange.encoded.controls.has_router_retries
         if isinstance(error, RouterConnectionError | RouterTimeoutError):
-            may_repeat = self.retry_ambiguous and not self.has_router_retries
+            may_repeat = self.exchange.call.retry_ambiguous and not has_router_retries
             return error.is_retryable and (may_repeat or not error.ambiguous)
         if not isinstance(error, RouterStatusError) or error.should_retry is False:
             return False
         status = error.status_code or 0
-        if self.has_router_retries:
+        if has_router_retries:
             return status in {429, 503} and error.retry_after is not None and error.is_retryable
         if error.should_retry and (status == 409 or 500 <= status < 600):
             return True
