@@ -213,7 +213,8 @@ class _AssistantContent:
 
         Other LangChain models use the provider's own API. The router passes their signatures on in
         Chat Completions, but not in the Responses API. If the metadata does not identify the
-        provider, only the type of a block may show that it is another one.
+        provider that created the message, its signatures are accepted, unless the type of a block
+        identifies another provider.
         """
         provider, metadata = self._provider, self._message.response_metadata
         origin = as_str(metadata.get("model_provider"))

@@ -40,7 +40,7 @@ MESSAGE_TYPES: dict[str, type[BaseMessage]] = {
 }
 """The class of a message, by its role."""
 
-_ROLE_KWARG = "__openai_role__"  # key in ``additional_kwargs``, by which LangChain keeps the role
+_ROLE_KWARG = "__openai_role__"  # key in ``additional_kwargs``, where LangChain stores the role
 
 _TRACED_TYPES = {"image", "audio", "input_audio", "file"}
 _TRACED_FIELDS = {"base64", "source_type", "input_audio", "file"}
