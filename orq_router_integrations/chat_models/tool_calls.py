@@ -75,7 +75,7 @@ class _RawToolCall:
         return "".join(self.fragments)
 
     def get_missing(self, arguments: str) -> str:
-        """Return what complete arguments contain beyond those received so far."""
+        """Return what complete arguments contain beyond the fragments received so far."""
         received = self.arguments
         return arguments[len(received) :] if arguments.startswith(received) else ""
 

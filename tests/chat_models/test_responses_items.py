@@ -1,4 +1,4 @@
-"""Output items of the Responses API are identified by their ids, and sent back as they came."""
+"""Output items of the Responses API are emitted once in streams, and sent back as they came."""
 
 from typing import Any
 
