@@ -14,20 +14,14 @@ from orq_router_integrations.chat_models.response_metadata import (
     create_response_metadata,
     create_usage_metadata,
 )
-from orq_router_integrations.chat_models.tool_calls import (
-    ToolCalls,
-    may_contain_object,
-)
+from orq_router_integrations.chat_models.tool_calls import ToolCalls, may_contain_object
 from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, get_first_choice
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.json import as_dict, as_int, strip_data_prefix
 from orq_router_integrations.wire.model_names import ModelCandidates
-from orq_router_integrations.wire.reasoning import (
-    ITEM_KWARGS,
-    REASONING_FIELDS,
-)
+from orq_router_integrations.wire.reasoning import ITEM_KWARGS, REASONING_FIELDS
 
 _KWARGS: dict[str, tuple[str, tuple[type, ...]]] = {
     **{field.name: (field.kwarg, field.types) for field in REASONING_FIELDS},

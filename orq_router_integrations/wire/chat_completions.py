@@ -14,13 +14,7 @@ from orq_router_integrations.wire.call import (
     raise_for_error,
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import (
-    as_dict,
-    as_dicts,
-    as_int,
-    as_str,
-    dumps,
-)
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, dumps
 from orq_router_integrations.wire.reasoning import (
     REASONING_BLOCK_TYPES,
     REASONING_FIELDS,

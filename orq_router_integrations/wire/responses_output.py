@@ -7,11 +7,7 @@ messages. ``responses_stream`` does the same for streams.
 from dataclasses import dataclass
 from typing import Any
 
-from orq_router_integrations.wire.call import (
-    EmbeddedError,
-    MalformedResponseError,
-    Response,
-)
+from orq_router_integrations.wire.call import EmbeddedError, MalformedResponseError, Response
 from orq_router_integrations.wire.chat_completions import extract_text
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str, dumps
 from orq_router_integrations.wire.reasoning import REASONING_BLOCK_TYPES, read_reasoning_part
