@@ -27,7 +27,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     ToolChoice,
     ToolLike,
 )
-from orq_router_integrations.errors import raise_input_errors
+from orq_router_integrations.errors import raise_input_errors, to_input_error
 from orq_router_integrations.wire.call import Call
 
 # Importing ChatOrq should be fast, so modules that only calls need are imported in the methods.
@@ -55,13 +55,14 @@ class ChatOrq(ChatOrqFields):
         """Convert the input to messages that LangChain can trace and pass to ``_generate``."""
         from orq_router_integrations.chat_models import message_conversion  # noqa: PLC0415
 
-        with raise_input_errors(ENDPOINTS[self.api].path):
-            try:
-                messages = super()._convert_input(model_input).to_messages()
-            except (KeyError, TypeError, NotImplementedError) as error:
-                problem = f"{type(error).__name__}: {error}"
-                raise ValueError(f"LangChain cannot read the input: {problem}") from None
+        try:
+            messages = super()._convert_input(model_input).to_messages()
             normalized = message_conversion.normalize_for_tracing(messages)
+        except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+            if not isinstance(error, ValueError):
+                problem = f"{type(error).__name__}: {error}"
+                error = ValueError(f"LangChain cannot read the input: {problem}")
+            raise to_input_error(error, endpoint=ENDPOINTS[self.api].path) from None
         return ChatPromptValue(messages=normalized)
 
     def _should_stream(self, **kwargs: Any) -> bool:
