@@ -80,23 +80,25 @@ class Message:
 
 
 def read_message(item: Mapping[str, Any]) -> Message:
-    match item:
-        case {"type": "function_call" | "custom_tool_call", "call_id": id_, "name": name}:
-            arguments = item["arguments"] if "arguments" in item else item["input"]
-            return Message("assistant", calls=(FunctionCall(id_, name, arguments),))
-        case {"type": "function_call_output" | "custom_tool_call_output"}:
-            role, content, call_id = "tool", item["output"], item["call_id"]
-        case {"role": role} if item.get("type", "message") == "message":
-            content, call_id = item.get("content") or "", item.get("tool_call_id")
-        case _:
-            return Message("")
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    type_, role = item.get("type", "message"), item.get("role", "")
+    content, call_id = item.get("content") or "", item.get("tool_call_id")
+    if type_ in {"function_call", "custom_tool_call"}:
+        arguments = item["arguments"] if "arguments" in item else item["input"]
+        return Message("assistant", calls=(FunctionCall(item["call_id"], item["name"], arguments),))
+    if type_ in {"function_call_output", "custom_tool_call_output"}:
+        role, content, call_id = "tool", item["output"], item["call_id"]
+    elif type_ != "message":
+        return Message("")
+    parts = () if isinstance(content, str) else content
+    texts = (part["text"] for part in parts if part["type"] in _TEXT_TYPES)
     calls = item.get("tool_calls") or ()
     return Message(
         "system" if role == "developer" else role,
-        text="\n".join(part["text"] for part in parts if part["type"] in _TEXT_TYPES),
+        text=content if isinstance(content, str) else "\n".join(texts),
         attachments=tuple(filter(None, map(_read_attachment, parts))),
-        calls=tuple(FunctionCall(call["id"], **call["function"]) for call in calls),
+        calls=tuple(
+            FunctionCall(it["id"], **it["function"]) for it in item.get("tool_calls") or ()
+        ),
         call_id=call_id,
     )
 
