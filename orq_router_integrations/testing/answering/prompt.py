@@ -96,9 +96,7 @@ def read_message(item: Mapping[str, Any]) -> Message:
         "system" if role == "developer" else role,
         text=content if isinstance(content, str) else "\n".join(texts),
         attachments=tuple(filter(None, map(_read_attachment, parts))),
-        calls=tuple(
-            FunctionCall(it["id"], **it["function"]) for it in item.get("tool_calls") or ()
-        ),
+        calls=tuple(FunctionCall(call["id"], **call["function"]) for call in calls),
         call_id=call_id,
     )
 
