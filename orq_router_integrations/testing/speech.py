@@ -187,14 +187,15 @@ def transcribe(data: bytes, scripted: Answer | None = None) -> Transcript:
         step = (seconds or 0.5 * len(texts)) / max(1, len(texts))
         spans = (Span(text, step * index, step * (index + 1)) for index, text in enumerate(texts))
         return Transcript(list(spans), seconds)
-    samples = audio.decode_audio(data)
-    words = tone_codec.decode_speech(*samples) if samples else None
-    if words is None:
-        mime_type = mime.detect_mime_type(data) or "audio"
-        size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
-        hint = "" if samples or audio.has_pyav() else "; install av to transcribe it"
-        words = [Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)]
-    return Transcript(words, seconds)
+    samples, rate = audio.decode_audio(data) or (b"", 0)
+    words = tone_codec.decode_speech(samples, rate) if rate else None
+    if words is not None:
+        return Transcript(words, len(samples) / (2 * rate))
+    mime_type = mime.detect_mime_type(data) or "audio"
+    size = f"{len(data)} bytes" if seconds is None else f"{seconds:.1f} seconds"
+    hint = "" if samples or audio.has_pyav() else "; install av to transcribe it"
+    description = Span(f"[offline: {size} of {mime_type}{hint}]", 0.0, seconds or 0.0)
+    return Transcript([description], seconds)
 
 
 def _build_verbose(form: AnyForm, transcript: Transcript) -> dict[str, Any]:
