@@ -160,6 +160,7 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
         return _convert_link(source, kind)
     if is_third_party:
         detected = mime.detect_mime_type(mime.validate_base64(source["base64"] or "")[2])
+        # A file is converted according to its type.
         source, kind = {**source, "mime_type": detected or source["mime_type"]}, "file"
     return _convert_data(source, kind)
 
