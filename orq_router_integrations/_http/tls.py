@@ -12,8 +12,8 @@ from orq_router_integrations.errors import RouterInputError
 
 _ADVICE = {
     "local issuer certificate|self.signed certificate": (
-        "If the server or a proxy uses its own certificate authority, set SSL_CERT_FILE to a file "
-        "with the certificate of that authority."
+        "If the server or a proxy uses its own certificate authority, set SSL_CERT_FILE to a file, "
+        "or SSL_CERT_DIR to a directory, with the certificate of that authority."
     ),
     "handshake failure|certificate required|bad certificate|unknown ca": (
         "The server may require a client certificate. Pass an httpx client with one as "
