@@ -6,7 +6,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -33,13 +33,12 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
     """Serialize a value of dicts with str keys, lists, tuples, and plain values as JSON.
 
     The message of a ``ValueError`` starts with the path of the problem, which begins with ``name``.
-    With ``nan_as_null``, NaN and the infinities, which models may write, are sent as null (unless
-    the value also contains integers of more than 64 bits).
+    With ``nan_as_null``, NaN and the infinities, which models may write, are sent as null.
     """
     try:
         data = orjson.dumps(value)
     except TypeError:  # also raised for integers of more than 64 bits, which are sent as well
-        plain = _to_plain_value(value, name)
+        plain = _to_plain_value(value, name, nan_as_null=nan_as_null)
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
     if not nan_as_null and b"null" in data:  # orjson writes null for NaN and the infinities
         try:
@@ -49,21 +48,21 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
     return data
 
 
-def _to_plain_value(value: Any, path: str, depth: int = 0) -> Any:
+def _to_plain_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool = False) -> Any:
     """Convert a value to types of JSON, or raise ``ValueError`` with the path of the problem."""
     if depth > MAX_DEPTH:
         raise ValueError(f"{path[:50]}...: Nested too deeply. Use at most {MAX_DEPTH} levels.")
+    convert = partial(_to_plain_value, depth=depth + 1, nan_as_null=nan_as_null)
     if isinstance(value, dict):
         prefix = f"{path}." if path else ""
         return {
-            _check_key(key, path): _to_plain_value(item, f"{prefix}{key}", depth + 1)
-            for key, item in value.items()
+            _check_key(key, path): convert(item, f"{prefix}{key}") for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [
-            _to_plain_value(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)
-        ]
+        return [convert(item, f"{path}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
+        if nan_as_null:
+            return None
         raise ValueError(f"{path}: Cannot send {value} as JSON. Use a finite number.")
     if isinstance(value, int) or (isinstance(value, str) and value.isascii()):
         return value

@@ -209,3 +209,8 @@ def test_body_with_large_integer_and_deferred_file() -> None:
 def test_nan_of_a_caller_is_rejected_beside_a_large_integer() -> None:
     with pytest.raises(ValueError, match=r"^x\.b: Cannot send nan"):
         wire_json.dumps({"a": BIG, "b": math.nan}, "x")
+
+
+def test_nan_of_a_model_is_null_beside_a_large_integer() -> None:
+    data = wire_json.dumps({"a": BIG, "b": [math.nan, math.inf]}, nan_as_null=True)
+    assert data == f'{{"a":{BIG},"b":[null,null]}}'.encode()
