@@ -137,8 +137,12 @@ def _decode_text(data: bytes, name: str | None) -> str:
 def _build_block(
     data: bytes, name: str | None, mime_type: str, declared: str | None
 ) -> dict[str, Any]:
-    family = mime_type.partition("/")[0]
-    block_type = family if family in ("image", "audio") else "file"
+    block_type = "file" if mime_type == mime.PDF_TYPE else mime_type.partition("/")[0]
+    if block_type not in mime.ACCEPTED_TYPES:
+        raise ValueError(
+            f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
+            "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
+        )
     mime.check_media(block_type, data, len(data), declared)
     encoded = base64.b64encode(data).decode("ascii")
     block: dict[str, Any] = {"type": block_type, "base64": encoded, "mime_type": mime_type}

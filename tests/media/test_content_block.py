@@ -175,6 +175,18 @@ def test_unsupported_content_raises(data, options):
         content_block(data, **options)
 
 
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [(b"\x01\x02\x03", "of an unknown type, or text that is not UTF-8"), (b"<html>", "text/html")],
+    ids=["unknown", "HTML"],
+)
+def test_error_lists_accepted_types(data, found):
+    with pytest.raises(
+        RouterInputError, match=f"The file is {found}. Chat models accept PNG, .*text"
+    ):
+        content_block(data)
+
+
 def test_large_image_is_not_read(tmp_path):
     path = tmp_path / "huge.png"
     path.write_bytes(PNG)
