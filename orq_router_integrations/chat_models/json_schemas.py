@@ -17,7 +17,7 @@ from typing import (
 )
 
 from pydantic import Field, TypeAdapter
-from typing_extensions import ReadOnly, TypedDict, is_typeddict
+from typing_extensions import TypedDict, is_typeddict
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict
@@ -131,13 +131,6 @@ _DESCRIBED_KEYWORDS = (
 """Keywords that strict mode rejects and that are added to the description for the model."""
 
 _LOOKAROUND = re.compile(r"\(\?<?[=!]")
-_JSON_TYPES = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-}
 
 
 def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
@@ -153,7 +146,7 @@ def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
     try:
         strict = _convert_node(root, "")
         definitions = {name: _convert_node(inner, name) for name, inner in definitions.items()}
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, TypeError) as error:
         raise ValueError(f"strict=True needs a valid JSON schema, but {error}.") from None
     return {**strict, "$defs": definitions} if definitions else strict
 
@@ -170,7 +163,8 @@ def _convert_node(schema: Any, path: str) -> Schema:
     schema = _replace_unions(schema) if isinstance(schema, Mapping) else {}
     if {"type", "anyOf", "$ref"}.isdisjoint(schema):
         # pydantic does not declare the type of an enum with values of several types.
-        schema["type"] = sorted({_JSON_TYPES[type(value)] for value in schema.get("enum", ())})
+        types = {type(value) for value in schema.get("enum", ())}
+        schema["type"] = sorted(TypeAdapter(type_).json_schema()["type"] for type_ in types)
         if not schema["type"]:
             raise _create_strict_error(path, "allows any value", "Give it a type")
     strict = _drop_unsupported(schema)
@@ -258,8 +252,6 @@ def _copy_typed_dict(cls: Any, copies: dict[str, Any]) -> Any:
 
 def _copy_field(hint: Any, is_required: bool, copies: dict[str, Any]) -> Any:
     origin, args = get_origin(hint), get_args(hint)
-    if origin is ReadOnly:  # pydantic warns about it
-        return _copy_field(args[0], is_required, copies)
     if origin in (Required, NotRequired):  # Python overlooks those in quoted annotations
         return _copy_field(args[0], origin is Required, copies)
     match getattr(hint, "__metadata__", ()):

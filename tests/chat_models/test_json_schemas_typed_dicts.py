@@ -4,7 +4,6 @@ import typing
 from typing import Annotated, Any, NotRequired, Required
 
 import pytest
-import typing_extensions
 from pydantic import Field
 from support.chat import create_model, last_body
 from support.strict_subset import find_strict_problems
@@ -110,8 +109,7 @@ class Quoted(typing.TypedDict):
 class Partial(typing.TypedDict, total=False):
     a: int
     b: "Required[str]"
-    c: "Required[typing_extensions.ReadOnly[str]]"
-    d: "typing_extensions.ReadOnly[int]"
+    c: Required[str]
 
 
 @pytest.mark.parametrize(("cls", "required"), [(Quoted, ["b"]), (Partial, ["b", "c"])], ids=str)
