@@ -168,14 +168,14 @@ class ToolCalls:
             if first is not chunk:
                 first["name"] = first["name"] or chunk["name"]
                 first["args"] = f"{first['args']}{chunk['args']}"
-        return [chunk for chunk in chunks.values() if any(chunk[k] for k in ("id", "name", "args"))]
+        return [chunk for chunk in chunks.values() if chunk["args"] or chunk["name"] or chunk["id"]]
 
     def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
         call = self._find_call(part)
         if call and part.is_finished:
             part.fragments = [call.get_missing(part.arguments)]
-        if part.arguments == "null" and not (call and any(call.fragments)):
-            part.fragments.clear()  # langchain-core only accepts an object
+        if part.fragments == ["null"] and not (call and any(call.fragments)):
+            part.fragments = [""]  # langchain-core only accepts an object
         if call is None:
             self._append(part)
             name, call_id, call = part.name, part.unique_id, part
