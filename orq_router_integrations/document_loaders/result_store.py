@@ -1,11 +1,11 @@
 """Store transcripts and pages, so that no file is sent and billed twice."""
 
+import hashlib
 import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from orq_router_integrations.wire.call import Upload
 LOCK_TIMEOUT_SECONDS = 30.0  # how long to wait for another process that is writing to the database
 POLL_SECONDS = 0.02  # how often to check whether a concurrent request for the same file is done
 _LOG = logging.getLogger(__name__)
-_READ_SIZE = 1024 * 1024
 _CREATE = "CREATE TABLE IF NOT EXISTS transcripts (key TEXT PRIMARY KEY, transcript BLOB NOT NULL)"
 _SELECT = "SELECT transcript FROM transcripts WHERE key = ?"
 _REPLACE = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
@@ -94,7 +93,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = validate_output_path(path)
+        self.path = path
         try:
             with self._connect() as connection:
                 connection.execute(_CREATE)
@@ -129,8 +128,6 @@ def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
 
     The file name is not included, so a renamed file keeps its key.
     """
-    digest = blake2b(json.dumps(sorted(params.items())), digest_size=32)
+    digest = hashlib.blake2b(json.dumps(sorted(params.items())), digest_size=32)
     with upload.open() as stream:
-        while block := stream.read(_READ_SIZE):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()  # type: ignore[arg-type]

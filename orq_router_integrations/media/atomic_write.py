@@ -18,31 +18,26 @@ BUFFER_BYTES = 128 * 1024  # data arrives in smaller chunks
 def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Check before a paid request that a file can be written, and return its path."""
     target = parse_path(path)
-    try:
-        exists, is_file = target.exists(), target.is_file()
-    except OSError as error:
-        name = str(target)[:200]
-        raise RouterInputError(f"path: Cannot write to {name!r}: {error.strerror}.") from None
     if not target.parent.is_dir():
         raise RouterInputError(f"path: The directory {target.parent} does not exist. Create it.")
-    if exists and not is_file:
+    if target.exists() and not target.is_file():
         raise RouterInputError(f"path: {target} is not a regular file. Pass the path of a file.")
-    if exists and not overwrite:
+    if target.exists() and not overwrite:
         raise RouterInputError(f"path: {target} exists. Pass overwrite=True to replace it.")
     return target
 
 
 def parse_path(path: str | os.PathLike[str]) -> Path:
-    """Convert a path, which does not have to exist."""
+    """Convert the path of a file or directory, which does not have to exist."""
     try:
-        name = os.path.expanduser(os.fsdecode(path))
-    except TypeError as error:
-        raise RouterInputError(f"path: {error}") from None
-    if not name or "\0" in name:
-        raise RouterInputError(f"path: {name!r} is not a file name. Pass the path of a file.")
-    if name.endswith(("/", os.sep)) and not os.path.isdir(name):
-        raise RouterInputError(f"path: The directory {name[:200]} does not exist. Create it.")
-    return Path(name)
+        name = os.path.expanduser(os.fspath(path))
+        if not name or (name.endswith(("/", os.sep)) and not os.path.isdir(name)):
+            raise ValueError(f"{name!r} is not the path of a file or an existing directory")
+        with suppress(FileNotFoundError):
+            os.stat(name)
+        return Path(name)
+    except (OSError, TypeError, ValueError) as error:
+        raise RouterInputError(f"path: {error}.") from None
 
 
 def validate_directory(directory: Path | None) -> Path | None:

@@ -7,6 +7,7 @@ used if the content is ambiguous.
 import base64
 import os
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Collection
 from contextlib import closing
 from functools import reduce
@@ -45,6 +46,8 @@ RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav",
 HEADER_BYTES = 32 * 1024
 """Number of bytes that are searched for the start of a file's actual content."""
 
+_MARKUP_START = rb"(?i:(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?"
+
 _FILE_TYPES = (
     ("image/png", "png", rb"\x89PNG\r\n\x1a\n"),
     ("image/jpeg", "jpg jpeg", rb"\xff\xd8\xff"),
@@ -73,6 +76,8 @@ _FILE_TYPES = (
     ("audio/x-ms-wma", "wma", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     ("application/zip", "zip", rb"PK\x03\x04"),
     (PDF_TYPE, "pdf", rb"%PDF-"),
+    ("image/svg+xml", "svg", _MARKUP_START + rb"svg\b)"),
+    ("text/html", "html htm", _MARKUP_START + rb"html\b)"),
     ("text/plain", "txt text md csv tsv log json xml yaml yml", None),
     (DEFAULT_TYPE, "bin", None),
 )
@@ -107,15 +112,9 @@ _ALIASES = {
     "audio/x-mp3": "audio/mpeg",
     "audio/mpeg3": "audio/mpeg",
 }
-_MARKUP = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?(svg|html)\b", re.IGNORECASE
-)
-_MARKUP_TYPES = {b"svg": "image/svg+xml", b"html": "text/html"}
-_TEXT_BASED_TYPES = (PDF_TYPE, *_MARKUP_TYPES.values())
+_TEXT_BASED_TYPES = (PDF_TYPE, "image/svg+xml", "text/html")
 _CONTROL_CHARACTER = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
-
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,=]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
 class Base64View:
@@ -197,8 +196,8 @@ def get_tags_size(data: Sliceable) -> int:
 
 def _search_header(header: bytes) -> str | None:
     """Return the type of data whose signature may start after other bytes."""
-    if match := _MARKUP.match(header):
-        return _MARKUP_TYPES[match[1].lower()]
+    if markup_type := _match_signature(header):
+        return markup_type
     pdf = _PDF_HEADER.search(header, 0, _MAX_PDF_OFFSET + 6)
     # Text may mention the header of a PDF, so an object must follow.
     if pdf and b" obj" in header[pdf.end() : pdf.end() + _MAX_PDF_OFFSET]:
@@ -220,11 +219,9 @@ def detect_content_type(data: bytes, expected: str) -> str:
 def is_text(data: bytes) -> bool:
     """Return whether data, which may be truncated, is valid UTF-8 without control characters."""
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.end < len(data) or error.reason != "unexpected end of data":
-            return False
-        text = data[: error.start].decode("utf-8")
+        text = getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
     return _CONTROL_CHARACTER.search(text) is None
 
 
@@ -258,10 +255,10 @@ def is_data_url(value: object) -> TypeGuard[str]:
 
 def parse_data_url(url: str) -> tuple[str, str]:
     """Return the MIME type and the base64 data of a data URL."""
-    match = _DATA_URL.match(url)
-    if match is None or not match[3]:
+    header, comma, data = url.partition(",")
+    if not comma or not header.lower().endswith(";base64"):
         raise ValueError("Expected a data URL with base64 data (data:<type>;base64,<data>).")
-    return normalize_mime_type(match[1]), url[match.end() :]
+    return normalize_mime_type(header[5:]), data
 
 
 def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
@@ -287,10 +284,10 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
     padding = b"".join(_find_other_characters(data))
     if padding not in {b"", b"=", b"=="} or not data.endswith(padding.decode()):
         raise ValueError("The data is not base64. Encode it with base64.b64encode(data).decode().")
-    size = len(data) // 4 * 3 - len(padding)
-    if not size:
+    content = Base64View(data)
+    if not len(content):
         raise ValueError("The data is empty. Pass the content of a file.")
-    return data, size, Base64View(data)
+    return data, len(content), content
 
 
 def _find_other_characters(data: str) -> Generator[bytes]:
@@ -308,13 +305,6 @@ def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
         return data, data.source.size, next(chunks)
 
 
-def check_declared_type(detected: str, declared: str | None) -> None:
-    if declared and normalize_mime_type(declared) not in {detected, DEFAULT_TYPE}:
-        raise ValueError(
-            f"The declared type is {declared}, but the data is {detected}. Correct mime_type."
-        )
-
-
 def check_image_size(size: int) -> None:
     if size > MAX_IMAGE_BYTES:
         raise ValueError(
@@ -329,7 +319,10 @@ def check_media(block_type: str, content: Sliceable, size: int, declared: str | 
     mime_type = detect_mime_type(content)
     if mime_type is None or mime_type not in accepted:
         raise ValueError(message.format(mime_type or "of an unknown type"))
-    check_declared_type(mime_type, declared)
+    if declared and normalize_mime_type(declared) not in {mime_type, DEFAULT_TYPE}:
+        raise ValueError(
+            f"The declared type is {declared}, but the data is {mime_type}. Correct mime_type."
+        )
     if block_type == "image":
         check_image_size(size)
     return mime_type

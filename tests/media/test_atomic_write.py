@@ -60,13 +60,13 @@ def test_unwritable_path_raises(tmp_path: Path) -> None:
     existing = tmp_path / "existing"
     existing.write_bytes(b"old")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RouterInputError, match="is not a file name"):
+    with pytest.raises(RouterInputError, match="is not the path of a file"):
         validate_output_path("")
     with pytest.raises(RouterInputError, match="is not a regular file"):
         validate_output_path(tmp_path)
     with pytest.raises(RouterInputError, match="does not exist"):
         validate_output_path(tmp_path / "no" / "file")
-    with pytest.raises(RouterInputError, match=r"The directory .*no/ does not exist"):
+    with pytest.raises(RouterInputError, match=r"no/' is not the path of a file"):
         validate_output_path(f"{tmp_path}/no/")
     with pytest.raises(RouterInputError, match="overwrite=True"):
         validate_output_path(existing, overwrite=False)
