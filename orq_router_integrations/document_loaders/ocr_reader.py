@@ -24,8 +24,8 @@ from orq_router_integrations.media.atomic_write import open_atomic
 from orq_router_integrations.media.content_block import resolve_source
 from orq_router_integrations.media.mime import (
     PDF_TYPE,
+    SUFFIXES,
     detect_mime_type,
-    get_suffixes,
     guess_mime_type,
 )
 from orq_router_integrations.wire.call import Call, Upload
@@ -39,7 +39,12 @@ from orq_router_integrations.wire.ocr import (
     parse_ocr,
 )
 
-SUFFIXES = ("pdf", "png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "bmp", "avif")
+OCR_SUFFIXES = tuple(
+    suffix
+    for mime_type, suffixes in SUFFIXES.items()
+    if mime_type == PDF_TYPE or mime_type.startswith("image/")
+    for suffix in suffixes
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
         if mime_type != PDF_TYPE and not mime_type.startswith("image/"):
             raise ValueError(
                 f"{label} is {mime_type or 'of an unknown type'}. Use a PDF or an image: "
-                f"{', '.join(SUFFIXES)}."
+                f"{', '.join(OCR_SUFFIXES)}."
             )
         upload = Upload(file.name or "file", mime_type, file.size, file.open)
     except (ValueError, OSError) as error:
@@ -80,7 +85,7 @@ def create_ocr_input(item: SourceItem) -> OCRInput:
 class OCRReader(FileProcessor):
     """Reads PDFs and images."""
 
-    kind: ClassVar[FileKind] = FileKind("PDF or image", SUFFIXES, create_ocr_input)
+    kind: ClassVar[FileKind] = FileKind("PDF or image", OCR_SUFFIXES, create_ocr_input)
 
     def __init__(
         self, settings: FileIntegration, body: Mapping[str, Any], directory: Path | None
@@ -142,10 +147,10 @@ def _decode_image(text: str) -> bytes:
 
 def _create_filename(label: str, index: int, data: bytes) -> str:
     """Create a name that differs for each image, because ids are unique per page only."""
-    suffixes = get_suffixes(detect_mime_type(data) or "")
+    suffixes = SUFFIXES.get(detect_mime_type(data) or "", [""])
     digest = blake2b(data, digest_size=4).hexdigest()
     stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in Path(label).stem)
-    return f"{stem[:60] or 'file'}-page{index}-{digest}{suffixes[0] if suffixes else ''}"
+    return f"{stem[:60] or 'file'}-page{index}-{digest}{suffixes[0]}"
 
 
 def _create_document(page: Page, shared: Mapping[str, Any]) -> Document:

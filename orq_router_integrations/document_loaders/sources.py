@@ -128,7 +128,7 @@ def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
             kind.check(file)
         except RouterInputError:
             # A broken file is not skipped: loading it raises the error again.
-            if file.rpartition(".")[2].lower() not in kind.suffixes:
+            if os.path.splitext(file)[1].lower() not in kind.suffixes:
                 skipped.append(to_printable(file))
                 continue
         is_empty = False

@@ -40,7 +40,7 @@ ACCEPTED_TYPES: dict[str, tuple[Collection[str], str]] = {
 }
 """MIME types that chat models accept, and the error for others, by type of content block."""
 
-RECORDING_SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
+RECORDING_SUFFIXES = (".flac", ".mp3", ".mp4", ".mpeg", ".mpga", ".m4a", ".ogg", ".wav", ".webm")
 """Suffixes of file names that the transcription endpoint accepts."""
 
 HEADER_BYTES = 32 * 1024
@@ -49,42 +49,42 @@ HEADER_BYTES = 32 * 1024
 _MARKUP_START = rb"(?i:(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?"
 
 _FILE_TYPES = (
-    ("image/png", "png", rb"\x89PNG\r\n\x1a\n"),
-    ("image/jpeg", "jpg jpeg", rb"\xff\xd8\xff"),
-    ("image/gif", "gif", rb"GIF8[79]a"),
-    ("image/webp", "webp", rb"RIFF.{4}WEBP"),
-    ("image/tiff", "tiff tif", rb"II\*\0|MM\0\*"),
-    ("image/bmp", "bmp", rb"BM"),
-    ("image/avif", "avif", rb".{4}ftypavi"),
-    ("image/heic", "heic", rb".{4}ftyphei"),
-    ("image/heif", "heif", rb".{4}ftypmif"),
-    ("audio/flac", "flac", rb"fLaC"),
+    ("image/png", ".png", rb"\x89PNG\r\n\x1a\n"),
+    ("image/jpeg", ".jpg .jpeg", rb"\xff\xd8\xff"),
+    ("image/gif", ".gif", rb"GIF8[79]a"),
+    ("image/webp", ".webp", rb"RIFF.{4}WEBP"),
+    ("image/tiff", ".tiff .tif", rb"II\*\0|MM\0\*"),
+    ("image/bmp", ".bmp", rb"BM"),
+    ("image/avif", ".avif", rb".{4}ftypavi"),
+    ("image/heic", ".heic", rb".{4}ftyphei"),
+    ("image/heif", ".heif", rb".{4}ftypmif"),
+    ("audio/flac", ".flac", rb"fLaC"),
     # Tags of MP3 files, and headers of MPEG audio frames, layer III.
-    ("audio/mpeg", "mp3 mpga mpeg", rb"ID3|APETAGEX|\xff[\xe2\xe3\xea\xeb\xf2\xf3\xfa\xfb]"),
-    ("audio/mp4", "m4a mp4", rb".{4}ftypM4A"),
-    ("audio/ogg", "ogg oga opus", rb"OggS"),
-    ("audio/wav", "wav wave", rb"(?:RIFF|RF64|BW64).{4}WAVE"),
+    ("audio/mpeg", ".mp3 .mpga .mpeg", rb"ID3|APETAGEX|\xff[\xe2\xe3\xea\xeb\xf2\xf3\xfa\xfb]"),
+    ("audio/mp4", ".m4a .mp4", rb".{4}ftypM4A"),
+    ("audio/ogg", ".ogg .oga .opus", rb"OggS"),
+    ("audio/wav", ".wav .wave", rb"(?:RIFF|RF64|BW64).{4}WAVE"),
     # Files of QuickTime may lack the brand.
-    ("video/mp4", "mp4 m4a m4v mov 3gp", rb".{4}ftyp|\0.{3}(?:moov|mdat|wide|free|skip)"),
-    ("video/mpeg", "mpeg mpg", rb"\0\0\x01\xba"),
-    ("video/webm", "webm mkv mka", rb"\x1aE\xdf\xa3"),
-    ("audio/x-w64", "w64", rb"riff\x2e\x91\xcf\x11"),
-    ("audio/aac", "aac", rb"\xff[\xf0\xf1\xf8\xf9]"),
-    ("audio/aiff", "aiff aif aifc", rb"FORM.{4}AIF[FC]"),
-    ("audio/amr", "amr", rb"#!AMR"),
-    ("audio/x-caf", "caf", rb"caff"),
-    ("audio/x-ms-wma", "wma", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-    ("application/zip", "zip", rb"PK\x03\x04"),
-    (PDF_TYPE, "pdf", rb"%PDF-"),
-    ("image/svg+xml", "svg", _MARKUP_START + rb"svg\b)"),
-    ("text/html", "html htm", _MARKUP_START + rb"html\b)"),
-    ("text/plain", "txt text md csv tsv log json xml yaml yml", None),
-    (DEFAULT_TYPE, "bin", None),
+    ("video/mp4", ".mp4 .m4a .m4v .mov .3gp", rb".{4}ftyp|\0.{3}(?:moov|mdat|wide|free|skip)"),
+    ("video/mpeg", ".mpeg .mpg", rb"\0\0\x01\xba"),
+    ("video/webm", ".webm .mkv .mka", rb"\x1aE\xdf\xa3"),
+    ("audio/x-w64", ".w64", rb"riff\x2e\x91\xcf\x11"),
+    ("audio/aac", ".aac", rb"\xff[\xf0\xf1\xf8\xf9]"),
+    ("audio/aiff", ".aiff .aif .aifc", rb"FORM.{4}AIF[FC]"),
+    ("audio/amr", ".amr", rb"#!AMR"),
+    ("audio/x-caf", ".caf", rb"caff"),
+    ("audio/x-ms-wma", ".wma", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    ("application/zip", ".zip", rb"PK\x03\x04"),
+    (PDF_TYPE, ".pdf", rb"%PDF-"),
+    ("image/svg+xml", ".svg", _MARKUP_START + rb"svg\b)"),
+    ("text/html", ".html .htm", _MARKUP_START + rb"html\b)"),
+    ("text/plain", ".txt .text .md .csv .tsv .log .json .xml .yaml .yml", None),
+    (DEFAULT_TYPE, ".bin", None),
 )
 """MIME types, their suffixes (the usual one first), and patterns of their first bytes."""
 
 SUFFIXES = {mime_type: tuple(suffixes.split()) for mime_type, suffixes, _ in _FILE_TYPES}
-"""Suffixes of file names by MIME type, without the dot. The usual one comes first."""
+"""Suffixes of file names by MIME type. The usual one comes first."""
 
 CONVERTIBLE_TYPES = frozenset(
     mime_type
@@ -114,6 +114,7 @@ _ALIASES = {
 }
 _TEXT_BASED_TYPES = (PDF_TYPE, "image/svg+xml", "text/html")
 _CONTROL_CHARACTER = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+_DATA_URL = re.compile(r"data:([^,]*);base64,", re.IGNORECASE)
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -225,14 +226,9 @@ def is_text(data: bytes) -> bool:
     return _CONTROL_CHARACTER.search(text) is None
 
 
-def get_suffixes(mime_type: str) -> tuple[str, ...]:
-    """Return the suffixes of a MIME type, with the dot."""
-    return tuple(f".{suffix}" for suffix in SUFFIXES.get(mime_type, ()))
-
-
 def guess_mime_type(name: str) -> str | None:
-    suffix = name.rpartition(".")[2].lower()
-    return next((mime_type for mime_type, names in SUFFIXES.items() if suffix in names), None)
+    suffix = os.path.splitext(name)[1].lower()
+    return next((mime_type for mime_type, known in SUFFIXES.items() if suffix in known), None)
 
 
 def normalize_mime_type(mime_type: str) -> str:
@@ -255,10 +251,10 @@ def is_data_url(value: object) -> TypeGuard[str]:
 
 def parse_data_url(url: str) -> tuple[str, str]:
     """Return the MIME type and the base64 data of a data URL."""
-    header, comma, data = url.partition(",")
-    if not comma or not header.lower().endswith(";base64"):
+    match = _DATA_URL.match(url)
+    if match is None:
         raise ValueError("Expected a data URL with base64 data (data:<type>;base64,<data>).")
-    return normalize_mime_type(header[5:]), data
+    return normalize_mime_type(match[1]), url[match.end() :]
 
 
 def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
@@ -358,5 +354,5 @@ def build_recording_name(name: str, mime_type: str) -> str:
             f"{name} is {mime_type or 'of an unknown type'}. "
             f"Convert it to audio of a supported type: {', '.join(RECORDING_SUFFIXES)}."
         )
-    stem, _, suffix = name.rpartition(".")
-    return name if suffix.lower() in suffixes else f"{stem or suffix}.{suffixes[0]}"
+    stem, suffix = os.path.splitext(name)
+    return name if suffix.lower() in suffixes else stem + suffixes[0]

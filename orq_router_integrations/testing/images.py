@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from orq_router_integrations.media.metadata import ImageSize
-from orq_router_integrations.media.mime import detect_mime_type, get_suffixes
+from orq_router_integrations.media.mime import SUFFIXES, detect_mime_type
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.error_responses import reject_field
@@ -178,7 +178,7 @@ class ImageEndpoint(EndpointHandler[AnyRequest]):
     def _build_item(self, image: bytes, request: AnyRequest, family: str) -> dict[str, str]:
         default = "url" if isinstance(request, Variation) or family else "b64_json"
         if (request.response_format or default) == "url" and family != "gpt-image":
-            suffix = get_suffixes(detect_mime_type(image[:16]) or "image/png")[0]
+            suffix = SUFFIXES[detect_mime_type(image[:16]) or "image/png"][0]
             path = f"/{sha256(image).hexdigest()[:32]}{suffix}"
             self._urls.put(path, image, seconds=URL_LIFETIME_SECONDS)
             item = {"url": f"https://{IMAGE_HOST}{path}"}

@@ -83,7 +83,7 @@ def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
 
 
 def _check_file(file: FormFile) -> FormFile:
-    if file.filename.rpartition(".")[2].lower() not in mime.RECORDING_SUFFIXES:
+    if not file.filename.lower().endswith(mime.RECORDING_SUFFIXES):
         raise ValueError(f"the file name must end in one of {', '.join(mime.RECORDING_SUFFIXES)}")
     mime.build_recording_name(file.filename, mime.detect_mime_type(file.data) or "")
     return file

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from orq_router_integrations.media.atomic_write import parse_path
-from orq_router_integrations.media.mime import IMAGE_TYPES, get_suffixes
+from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES
 from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.wire.images import OperationName
 
-IMAGE_SUFFIXES = {mime_type: get_suffixes(mime_type) for mime_type in IMAGE_TYPES}
+IMAGE_SUFFIXES = {mime_type: SUFFIXES[mime_type] for mime_type in IMAGE_TYPES}
 MAX_DISPLAY_WIDTH = 512  # of an image in a notebook, in pixels
 MAX_SUMMARY_CHARS = 2000  # of a URL or a revised prompt in a summary
 

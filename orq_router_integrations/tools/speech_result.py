@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 from langchain_core.documents.base import Blob
 
-from orq_router_integrations.media.mime import SUFFIXES, get_suffixes
+from orq_router_integrations.media.mime import SUFFIXES
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.wire.speech import SPEECH_FORMATS, SpeechFormat
 
 FORMATS = {
-    mime_type: suffixes[0]
+    mime_type: suffixes[0].removeprefix(".")
     for mime_type, suffixes in SUFFIXES.items()
     if mime_type.startswith("audio/")
 } | {"video/mp4": "m4a", "video/webm": "webm"}
@@ -20,7 +20,7 @@ FORMATS = {
 
 AUDIO_SUFFIXES = {
     # In reverse order, so that the first MIME type of a format determines its suffixes.
-    **{name: get_suffixes(mime_type) for mime_type, name in reversed(FORMATS.items())},
+    **{name: SUFFIXES[mime_type] for mime_type, name in reversed(FORMATS.items())},
     "opus": (".opus", ".ogg", ".oga"),
     "pcm": (".pcm", ".raw"),
 }
