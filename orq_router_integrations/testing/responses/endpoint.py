@@ -107,19 +107,14 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         return RouterResponse(body, chunks=tuple(iter_events(body)) if is_streamed else None)
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
-        """Create the error event of a broken stream from an error body.
-
-        It contains the details twice: flat as at OpenAI, and in an object as in the vendor's SDK.
-        """
-        details = _read_error(error)
-        if details is None:
+        if not isinstance(error, dict) or "error" not in error:
             return error  # a scripted body in another format
-        return {"type": "error", "sequence_number": number, **details, "error": details}
+        return {"type": "error", "sequence_number": number, **error}
 
     def finalize(self, request: ResponsesRequest, response: RouterResponse) -> RouterResponse:
         """Store a complete response if requested; return background responses as queued."""
         if response.status != 200 and request.background:
-            error = _read_error(response.body) or {"code": "server_error", "message": "failed"}
+            error = response.body.get("error") if isinstance(response.body, dict) else None
             response = self._create_response(request, request.model, status="failed", error=error)
         if response.status != 200 or not response.is_complete:
             return response
@@ -177,14 +172,6 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             reject_field("previous_response_id", message)
         earlier = [*states[0]["input"], *states[0]["output"]] if states else []
         return [*earlier, *list_items(fields)]
-
-
-def _read_error(body: Any) -> JsonObject | None:
-    """Return code and message of an error body in the format of the router."""
-    details = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(details, dict):
-        return None
-    return {"code": details.get("code") or "server_error", "message": details.get("message")}
 
 
 def build_unfinished_response(body: Mapping[str, Any], status: str) -> JsonObject:
