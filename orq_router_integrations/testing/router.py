@@ -41,7 +41,7 @@ from orq_router_integrations.testing.routing.request_routing import (
     ProviderCall,
     RequestRouting,
 )
-from orq_router_integrations.wire.endpoints import TRANSCRIPTIONS, TRANSLATIONS, Dialect
+from orq_router_integrations.wire.endpoints import Dialect
 
 Route = tuple[str, str, Callable[..., Any]]
 """Method, pattern of the path, and a function that creates the response.
@@ -139,8 +139,8 @@ class OfflineRouter:
             classification.DecisionEndpoint(self._answers),
             classification.ModerationEndpoint(self._answers),
             speech.SpeechEndpoint(self._answers),
-            speech.TranscriptionEndpoint(TRANSCRIPTIONS, self._answers),
-            speech.TranscriptionEndpoint(TRANSLATIONS, self._answers),
+            speech.TranscriptionEndpoint(self._answers),
+            speech.TranslationEndpoint(self._answers),
             *(images.ImageEndpoint(it, self._answers, self._images) for it in images.IMAGE_SCHEMAS),
             retrieval.EmbeddingsEndpoint(self._answers),
             retrieval.RerankEndpoint(self._answers),

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.media import mime, wav
-from orq_router_integrations.testing.answering.script import Answer, AnswerScript
+from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.media import audio, tone_codec
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -28,7 +28,7 @@ from orq_router_integrations.testing.routing.endpoint import (
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.endpoints import SPEECH, TRANSLATIONS, Endpoint
+from orq_router_integrations.wire.endpoints import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt
 from orq_router_integrations.wire.transcriptions import LanguageCode
 
@@ -126,12 +126,8 @@ AnyForm = TranslationForm | TranscriptionForm
 
 
 class TranscriptionEndpoint(EndpointHandler[AnyForm]):
-    """Handler of transcriptions or of translations, depending on ``endpoint``."""
-
-    def __init__(self, endpoint: Endpoint, script: AnswerScript) -> None:
-        super().__init__(script)
-        self.endpoint = endpoint
-        self.schema = TranslationForm if endpoint is TRANSLATIONS else TranscriptionForm
+    endpoint = TRANSCRIPTIONS
+    schema: type[AnyForm] = TranscriptionForm
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> AnyForm:
         try:
@@ -157,6 +153,11 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
             case "vtt":
                 return RouterResponse(format_vtt(transcript.segments))
         return RouterResponse(_build_verbose(request, transcript))
+
+
+class TranslationEndpoint(TranscriptionEndpoint):
+    endpoint = TRANSLATIONS
+    schema = TranslationForm
 
 
 class Transcript(NamedTuple):
