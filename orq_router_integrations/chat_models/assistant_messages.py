@@ -42,7 +42,6 @@ _IGNORED_TYPES = REPLAYED_ITEMS | {
     "code_execution_result", "container_upload", "guard_content", "reference",
 }  # fmt: skip
 _SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
-_CLIENT_CALL_SUFFIX = "_call"  # of calls that the client runs, such as ``computer_call``
 _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
 _GENERATED_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 """The kinds of media that a model generates, by the type of the block."""
@@ -154,8 +153,7 @@ class _AssistantContent:
         is_ignored = type_ in _IGNORED_TYPES or type_.endswith(_SERVER_RESULT_SUFFIX)
         if is_ignored or _BEDROCK_CACHE_KEY in fields:
             return
-        # The results of calls that the client runs need the call, so leaving it out is an error.
-        if type_ not in SUPPORTED_TYPES and not type_.endswith(_CLIENT_CALL_SUFFIX):
+        if type_ not in SUPPORTED_TYPES:
             block = create_json_block(block)
         part = convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
