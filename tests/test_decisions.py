@@ -1,6 +1,7 @@
 """OrqDecisionModel: requests, answers, refusals and LangChain's middleware."""
 
 import base64
+import json
 import pickle
 from typing import Any
 
@@ -27,7 +28,12 @@ from orq_router_integrations import (
     OrqDecisionModel,
     OrqImageTool,
 )
-from orq_router_integrations.errors import RefusalError, RequestTimeoutError, RouterInputError
+from orq_router_integrations.errors import (
+    RefusalError,
+    RequestTimeoutError,
+    RouterError,
+    RouterInputError,
+)
 from orq_router_integrations.testing import Answer, Fault
 
 LUNA = "openai/gpt-6-luna"
@@ -97,6 +103,12 @@ class TestAnswers:
         with pytest.raises(RefusalError, match="refused to answer 'team'") as caught:
             model.ask(urgent=URGENT, team=TEAM)
         assert caught.value.answers.nouls["urgent"].noul == 0.2
+
+    @pytest.mark.parametrize("answer", [["a"], {"team": {"sales": 1}}, {"mood": "calm"}], ids=str)
+    def test_answer_that_does_not_fit(self, answer: Any) -> None:
+        model = Model(answers={"Production is down!": json.dumps(answer)})
+        with pytest.raises(RouterError, match="decision does not fit its questions"):
+            model.ask(team=TEAM, mood=MOOD)
 
     async def test_async_refusal(self) -> None:
         model = Model(answers={LUNA: {"urgent": 0.2, "team": "refusal"}}).model

@@ -119,11 +119,16 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
         check_media(request, model, json.dumps(body))
         text = request.state if isinstance(request.state, str) else json.dumps(request.state)
         scripted = self._script.take_answer(body, model, text)
-        values = parse_values(scripted.text) if scripted else {}
-        answers = {
-            name: build_answer(question, values.get(name))
-            for name, question in request.questions.items()
-        }
+        script = scripted.text if scripted else "{}"
+        try:
+            values = dict(json.loads(script))
+            answers = {
+                name: build_answer(question, values.get(name))
+                for name, question in request.questions.items()
+            }
+        except (TypeError, ValueError):
+            message = f"The scripted answer of a decision does not fit its questions: {script:.80}"
+            raise HTTPError(500, message) from None
         tokens = len(json.dumps(body["questions"])) // 4 + len(text) // 4
         usage = {
             "input_tokens": tokens,
@@ -148,14 +153,6 @@ def check_media(request: DecisionRequest, model: str, text: str) -> None:
     for name in request.assets or ():
         if text.count(f'"{name}"') < 2:
             raise HTTPError(400, f"assets.{name}: not used by the state", param="assets")
-
-
-def parse_values(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except (TypeError, ValueError):
-        message = f"The scripted answer of a decision must be a dict of values, not {text[:80]!r}."
-        raise HTTPError(500, message) from None
 
 
 def build_answer(question: dict[str, Any], value: Any) -> dict[str, Any]:

@@ -96,9 +96,21 @@ def test_history_with_fields_of_other_clients():
     assert post("/chat/completions", body, lenient=True).status_code == 200
 
 
-def test_strict_mode_names_lenient_mode():
-    body = {"model": "openai/gpt-4o", "messages": MESSAGES, "logit_bias": {}}
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"logit_bias": {}}, "logit_bias"),
+        ({"retry": {"count": 1, "backoff": 2}}, "retry.backoff"),
+        ({"identity": {"id": "u", "color": 1}}, "identity.color"),
+        ({"thread": {"id": "t", "color": 1}}, "thread.color"),
+        ({"guardrails": [{"id": "g", "execute_on": "input", "color": 1}]}, "guardrails[0].color"),
+        ({"plugins": [{"id": "response_healing", "color": 1}]}, "plugins[0].color"),
+    ],
+)
+def test_unknown_fields(fields, param):
+    body = {"model": "openai/gpt-4o", "messages": MESSAGES, **fields}
+    assert post("/chat/completions", body, lenient=True).status_code == 200
     message = post("/chat/completions", body).json()["error"]["message"]
-    assert message.startswith("logit_bias: is not a documented field of the router.")
+    assert message.startswith(f"{param}: is not a documented field of the router.")
     assert "lenient=True" in message
     assert "--lenient" in message

@@ -10,12 +10,28 @@ from typing import Annotated, Any
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
-from orq_router_integrations.wire.controls import RouterControls
+from orq_router_integrations.wire.controls import (
+    Control,
+    Guardrail,
+    Identity,
+    PiiRedaction,
+    ResponseHealing,
+    RouterControls,
+    Thread,
+    TraceScrubbing,
+)
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 
 JsonObject = dict[str, Any]
 
+
+def _create_shape(*controls: type[Control]) -> Shape:
+    """Create the shape of an object whose fields are those of a control, of any type."""
+    return Shape({f"{name}?": Any for control in controls for name in control.model_fields})
+
+
+Plugin = Annotated[Any, _create_shape(PiiRedaction, ResponseHealing, TraceScrubbing)]
 _LOAD_BALANCER: Fields = {
     "type": str,
     "models": list[Annotated[Any, Shape({"model": str, "weight?": float})]],
@@ -32,11 +48,11 @@ class ControlFields(RequestModel):
     cache: Annotated[Any, Shape({"type": str, "ttl?": int})] | None = None
     timeout: Annotated[Any, Shape({"call_timeout": int})] | None = None
     name: str | None = None
-    identity: JsonObject | None = None
-    thread: JsonObject | None = None
+    identity: Annotated[Any, _create_shape(Identity)] | None = None
+    thread: Annotated[Any, _create_shape(Thread)] | None = None
     metadata: JsonObject | None = None
-    guardrails: list[JsonObject] | None = None
-    plugins: list[JsonObject] | None = None
+    guardrails: list[Annotated[Any, _create_shape(Guardrail)]] | None = None
+    plugins: list[Plugin] | None = None
     variables: JsonObject | None = None
 
 
