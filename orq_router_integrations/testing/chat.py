@@ -37,8 +37,6 @@ def _check_data(text: str) -> str:
     """Check base64, also that of a data URI. Other URIs are not fetched."""
     if not text.startswith("https://"):
         size = len(base64.b64decode(text.rpartition(",")[2], validate=True))
-        if size == 0:
-            raise ValueError("must not be empty")
         if text.startswith("data:image/") and size > MAX_IMAGE_BYTES:
             raise ValueError(f"image of {size} bytes exceeds the limit of 20 MB")
     return text
@@ -71,7 +69,6 @@ FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
 FileId = Annotated[str, Field(pattern="^(gs://|file-)")]
 Detail = Literal["low", "high", "auto"]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
-ThinkingLevel = Literal["minimal", "low", "medium", "high"]
 
 CACHEABLE: Fields = {"cache_control?": CacheControl | None}
 
@@ -148,7 +145,7 @@ THINKING: Shapes = {
     "adaptive": {},
     "enabled": {
         "budget_tokens": Annotated[int, Field(ge=1024)],
-        "thinking_level?": ThinkingLevel | None,
+        "thinking_level?": Literal["minimal", "low", "medium", "high"] | None,
     },
 }
 Tool = Annotated[Any, OneOf("type", {"function": {"function": FUNCTION}})]

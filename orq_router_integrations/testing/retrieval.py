@@ -25,7 +25,7 @@ from langchain_core.documents import Document
 from pydantic import Field
 
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
-from orq_router_integrations.testing.answering.prompt import estimate_text_tokens
+from orq_router_integrations.testing.answering.prompt import estimate_tokens
 from orq_router_integrations.testing.images import read_image_text
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -70,7 +70,7 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
             if request.encoding_format == "base64":
                 embedding = base64.b64encode(struct.pack(f"<{dimensions}f", *embedding)).decode()
             data.append({"object": "embedding", "index": index, "embedding": embedding})
-        tokens = estimate_text_tokens(*texts)
+        tokens = estimate_tokens(*texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "data": data, "model": name, "usage": usage}
 
@@ -96,7 +96,7 @@ class RerankEndpoint(EndpointHandler[RerankRequest]):
                 {"object": "rerank", "index": index, "relevance_score": score, **document}
             )
         results.sort(key=lambda result: -result["relevance_score"])
-        usage = {"total_tokens": estimate_text_tokens(request.query, *request.documents)}
+        usage = {"total_tokens": estimate_tokens(request.query, *request.documents)}
         return {"object": "list", "results": results[: request.top_n], "usage": usage}
 
 

@@ -39,7 +39,7 @@ def _create_reasoning(prompt: Prompt) -> str | None:
     effort = (prompt.body.get("reasoning") or {}).get("effort")
     thinking = (prompt.body.get("thinking") or {}).get("type")
     for setting in (prompt.body.get("reasoning_effort"), effort, thinking):
-        if setting not in {None, "none", "disabled"}:
+        if setting not in (None, "none", "disabled"):
             return f"The request asks for reasoning ({setting}). I repeat what I was sent."
     return None
 

@@ -21,7 +21,7 @@ AUDIO_TOKENS = 10  # per second
 _TEXT_TYPES = {"text", "input_text", "output_text"}
 
 
-def estimate_text_tokens(*texts: str) -> int:
+def estimate_tokens(*texts: str) -> int:
     return sum(math.ceil(len(text) / CHARS_PER_TOKEN) for text in texts)
 
 
@@ -76,7 +76,7 @@ class Message:
         """Estimated number of tokens."""
         calls = (call.name + call.arguments for call in self.calls)
         files = sum(item.audio_tokens or FILE_TOKENS for item in self.attachments)
-        return MESSAGE_TOKENS + estimate_text_tokens(self.text, *calls) + files
+        return MESSAGE_TOKENS + estimate_tokens(self.text, *calls) + files
 
 
 def read_message(item: Mapping[str, Any]) -> Message:

@@ -17,7 +17,7 @@ from orq_router_integrations.testing.answering.default_answer import create_defa
 from orq_router_integrations.testing.answering.prompt import (
     CHARS_PER_TOKEN,
     Prompt,
-    estimate_text_tokens,
+    estimate_tokens,
 )
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
 from orq_router_integrations.testing.routing.endpoint import (
@@ -125,11 +125,11 @@ def count_usage(prompt: Prompt, answer: Answer, choices: int = 1) -> dict[str, A
     """
     attachments = (item for message in prompt.messages for item in message.attachments)
     audio_input = sum(item.audio_tokens for item in attachments)
-    tools = estimate_text_tokens(*(encode_json(tool).decode() for tool in prompt.tools))
+    tools = estimate_tokens(*(encode_json(tool).decode() for tool in prompt.tools))
     input_tokens = tools + sum(message.tokens for message in prompt.messages)
     calls = (call.name + call.arguments for call in answer.calls)
-    text = max(1, estimate_text_tokens(answer.text, answer.refusal or "", *calls))
-    reasoning = choices * estimate_text_tokens(answer.reasoning or "")
+    text = max(1, estimate_tokens(answer.text, answer.refusal or "", *calls))
+    reasoning = choices * estimate_tokens(answer.reasoning or "")
     output_tokens = choices * text + reasoning
     input_details = {"cached_tokens": 0, "cache_creation_tokens": 0, "audio_tokens": audio_input}
     usage: dict[str, Any] = {

@@ -21,7 +21,7 @@ from orq_router_integrations.testing.answering.text_endpoint import (
     split_after_words,
     split_fragments,
 )
-from orq_router_integrations.testing.responses.schema import ResponsesRequest
+from orq_router_integrations.testing.responses.schema import JsonObject, ResponsesRequest
 from orq_router_integrations.testing.routing.endpoint import RouterResponse, validate_body
 from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
 from orq_router_integrations.testing.routing.platform import ModelRegistry
@@ -32,9 +32,6 @@ from orq_router_integrations.wire.controls import (
 )
 from orq_router_integrations.wire.endpoints import RESPONSES
 
-JsonObject = dict[str, Any]
-
-INCLUDE_LOGPROBS = "message.output_text.logprobs"  # value of ``include`` that requests logprobs
 USD_PER_INPUT_TOKEN = 1e-6  # invented, like the next one
 USD_PER_OUTPUT_TOKEN = 4e-6
 _UNFINISHED: JsonObject = {
@@ -212,7 +209,7 @@ def _iter_output(answer: Answer, request: ResponsesRequest) -> Iterator[JsonObje
 def _build_content(answer: Answer, request: ResponsesRequest) -> list[JsonObject]:
     if answer.refusal is not None:
         return [{"type": "refusal", "refusal": answer.refusal}]
-    is_included = INCLUDE_LOGPROBS in (request.include or ())
+    is_included = "message.output_text.logprobs" in (request.include or ())
     has_logprobs = is_included or "top_logprobs" in request.model_fields_set
     text = {
         "type": "output_text",
