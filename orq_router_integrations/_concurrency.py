@@ -148,7 +148,7 @@ def gather(
 async def agather(
     tasks: Sequence[Callable[[], Awaitable[ResultT]]], max_concurrency: int | None = None
 ) -> list[ResultT]:
-    semaphore = asyncio.Semaphore(max_concurrency or max(1, len(tasks)))
+    semaphore = asyncio.Semaphore(max_concurrency or len(tasks))
 
     async def run(task: Callable[[], Awaitable[ResultT]]) -> ResultT:
         async with semaphore:

@@ -147,7 +147,7 @@ def _decode_image(text: str) -> bytes:
 
 def _create_filename(label: str, index: int, data: bytes) -> str:
     """Create a name that differs for each image, because ids are unique per page only."""
-    suffixes = SUFFIXES.get(detect_mime_type(data) or "", [""])
+    suffixes = SUFFIXES.get(detect_mime_type(data) or "") or [""]
     digest = blake2b(data, digest_size=4).hexdigest()
     stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in Path(label).stem)
     return f"{stem[:60] or 'file'}-page{index}-{digest}{suffixes[0]}"

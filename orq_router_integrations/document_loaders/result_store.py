@@ -6,7 +6,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 from langchain_core.stores import BaseStore
@@ -83,7 +82,7 @@ def open_store(store: str | os.PathLike[str] | BaseStore[str, bytes]) -> Any:
     """
     if hasattr(store, "wait_for_claim"):
         return store
-    return LocalClaims(store if isinstance(store, BaseStore) else SQLiteStore(Path(store)))
+    return LocalClaims(store if isinstance(store, BaseStore) else SQLiteStore(store))
 
 
 class SQLiteStore:
@@ -92,7 +91,7 @@ class SQLiteStore:
     Each operation opens its own connection, so threads and processes may share the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         try:
             with self._connect() as connection:

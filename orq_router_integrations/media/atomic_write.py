@@ -30,7 +30,7 @@ def validate_output_path(path: str | os.PathLike[str], *, overwrite: bool = True
 def parse_path(path: str | os.PathLike[str]) -> Path:
     """Convert the path of a file or directory, which does not have to exist."""
     try:
-        name = os.path.expanduser(os.fspath(path))
+        name = os.path.expanduser(os.fsdecode(path))
         if not name or (name.endswith(("/", os.sep)) and not os.path.isdir(name)):
             raise ValueError(f"{name!r} is not the path of a file or an existing directory")
         with suppress(FileNotFoundError):

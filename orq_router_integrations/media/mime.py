@@ -8,12 +8,10 @@ import base64
 import os
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from functools import reduce
 from typing import Any, BinaryIO, TypeGuard
-
-from typing_extensions import Generator
 
 from orq_router_integrations.media.mp3 import find_mp3_frame
 from orq_router_integrations.wire.call import MIN_DEFERRED_CHARS, PLACEHOLDER_MARK, DeferredBase64
@@ -76,8 +74,9 @@ _FILE_TYPES = (
     ("audio/x-ms-wma", ".wma", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     ("application/zip", ".zip", rb"PK\x03\x04"),
     (PDF_TYPE, ".pdf", rb"%PDF-"),
-    ("image/svg+xml", ".svg", _MARKUP_START + rb"svg\b)"),
-    ("text/html", ".html .htm", _MARKUP_START + rb"html\b)"),
+    # Only the content decides, because files with the usual suffixes may be other text.
+    ("image/svg+xml", "", _MARKUP_START + rb"svg\b)"),
+    ("text/html", "", _MARKUP_START + rb"html\b)"),
     ("text/plain", ".txt .text .md .csv .tsv .log .json .xml .yaml .yml", None),
     (DEFAULT_TYPE, ".bin", None),
 )
@@ -286,7 +285,7 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
     return data, len(content), content
 
 
-def _find_other_characters(data: str) -> Generator[bytes]:
+def _find_other_characters(data: str) -> Iterator[bytes]:
     """Yield the characters that are not in the base64 alphabet, in chunks to save memory."""
     for start in range(0, len(data), MIN_DEFERRED_CHARS):
         chunk = data[start : start + MIN_DEFERRED_CHARS].encode("ascii", "replace")
