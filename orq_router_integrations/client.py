@@ -360,7 +360,7 @@ class RouterClient(RouterSettings):
         raise_router_error(error, exchange)
 
     def _get_sender(self, *, is_async: bool) -> Any:
-        """Return the function that sends a request, over the caller's httpx client if there is one."""
+        """Return the function that sends a request, which uses the caller's httpx client if set."""
         names = ["http_client", "http_async_client"]
         if is_async:
             names.reverse()
