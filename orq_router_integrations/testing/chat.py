@@ -212,7 +212,10 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "model": model.partition("/")[2],
             "system_fingerprint": "offline",
         }
-        usage = _rename_usage(count_usage(request.prompt, answer, len(choices)))
+        usage = {
+            name.replace("input_tok", "prompt_tok").replace("output_tok", "completion_tok"): value
+            for name, value in count_usage(request.prompt, answer, len(choices)).items()
+        }
         if not request.is_streamed:
             items = [{"index": index, "message": message, **end} for index in choices]
             return RouterResponse({**body, "choices": items, "usage": usage})
@@ -226,14 +229,6 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             chunks = [{**chunk, "usage": None} for chunk in chunks]
             chunks.append({**body, "choices": [], "usage": usage})
         return RouterResponse(chunks=tuple(chunks))
-
-
-def _rename_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert usage in the format of /responses to the names of this endpoint."""
-    return {
-        name.replace("input_tok", "prompt_tok").replace("output_tok", "completion_tok"): value
-        for name, value in usage.items()
-    }
 
 
 def _build_audio(answer: Answer, request: ChatRequest, number: int) -> dict[str, Any] | None:

@@ -250,10 +250,11 @@ class TestDefaultAnswer:
         ("fields", "label"),
         [
             ({"reasoning": {"effort": "high"}}, "high"),
+            ({"reasoning": {"effort": ["odd"]}}, "odd"),
             ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "enabled"),
             ({"thinking": {"type": "adaptive"}}, "adaptive"),
         ],
-        ids=["effort", "enabled", "adaptive"],
+        ids=["effort", "undocumented effort", "enabled", "adaptive"],
     )
     def test_reasoning_on_request(self, create_responses, fields, label):
         assert label in create_responses().get_item("reasoning", **fields)["summary"][0]["text"]
