@@ -27,8 +27,6 @@ from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
-AUDIO_LIFETIME_SECONDS = 3600
-MAX_CHOICES = 128  # maximum of ``n`` (a limit of the offline router; the documentation has none)
 SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # of a content part
 MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
 
@@ -160,7 +158,7 @@ class ChatRequest(TextRequest):
     max_tokens: int | None = Field(default=None, gt=0)
     max_completion_tokens: int | None = Field(default=None, gt=0)
     top_k: float | None = None
-    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
+    n: int | None = Field(default=None, ge=1, le=128)  # no maximum is documented
     logprobs: bool | None = None
     seed: float | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
@@ -242,7 +240,7 @@ def _build_audio(answer: Answer, request: ChatRequest, number: int) -> dict[str,
         return None
     return {
         "id": f"audio_offline_{number:06d}",
-        "expires_at": EPOCH + number + AUDIO_LIFETIME_SECONDS,
+        "expires_at": EPOCH + number + 3600,
         "data": base64.b64encode(audio).decode(),
         "transcript": answer.text,
     }

@@ -98,8 +98,7 @@ def _describe_request(prompt: Prompt, model: str) -> str:
         texts = (f"{names.get(it.call_id, 'a tool')}: '{_shorten(it.text)}'" for it in results)
         sentences.append(f"The tools returned {'; '.join(texts)}.")
     count = sum(message.role == "system" for message in prompt.messages)
-    plural = "" if count == 1 else "s"
-    inputs = [f"{count} system message{plural}"] if count else []
+    inputs = [f"{count} system message{'s' if count > 1 else ''}"] if count else []
     inputs += [item.description for message in prompt.messages for item in message.attachments]
     if inputs:
         sentences.append(f"I was sent: {'; '.join(inputs)}.")
