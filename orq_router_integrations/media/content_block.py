@@ -240,8 +240,7 @@ def create_upload(
         size = file.size
         if not size:
             raise ValueError("The data is empty. Pass the content of a file.")
-        guessed = mime.guess_mime_type(file.name or "")
-        mime_type = file.detect_mime_type() or guessed or mime.DEFAULT_TYPE
+        mime_type = file.detect_mime_type() or mime.DEFAULT_TYPE
         default_name = "".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
     except (ValueError, OSError) as error:
         raise RouterInputError(f"upload: {error}") from None

@@ -13,12 +13,8 @@ from typing import Any
 from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import OutputFile
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.media.mime import FileView, detect_mime_type
-from orq_router_integrations.tools.image_result import (
-    IMAGE_SUFFIXES,
-    GeneratedImage,
-    ImageResult,
-)
+from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES, FileView, detect_mime_type
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
 from orq_router_integrations.wire.image_response import ImageResponseDecoder
 from orq_router_integrations.wire.images import OperationName
@@ -31,7 +27,7 @@ def create_image(output: OutputFile) -> GeneratedImage:
     size = output.file.tell()
     content = FileView(output.file)
     mime_type = detect_mime_type(content)
-    if mime_type not in IMAGE_SUFFIXES:
+    if mime_type not in IMAGE_TYPES:
         raise MalformedResponseError("the data of an image has an unknown format")
     width, height = read_image_size(content) or (None, None)
     digest = output.compute_digest()
@@ -44,7 +40,7 @@ def create_image(output: OutputFile) -> GeneratedImage:
         size=size,
         sha256=digest,
     )
-    path = output.commit(f"{image.id}{IMAGE_SUFFIXES[mime_type][0]}")
+    path = output.commit(f"{image.id}{SUFFIXES[mime_type][0]}")
     return image.model_copy(update={"path": str(path)}) if path else image
 
 

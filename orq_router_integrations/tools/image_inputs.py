@@ -12,12 +12,8 @@ from langchain_core.messages import ToolMessage
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.content_block import create_upload
 from orq_router_integrations.media.metadata import can_be_transparent
-from orq_router_integrations.media.mime import HEADER_BYTES, FileView, detect_mime_type
-from orq_router_integrations.tools.image_result import (
-    IMAGE_SUFFIXES,
-    GeneratedImage,
-    ImageResult,
-)
+from orq_router_integrations.media.mime import HEADER_BYTES, IMAGE_TYPES
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import Upload
 from orq_router_integrations.wire.images import INPUT_MIME_TYPES, MAX_INPUT_BYTES, ImageOperation
 
@@ -128,7 +124,7 @@ class ImageLoader:
         if image := self.registry.get(image_id):
             return image
         if self.directory is not None and _ID_PATTERN.fullmatch(image_id):
-            for mime_type in IMAGE_SUFFIXES:
+            for mime_type in IMAGE_TYPES:
                 image = GeneratedImage(id=image_id, mime_type=mime_type)
                 path = self.directory / image.filename
                 if path.is_file():
@@ -157,12 +153,9 @@ class ImageLoader:
 
 
 def _check_upload(upload: Upload) -> None:
-    with upload.open() as stream:
-        mime_type = detect_mime_type(FileView(stream))
-    if mime_type not in INPUT_MIME_TYPES:
+    if upload.mime_type not in INPUT_MIME_TYPES:
         raise ValueError(
-            f"{upload.filename} is {mime_type or 'not a known image format'}. "
-            "Convert it to PNG, JPEG or WebP."
+            f"{upload.filename} is {upload.mime_type}. Convert it to PNG, JPEG or WebP."
         )
     if upload.size >= MAX_INPUT_BYTES:
         raise ValueError(

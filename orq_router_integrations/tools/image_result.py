@@ -12,7 +12,6 @@ from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES
 from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.wire.images import OperationName
 
-IMAGE_SUFFIXES = {mime_type: SUFFIXES[mime_type] for mime_type in IMAGE_TYPES}
 MAX_DISPLAY_WIDTH = 512  # of an image in a notebook, in pixels
 MAX_SUMMARY_CHARS = 2000  # of a URL or a revised prompt in a summary
 
@@ -37,7 +36,9 @@ class GeneratedImage(MediaData):
     GeneratedImage('img_0123456789ab', at a URL)
     """
 
-    suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = IMAGE_SUFFIXES
+    suffixes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        mime_type: SUFFIXES[mime_type] for mime_type in IMAGE_TYPES
+    }
 
     id: str
     url: str | None = None

@@ -137,7 +137,7 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ([], "image: Expected 1 to 16 images, got 0"),
         ([BOAT] * 17, "image: Expected 1 to 16 images, got 17"),
         (b"", "image: The data is empty"),
-        (b"no image", "image: .* is not a known image format. Convert it to PNG, JPEG or WebP"),
+        (b"no image", "image: .* is application/octet-stream. Convert it to PNG, JPEG or WebP"),
         (b"GIF89a" + bytes(20), "image: .* is image/gif"),
         ([BOAT, b"%PDF-1.7"], r"image\[1\]: .* is application/pdf"),
         (
