@@ -57,7 +57,6 @@ def _read_webp_size(header: bytes) -> ImageSize:
     return width & 0x3FFF, height & 0x3FFF
 
 
-_MARKERS_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -71,7 +70,7 @@ def _read_jpeg_size(data: Sliceable) -> ImageSize:
             height, width = struct.unpack(">HH", data[offset + 5 : offset + 9])
             return width, height
         else:
-            offset += 2 if marker in _MARKERS_WITHOUT_LENGTH else 2 + length
+            offset += 2 + length
     return 0, 0
 
 
