@@ -223,13 +223,8 @@ def _describe_gpt_images(request: AnyRequest, images: list[bytes]) -> dict[str, 
 
 def draw_image(request: AnyRequest, number: int) -> bytes:
     """Draw an image with its number in the response. Without Pillow, it is blank."""
-    match request:
-        case Generation():
-            caption = request.prompt
-        case Edit():
-            caption = f"Edit {number}: {request.prompt}"
-        case _:
-            caption = f"Variation {number}"
+    prefixes = {Edit: f"Edit {number}: ", Variation: f"Variation {number}"}
+    caption = prefixes.get(type(request), "") + getattr(request, "prompt", "")
     source_texts = [
         read_image_text(data) or f"image {sha256(data).hexdigest()[:8]}" for data in request.sources
     ]

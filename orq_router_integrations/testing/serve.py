@@ -1,10 +1,8 @@
 """Serve the offline router over HTTP: an ASGI app, and a server on a loopback port."""
 
-import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -47,25 +45,18 @@ def serve(
         message = "The server requires uvicorn. Install it with pip install uvicorn."
         raise ImportError(message) from None
     if record is not None:
-        with _explain_errors(f"Cannot write {record}. Choose another file with --record"):
-            record.open("ab").close()
-    hint = "Choose another port with --port (port= in Python); 0 picks a free port"
-    with _explain_errors(f"Cannot listen on port {port}. {hint}"):
+        record.open("ab").close()  # raises an error if it cannot be written
+    try:
         listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        hint = "Choose another port with --port (port= in Python); 0 picks a free port."
+        raise OSError(error.errno, f"{error.strerror}. {hint}") from None
     app = create_asgi_app(router or OfflineRouter(), record=record, max_records=MAX_RECORDS)
     with listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
         sys.stdout.write(f"The offline router serves {base_url} (any API key is accepted)\n")
         sys.stdout.flush()
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
-
-
-@contextmanager
-def _explain_errors(message: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}. {message}.") from None
 
 
 def create_asgi_app(

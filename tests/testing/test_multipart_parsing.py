@@ -95,10 +95,6 @@ def test_control_without_content_type_is_json(fields):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ([build_part("retry[count]")], r"retry\[count\]: bracketed keys .* one JSON part"),
-        ([build_part("fallbacks[][model]")], "bracketed keys"),
-        ([build_part("timestamp_granularities[0]")], "bracketed keys"),
-        ([build_part("[]")], "bracketed keys"),
         ([build_part("n"), build_part("n")], r"n: sent twice. For a list, repeat n\[\]"),
         ([build_part("n[]"), build_part("n")], "n: sent twice"),
         ([build_part("n"), build_part("n[]")], "n: sent twice"),
@@ -260,7 +256,7 @@ def post(router: OfflineRouter, **request: Any) -> httpx.Response:
     [
         ({"json": {"model": "openai/ear"}}, "file: Field required"),
         ({"data": {"model": "openai/ear"}}, "neither JSON nor a multipart form"),
-        ({"data": {"retry[count]": 1}, "files": {"file": b"x"}}, "bracketed keys"),
+        ({"data": {"model": "openai/ear", "retry[count]": 1}, "files": {"file": b"x"}}, "retry[count]: is not"),
         ({"data": {"model": "openai/ear", "file": "x"}, "files": {"z": b"x"}}, "file"),
         ({"data": {"retry": '{"count":' * 9000}, "files": {"z": b"x"}}, "retry"),
         ({"data": {"orq": '{"a":' * 300 + "1" + "}" * 300}, "files": {"z": b"x"}}, "orq.a"),
@@ -278,7 +274,7 @@ def test_openai_extra_body_is_rejected():
     client = openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
     options = {"headers": {"Content-Type": "multipart/form-data"}}
     body = {"model": "openai/ear", "retry": {"count": 1}}
-    with pytest.raises(openai.BadRequestError, match=r"retry\[count\]: bracketed keys"):
+    with pytest.raises(openai.BadRequestError, match=r"retry\[count\]: is not a documented"):
         client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)
     body = {"model": "openai/ear", "n": 2}
     answer = client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)

@@ -1,8 +1,8 @@
 """Parse multipart forms into fields and files.
 
 An object, or a list of objects, is one part with JSON content; a scalar is text; a list of scalars
-repeats ``name[]``; a file is a part ``name``, several files repeat ``name[]``. Bracketed keys of
-generic clients (``retry[count]``) are rejected, because no documentation mentions them.
+repeats ``name[]``; a file is a part ``name``, several files repeat ``name[]``. Other keys in
+brackets (``retry[count]``) are unknown fields, because no documentation mentions them.
 """
 
 import hashlib
@@ -41,12 +41,6 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in _iter_parts(content_type, body):
         name = key.removesuffix("[]")
-        if "[" in name or not name:
-            reject_field(
-                key,
-                "bracketed keys are not supported. Send an object as one JSON part, and a list of "
-                "scalars as repeated 'name[]' parts.",
-            )
         items = fields.setdefault(name, [])
         if not isinstance(items, list) or (items and key == name):
             reject_field(name, f"sent twice. For a list, repeat {name}[].")

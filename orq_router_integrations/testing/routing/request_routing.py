@@ -13,8 +13,9 @@ Where the documentation is silent, one behavior was chosen:
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 from orq_router_integrations.testing.routing.endpoint import (
@@ -103,28 +104,23 @@ class FaultScript:
             raise ValueError(
                 f"faults: expected a dict such as {{'openai/gpt-4o': 503}}, got {faults!r:.80}."
             )
-        self._faults: dict[str, list[Fault]] = {}
-        self._repeated: set[str] = set()
-        self._calls: Counter[str] = Counter()
+        self._faults: dict[str, Iterator[Fault]] = {}
+        self._remaining: Counter[str] = Counter()
         for model, script in (faults or {}).items():
             check_model_id(model, "faults")
             items: Any = script if isinstance(script, list | tuple) else [script]
-            if items is not script:
-                self._repeated.add(model)
-            self._faults[model] = [
-                item if isinstance(item, Fault) else Fault(status=item) for item in items
-            ]
+            steps = [item if isinstance(item, Fault) else Fault(status=item) for item in items]
+            self._faults[model] = iter(steps) if items is script else repeat(steps[0])
+            self._remaining[model] = len(steps)
 
     @property
     def unused(self) -> list[str]:
         """Models with faults that no call has used."""
-        return [model for model in self._faults if self._calls[model] < len(self._faults[model])]
+        return [model for model, count in self._remaining.items() if count > 0]
 
     def take_fault(self, model: str) -> Fault:
-        faults = self._faults.get(model, [])
-        number = 0 if model in self._repeated else self._calls[model]
-        self._calls[model] += 1
-        return faults[number] if number < len(faults) else Fault(status=200)
+        self._remaining[model] -= 1
+        return next(self._faults.get(model, iter(())), Fault(status=200))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
