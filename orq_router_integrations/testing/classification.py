@@ -67,7 +67,6 @@ def split_names(text: str) -> set[str]:
     return {name.strip() for name in text.split(",")} - {""}
 
 
-TYPESAFE = "typesafe/"
 MAX_IMAGES = 128
 DEFAULT_VALUES = {
     "noul": 0.5,
@@ -139,7 +138,7 @@ class DecisionEndpoint(EndpointHandler[DecisionRequest]):
 
 def check_media(request: DecisionRequest, model: str, text: str) -> None:
     """Reject media that the documentation excludes. ``text`` is the JSON of the request."""
-    if not model.startswith(TYPESAFE):
+    if not model.startswith("typesafe/"):
         if request.assets:
             reject_field("assets", f"not supported by {model}")
         if any(question["type"] == "box" for question in request.questions.values()):

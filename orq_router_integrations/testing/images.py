@@ -44,7 +44,6 @@ _UNSUPPORTED_FIELDS = {
 """Fields that the models of a family reject. Other models support all fields."""
 
 INK, PAPER = (32, 34, 44), (251, 250, 245)
-MAX_CAPTION_CHARS = 120
 
 _TEXT_KEYWORD = b"offline-router-prompt\0"
 """Precedes the prompt, a JSON string, in the text chunk of a PNG or in the Exif description."""
@@ -252,7 +251,7 @@ def _draw_with_pillow(
         image = Image.composite(image, Image.new("RGBA", size, color), mask)
     card = ImageDraw.Draw(image)
     card.rectangle((0, height - height // 4, width, height), fill=PAPER)
-    lines = textwrap.fill(textwrap.shorten(caption, MAX_CAPTION_CHARS), 40)
+    lines = textwrap.fill(textwrap.shorten(caption, 120), 40)
     font = ImageFont.load_default(max(8, width // 28))
     center = (width / 2, height - height / 8)
     card.multiline_text(center, lines, INK, font, anchor="mm", align="center")

@@ -123,10 +123,7 @@ class OfflineRouter:
         self.requests: list[http_adapter.RecordedRequest] = []
         self._request_count = 0  # a server keeps only the last requests
         self._locks: dict[int, threading.RLock] = {}
-        self._answers, self._faults = (
-            AnswerScript(self.answers),
-            FaultScript(self.faults),
-        )
+        self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = platform.ModelRegistry(self.models)
         self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
         self._random = random.Random(self.seed)  # noqa: S311 - picks must be reproducible

@@ -60,11 +60,8 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
         tools = [tool for tool in tools if extract_words(tool["name"]) & words]
     else:
         return None
-
-    def rank(tool: Mapping[str, Any]) -> tuple[bool, int]:
-        return tool["name"][:1].isupper(), -len(extract_words(tool["name"]) & words)
-
-    return min(tools, key=rank, default=None)
+    ranked = sorted(tools, key=lambda tool: -len(extract_words(tool["name"]) & words))
+    return min(ranked, key=lambda tool: tool["name"][:1].isupper(), default=None)
 
 
 def _create_text(prompt: Prompt, model: str) -> str:

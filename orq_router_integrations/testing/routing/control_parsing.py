@@ -10,28 +10,20 @@ from typing import Annotated, Any
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
 from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
-from orq_router_integrations.wire.controls import (
-    Control,
-    Guardrail,
-    Identity,
-    PiiRedaction,
-    ResponseHealing,
-    RouterControls,
-    Thread,
-    TraceScrubbing,
-)
+from orq_router_integrations.wire import controls
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 
 JsonObject = dict[str, Any]
 
 
-def _create_shape(*controls: type[Control]) -> Shape:
-    """Create the shape of an object whose fields are those of a control, of any type."""
-    return Shape({f"{name}?": Any for control in controls for name in control.model_fields})
+def _create_shape(*models: type[controls.Control]) -> Shape:
+    """Create the shape of an object that has the fields of a control, with any values."""
+    return Shape({f"{name}?": Any for model in models for name in model.model_fields})
 
 
-Plugin = Annotated[Any, _create_shape(PiiRedaction, ResponseHealing, TraceScrubbing)]
+_PLUGIN = _create_shape(controls.PiiRedaction, controls.ResponseHealing, controls.TraceScrubbing)
 _LOAD_BALANCER: Fields = {
     "type": str,
     "models": list[Annotated[Any, Shape({"model": str, "weight?": float})]],
@@ -48,11 +40,11 @@ class ControlFields(RequestModel):
     cache: Annotated[Any, Shape({"type": str, "ttl?": int})] | None = None
     timeout: Annotated[Any, Shape({"call_timeout": int})] | None = None
     name: str | None = None
-    identity: Annotated[Any, _create_shape(Identity)] | None = None
-    thread: Annotated[Any, _create_shape(Thread)] | None = None
+    identity: Annotated[Any, _create_shape(controls.Identity)] | None = None
+    thread: Annotated[Any, _create_shape(controls.Thread)] | None = None
     metadata: JsonObject | None = None
-    guardrails: list[Annotated[Any, _create_shape(Guardrail)]] | None = None
-    plugins: list[Plugin] | None = None
+    guardrails: list[Annotated[Any, _create_shape(controls.Guardrail)]] | None = None
+    plugins: list[Annotated[Any, _PLUGIN]] | None = None
     variables: JsonObject | None = None
 
 
@@ -65,7 +57,7 @@ def split_controls(
         reject_field("orq", "must be an object")
     top = {name: body[name] for name in body if name in RouterControls.model_fields}
     names = _map_paths(endpoint, dialect)
-    controls: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for path, value in ({f"orq.{name}": value for name, value in orq.items()} | top).items():
         if path not in names and not lenient:
             supported = ", ".join([*names, "headers for identity and metadata"])
@@ -75,9 +67,9 @@ def split_controls(
                 f"would ignore it silently. Supported are {supported}.",
             )
         if path in names and value is not None:
-            controls[names[path]] = value
+            values[names[path]] = value
     rest = {name: body[name] for name in body if name not in {"orq", *top}}
-    return _validate_controls(controls, endpoint, dialect, lenient=lenient), rest
+    return _validate_controls(values, endpoint, dialect, lenient=lenient), rest
 
 
 def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
@@ -105,10 +97,10 @@ def _validate_controls(
     if endpoint is not RESPONSES and isinstance(fields.get("retry"), Mapping):
         fields["retry"] = {"count": 3, **fields["retry"]}  # the v2 schema's default
     shapes = validate_body(ControlFields, fields, lenient=lenient).model_dump(exclude_unset=True)
-    controls = validate_body(RouterControls, shapes, lenient=lenient)
+    result = validate_body(RouterControls, shapes, lenient=lenient)
     try:
-        place_controls(controls, endpoint, dialect)
+        place_controls(result, endpoint, dialect)
     except ValueError as error:
         param, _, message = str(error).removeprefix("controls.").partition(": ")
         reject_field(param.partition("[")[0], message)
-    return controls
+    return result
