@@ -76,9 +76,9 @@ class TextEndpoint(EndpointHandler[R]):
         variables = controls.variables or {}
 
         def get_value(match: re.Match[str]) -> str:
-            value = variables.get(match[1])
-            is_kept = value is None or isinstance(value, Mapping)  # a secret is an object
-            return match[0] if is_kept else str(value)
+            value = variables.get(match[1], match[0])
+            is_secret = isinstance(value, Mapping)
+            return match[0] if is_secret else str(value)
 
         if variables:
             body = map_strings(body, partial(_VARIABLE.sub, get_value))
