@@ -64,7 +64,6 @@ ImageSource = Annotated[str, Field(pattern=_IMAGE_URI), AfterValidator(_check_da
 DataURI = Annotated[str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data)]
 Base64 = Annotated[str, AfterValidator(_check_data)]
 FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
-FileId = Annotated[str, Field(pattern="^(gs://|file-)")]
 Detail = Literal["low", "high", "auto"]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -73,7 +72,7 @@ CACHEABLE: Fields = {"cache_control?": CacheControl | None}
 FILE: Fields = {
     "file_data?": DataURI | None,
     "uri?": FileURI | None,
-    "file_id?": FileId | None,
+    "file_id?": Annotated[str, Field(pattern="^(gs://|file-)")] | None,
     "filename?": str | None,
     "mimeType?": str | None,
 }
@@ -118,7 +117,6 @@ MESSAGES: Shapes = {
     },
     "tool": {"content": str | list[TextPart], "tool_call_id": str | None, **CACHEABLE},
 }
-Message = Annotated[Any, OneOf("role", MESSAGES)]
 
 Name = Annotated[str, Field(min_length=1)]
 FUNCTION: Fields = {
@@ -127,6 +125,7 @@ FUNCTION: Fields = {
     "parameters?": Annotated[dict[str, Any], AfterValidator(_check_parameters)] | None,
     "strict?": bool | None,
 }
+TOOLS: Shapes = {"function": {"function": FUNCTION}}
 JSON_SCHEMA: Fields = {
     "name": Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")],
     "description?": str | None,
@@ -146,14 +145,13 @@ THINKING: Shapes = {
         "thinking_level?": Literal["minimal", "low", "medium", "high"] | None,
     },
 }
-Tool = Annotated[Any, OneOf("type", {"function": {"function": FUNCTION}})]
 ChosenTool = Annotated[Any, OneOf("type", {"function": {"function": {"name": str}}})]
 
 
 class ChatRequest(TextRequest):
     """The body of a request, with every documented field and limit."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Annotated[Any, OneOf("role", MESSAGES)]] = Field(min_length=1)
     stream_options: Annotated[Any, Shape({"include_usage?": bool | None})] | None = None
     max_tokens: int | None = Field(default=None, gt=0)
     max_completion_tokens: int | None = Field(default=None, gt=0)
@@ -163,7 +161,7 @@ class ChatRequest(TextRequest):
     seed: float | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     response_format: Annotated[Any, OneOf("type", FORMATS)] | None = None
-    tools: list[Tool] | None = None
+    tools: list[Annotated[Any, OneOf("type", TOOLS)]] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     modalities: list[Literal["text", "audio"]] | None = None
     audio: Annotated[Any, Shape(AUDIO_OUTPUT)] | None = None

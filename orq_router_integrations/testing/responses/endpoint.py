@@ -80,15 +80,13 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         """Create a response with the settings of the request and these fields."""
         number = next(self._numbers)
         headers = {"__all__": {"headers"}}  # of MCP tools, which may contain keys
-        settings = request.model_dump(exclude={"tools": headers, "stream": True})
         body = {
-            **settings,
+            **request.model_dump(exclude={"tools": headers, "stream": True}),
             "id": f"resp_offline_{number:06d}",
             "object": "response",
             "created_at": EPOCH + number,
             "model": model.partition("/")[2],
             "input": list_items(request.prompt.body),
-            "text": {"format": {"type": "text"}, **(settings["text"] or {})},
             # Required by the vendor's SDK
             "prompt_cache_retention": None,
             "truncation": "disabled",

@@ -99,7 +99,6 @@ _TOOLS: Shapes = {
     "custom": {"name": chat.Name, "description?": str | None, "async?": bool | None},
     **dict.fromkeys(_UNSPECIFIED_TOOLS.split(), JsonObject),
 }
-Tool = Annotated[Any, OneOf("type", _TOOLS)]
 ChosenTool = Annotated[Any, OneOf("type", {"function": {"name": str}})]
 
 # Here, the schema is required, and ``json_object`` is not supported
@@ -138,10 +137,10 @@ class ResponsesRequest(TextRequest, RouterFields):
     top_k: int | None = None
     max_output_tokens: int | None = Field(default=None, gt=0)
     stop_sequences: list[str] | None = None
-    text: Annotated[Any, Shape(_TEXT)] | None = None
+    text: Annotated[Any, Shape(_TEXT)] | None = Field(default={"format": {"type": "text"}})
     reasoning: JsonObject | None = None
     thinking: JsonObject | None = None
-    tools: list[Tool] | None = Field(default=[])
+    tools: list[Annotated[Any, OneOf("type", _TOOLS)]] | None = Field(default=[])
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = "auto"
     max_tool_calls: int | None = Field(default=None, ge=0)
     service_tier: str | None = "default"
