@@ -37,7 +37,7 @@ def parse_path(path: str | os.PathLike[str]) -> Path:
             os.stat(name)
         return Path(name)
     except (OSError, TypeError, ValueError) as error:
-        raise RouterInputError(f"path: {error}.") from None
+        raise RouterInputError(f"path: {error}. Pass another path.") from None
 
 
 def validate_directory(directory: Path | None) -> Path | None:
