@@ -98,8 +98,8 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             body["completed_at"] = body["created_at"]
         for index, item in enumerate(body["output"]):
             item["id"] = f"{item['type']}_offline_{number:06d}_{index}"
-        is_streamed = request.is_streamed
-        return RouterResponse(body, chunks=tuple(iter_events(body)) if is_streamed else None)
+        chunks = tuple(iter_events(body)) if request.is_streamed else None
+        return RouterResponse(body, chunks=chunks)
 
     def create_error_chunk(self, number: int, error: Any) -> Any:
         if not isinstance(error, dict) or "error" not in error:
