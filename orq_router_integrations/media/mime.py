@@ -44,7 +44,7 @@ RECORDING_SUFFIXES = (".flac", ".mp3", ".mp4", ".mpeg", ".mpga", ".m4a", ".ogg",
 HEADER_BYTES = 32 * 1024
 """Number of bytes that are searched for the start of a file's actual content."""
 
-_MARKUP_START = rb"(?i:(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?"
+_MARKUP = rb"(?i:(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?%b\b)"
 
 _FILE_TYPES = (
     ("image/png", ".png", rb"\x89PNG\r\n\x1a\n"),
@@ -75,8 +75,8 @@ _FILE_TYPES = (
     ("application/zip", ".zip", rb"PK\x03\x04"),
     (PDF_TYPE, ".pdf", rb"%PDF-"),
     # Only the content decides, because files with the usual suffixes may be other text.
-    ("image/svg+xml", "", _MARKUP_START + rb"svg\b)"),
-    ("text/html", "", _MARKUP_START + rb"html\b)"),
+    ("image/svg+xml", "", _MARKUP % b"svg"),
+    ("text/html", "", _MARKUP % b"html"),
     ("text/plain", ".txt .text .md .csv .tsv .log .json .xml .yaml .yml", None),
     (DEFAULT_TYPE, ".bin", None),
 )
