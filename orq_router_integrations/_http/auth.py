@@ -36,7 +36,7 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
             if iscoroutinefunction(source):
                 key = source()
             else:
-                key = await asyncio.wrap_future(run_in_thread(source))
+                key = await asyncio.wrap_future(run_in_thread(_read, source))
             return _validate(await key if isawaitable(key) else key)
     except TimeoutError:
         if scope.expired():
@@ -64,9 +64,14 @@ def _resolve_now(source: ApiKey | None) -> str | None:
 
 
 def _read(source: ApiKey | None) -> object:
-    if callable(source):
+    if not callable(source):
+        return source.get_secret_value() if source else ""
+    try:
         return source()
-    return source.get_secret_value() if source else ""
+    except StopIteration:  # it would end a generator early, and a future never
+        raise RouterInputError(
+            "The api_key function raised StopIteration. Return a key on every call."
+        ) from None
 
 
 def _validate(key: object) -> str:

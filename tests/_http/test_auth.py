@@ -73,6 +73,13 @@ async def test_key_functions_that_never_return_do_not_block_others():
 
 
 @both_callers
+def test_exhausted_key_function_raises_input_error(caller):
+    keys = iter(())
+    with pytest.raises(RouterInputError, match="raised StopIteration"):
+        caller.send(create_client(Script(), api_key=keys.__next__, deadline=9), create_call())
+
+
+@both_callers
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "cl\u00e9", "x" * 4097, None, 7])
 def test_invalid_key_from_function_raises_input_error(caller, key):
     script = Script()
