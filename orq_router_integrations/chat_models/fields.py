@@ -24,16 +24,16 @@ from orq_router_integrations.chat_models.tool_schemas import (
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
-from orq_router_integrations.wire.chat_params import ChatParams, ResponsesParams
+from orq_router_integrations.wire.chat_params import ChatParams
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
 
 _TOOL_PARAMS = {"tool_choice", "parallel_tool_calls", "response_format"}
-REQUEST_PARAMS = _TOOL_PARAMS.union(ChatParams.model_fields, ResponsesParams.model_fields)
+REQUEST_PARAMS = _TOOL_PARAMS.union(ChatParams.model_fields)
 """Parameters that a call can set and that ``disabled_params`` can disable."""
 
 
-class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegration):
+class ChatOrqFields(BaseChatModel, ChatParams, RouterIntegration):
     """Fields and identity of ``ChatOrq``."""
 
     model_config = INTEGRATION_CONFIG
@@ -130,9 +130,8 @@ class ChatOrqFields(BaseChatModel, ChatParams, ResponsesParams, RouterIntegratio
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        params = {**self.build_chat_params(), **self.build_responses_params()}
         identity = {"model": self.model, "api": self.api, "base_url": self.base_url}
-        return {**identity, **params, **self.lc_attributes}
+        return {**identity, **self.build_params(), **self.lc_attributes}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)

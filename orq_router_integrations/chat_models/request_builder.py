@@ -1,7 +1,6 @@
 """Build the router calls of ``ChatOrq`` from its fields and the arguments of one call."""
 
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,7 +27,7 @@ from orq_router_integrations.errors import RouterInputError, RouterTimeoutError,
 from orq_router_integrations.wire import chat_completions, json, responses_output
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import Call, Response, StreamCall
-from orq_router_integrations.wire.chat_params import WIRE_NAMES, ChatParams, ResponsesParams
+from orq_router_integrations.wire.chat_params import RESPONSES_PARAMS, WIRE_NAMES, ChatParams
 from orq_router_integrations.wire.controls import ModelId, RouterControls
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
@@ -76,7 +75,8 @@ def build_poll(
     call: Call[ChatResult | PendingResponse], pending: PendingResponse
 ) -> tuple[Call[ChatResult | PendingResponse], float]:
     """Build the call that asks for a background response, and return the seconds to wait before."""
-    elapsed = 0.0 if pending.started_at is None else time.monotonic() - pending.started_at
+    last_response = pending.response
+    elapsed = last_response.elapsed_seconds
     if elapsed > MAX_WAIT_SECONDS:
         raise RouterTimeoutError(
             f"Background response {pending.id} is not done after {MAX_WAIT_SECONDS:g} seconds."
@@ -84,8 +84,9 @@ def build_poll(
 
     def parse(response: Response) -> ChatResult | PendingResponse:
         # The answer reports the attempts and the latency of all requests together.
-        attempts = pending.attempts + response.attempts
-        return call.parse(replace(response, attempts=attempts, started_at=pending.started_at))
+        attempts = last_response.attempts + response.attempts
+        started_at = last_response.started_at
+        return call.parse(replace(response, attempts=attempts, started_at=started_at))
 
     poll = replace(
         call, endpoint=STORED_RESPONSE, resource_id=pending.id, body={}, controls=None, parse=parse
@@ -136,7 +137,7 @@ def build_request(
         raise to_input_error(error, endpoint=ENDPOINTS[model.api].path) from None
 
 
-class _CallParams(ChatParams, ResponsesParams):
+class _CallParams(ChatParams):
     model: ModelId
 
 
@@ -157,11 +158,7 @@ def _build_body(
     overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
     tool_args = {"parallel_tool_calls": model.parallel_tool_calls, **overrides}
-    fields = {
-        **params.build_chat_params(),
-        **params.build_responses_params(),
-        **build_tool_params(tool_args, api=model.api),
-    }
+    fields = {**params.build_params(), **build_tool_params(tool_args, api=model.api)}
     if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
         # The call's reasoning_effort takes precedence over the model's reasoning.effort.
         fields.get("reasoning", {}).pop("effort", None)
@@ -172,9 +169,9 @@ def _build_body(
     body = {"model": params.model, "messages": messages, **fields}
     if model.api == RESPONSES:
         return _add_extra_body(build_responses_body(body), model, overrides)
-    if unsupported := [name for name in ResponsesParams.model_fields if name in body]:
+    if unsupported := body.keys() & RESPONSES_PARAMS:
         raise ValueError(
-            f"{unsupported[0]!r} is only supported by the Responses API. Use api='responses'."
+            f"{min(unsupported)!r} is only supported by the Responses API. Use api='responses'."
         )
     return _add_extra_body(body, model, overrides)
 

@@ -134,10 +134,6 @@ def warn_if_uncounted() -> None:
             )
 
 
-def _is_open(usage: RouterUsage | None) -> bool:
-    return usage is not None and not usage.closed
-
-
 @contextmanager
 def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]:
     """Track token usage and cost of all chat model calls in a ``with`` block.
@@ -156,7 +152,8 @@ def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]
     >>> usage.calls
     1
     """
-    variable = next((it for it in _ACTIVE_TRACKERS if not _is_open(it.get())), None)
+    unused = (it for it in _ACTIVE_TRACKERS if (tracker := it.get()) is None or tracker.closed)
+    variable = next(unused, None)
     if variable is None:
         variable = ContextVar(f"orq_router_usage_{len(_ACTIVE_TRACKERS)}", default=None)
         register_configure_hook(variable, inheritable=True)

@@ -69,10 +69,7 @@ class ContextManagement(TypedDict):
 
 
 class ChatParams(DeferredModel):
-    """Parameters of a chat completion besides model, messages and tools.
-
-    Parameters that are ``None`` are not sent, so the provider's defaults apply.
-    """
+    """Parameters of a request besides model, messages and tools."""
 
     temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = optional(
         "Sampling temperature, 0 to 2. The router ignores it, and `top_p`, if `reasoning_effort` "
@@ -131,22 +128,6 @@ class ChatParams(DeferredModel):
         "Prompt caching of OpenAI: requests with the same key share a cache."
     )
 
-    def build_chat_params(self) -> dict[str, Any]:
-        """Return the parameters that are set, under their names in the request body."""
-        params = self.model_dump(include=_CHAT_FIELDS, exclude_none=True, warnings=False)
-        return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
-
-
-WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
-"""Parameters that have another name in the request body."""
-
-
-class ResponsesParams(DeferredModel):
-    """Parameters that only ``POST /responses`` supports.
-
-    Parameters that are ``None`` are not sent, so the router's defaults apply.
-    """
-
     instructions: Annotated[str, Field(min_length=1)] | None = optional(
         "System prompt of this response. Unlike a system message, it is not part of the stored "
         "conversation that `previous_response_id` continues. Responses API only."
@@ -181,9 +162,19 @@ class ResponsesParams(DeferredModel):
         "Service tier of the provider, such as `flex`. Responses API only."
     )
 
-    def build_responses_params(self) -> dict[str, Any]:
-        return self.model_dump(include=_RESPONSES_FIELDS, exclude_none=True, warnings=False)
+    def build_params(self) -> dict[str, Any]:
+        """Return the parameters that are set, under their names in the request body."""
+        params = self.model_dump(include=_PARAMS, exclude_none=True, warnings=False)
+        return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
 
 
-_CHAT_FIELDS = set(ChatParams.model_fields)
-_RESPONSES_FIELDS = set(ResponsesParams.model_fields)
+_PARAMS = set(ChatParams.model_fields)
+
+WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
+"""Parameters that have another name in the request body."""
+
+RESPONSES_PARAMS = frozenset({
+    "instructions", "previous_response_id", "store", "background", "reasoning", "include",
+    "context_management", "max_tool_calls", "service_tier",
+})  # fmt: skip
+"""Parameters that only ``POST /responses`` supports."""

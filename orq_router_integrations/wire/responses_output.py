@@ -44,15 +44,14 @@ class PendingResponse:
     """A background response that the router is still working on."""
 
     id: str
-    attempts: int = 1  # number of requests sent for it so far
-    started_at: float | None = None  # monotonic time of the first request in seconds
+    response: Response  # with the number of requests and the time since the first one
 
 
 def parse_response(response: Response) -> JsonObject | PendingResponse:
     """Parse a complete response into a completion, or a ``PendingResponse`` if it is not ready."""
     body = response.json_object()
     if body.get("status") in {"queued", "in_progress"} and isinstance(body.get("id"), str):
-        return PendingResponse(body["id"], response.attempts, response.started_at)
+        return PendingResponse(body["id"], response)
     if body.get("status") == "failed":
         raise create_response_error(body)
     return build_completion(get_output_items(body, response.content), body)
