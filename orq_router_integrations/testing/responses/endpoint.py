@@ -180,11 +180,20 @@ def build_answer_fields(answer: Answer, request: ResponsesRequest) -> JsonObject
     reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
     if reason:
         output[-1]["status"] = "incomplete"
+    usage = count_usage(request.prompt, answer)
+    input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
+    output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
     return {
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
-        "usage": _add_costs(count_usage(request.prompt, answer)),
+        "usage": {
+            "input_cost": input_cost,
+            "output_cost": output_cost,
+            "total_cost": round(input_cost + output_cost, 9),
+            **usage,
+            "input_tokens_details": {"cache_write_tokens": 0, **usage["input_tokens_details"]},
+        },
     }
 
 
@@ -216,16 +225,6 @@ def _build_content(answer: Answer, request: ResponsesRequest) -> list[JsonObject
         "logprobs": list(map(dict, answer.logprobs)) if has_logprobs else [],
     }
     return [text]
-
-
-def _add_costs(usage: JsonObject) -> JsonObject:
-    """Add costs and further fields to the usage of a response, except those it already has."""
-    input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
-    output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
-    total_cost = round(input_cost + output_cost, 9)
-    costs = {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total_cost}
-    details = {"cache_write_tokens": 0, **usage["input_tokens_details"]}
-    return {**costs, **usage, "input_tokens_details": details}
 
 
 _STREAMED = {
