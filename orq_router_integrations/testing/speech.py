@@ -54,9 +54,7 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
     def respond(self, request: SpeechRequest, model: str) -> RouterResponse:
         """Return scripted or synthesized audio."""
         body = request.build_provider_body(model)
-        scripted = self._script.take_answer(
-            body, model, request.input, accepts=lambda answer: bool(answer.audio)
-        )
+        scripted = self._script.take_answer(body, model, request.input, accepts=lambda it: it.audio)
         if scripted and scripted.audio:
             content_type, data = "", scripted.audio
         else:

@@ -136,7 +136,7 @@ class TestKindsOfAnswers:
         call = {"name": "add", "args": {}}
         with pytest.raises(BadRequestError, match="'add', but the request offers no tools"):
             self.create_model(call).invoke("Hi")
-        with pytest.raises(BadRequestError, match=r"offers 'Weather'\. Bind the tool"):
+        with pytest.raises(BadRequestError, match=r"offers \['Weather'\]\. Bind the tool"):
             self.create_model(call).bind_tools([Weather]).invoke("Hi")
         router = OfflineRouter(answers=lambda _: call)
         assert ChatOrq(GPT, client=router.client()).invoke("Hi").tool_calls[0]["name"] == "add"

@@ -174,7 +174,7 @@ class AnswerScript:
         text: str,
         prompt: Prompt | None = None,
         *,
-        accepts: Callable[[Answer], bool] = lambda _: True,
+        accepts: Callable[[Answer], object] = lambda _: True,
     ) -> Answer | None:
         """Return the next answer, raise its exception, or return ``None`` if none is scripted.
 
@@ -230,9 +230,9 @@ def _check_tools(answer: Answer, prompt: Prompt) -> None:
     offered = [function["name"] for function in prompt.functions]
     for call in answer.calls:
         if call.name not in offered:
-            names = ", ".join(map(repr, offered)) or "no tools"
             reject_field(
                 "answers",
-                f"the scripted answer calls the tool {call.name!r}, but the request offers {names}."
-                " Bind the tool. To simulate a model that invents tools, answer with a function.",
+                f"the scripted answer calls the tool {call.name!r}, but the request offers "
+                f"{offered or 'no tools'}. Bind the tool. To simulate a model that invents tools, "
+                "answer with a function.",
             )
