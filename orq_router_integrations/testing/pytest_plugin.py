@@ -15,9 +15,8 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     """Send all calls of the test to a new offline router.
 
     All clients use it, except those with their own httpx client and those of other offline routers.
-    No arguments and no API key are needed.
-    Script it with ``orq_router.script(answers=..., faults=...)`` and check with
-    ``orq_router.assert_all_used()`` that the script was used.
+    No arguments and no API key are needed. Script it with ``orq_router.script(answers=...,
+    faults=...)`` and check with ``orq_router.assert_all_used()`` that the script was used.
     """
     # Imported here because pytest loads this module even if no test uses the fixture
     from orq_router_integrations._http.client_sender import (  # noqa: PLC0415

@@ -163,7 +163,6 @@ class KnowledgeBaseIndex:
         }
 
     def search(self, body: Mapping[str, Any], id_: str, *, lenient: bool) -> dict[str, Any]:
-        """Return the body of a response, or raise an error."""
         if id_ not in self._bases:
             raise HTTPError(404, f"knowledge base {id_!r} was not found", "not_found")
         request = validate_body(SearchRequest, body, lenient=lenient)
@@ -203,7 +202,6 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def matches_filter(metadata: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
-    """Return whether metadata match all conditions."""
     return all(_matches(metadata, name, condition) for name, condition in conditions.items())
 
 

@@ -33,9 +33,7 @@ _TEXT_NAMES = {"query", "question", "prompt", "text", "input", "message", "sente
 _PLACE_NAMES = {"location", "city", "place", "town"}
 _PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:,?\s+[A-Z][\w'-]*)*)")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
-_QUOTES = re.compile(
-    r'"([^"\n]+)"|\u201c([^\u201d\n]+)\u201d|\u2018([^\u2019\n]+)\u2019|(?<!\w)\'([^\'\n]+)\'(?!\w)'
-)
+_QUOTED = re.compile(r"""(?<!\w)["'\u201c\u2018](.+?)["'\u201d\u2019](?!\w)""")
 
 
 def create_value(schema: Schema, text: str) -> Any:
@@ -195,6 +193,4 @@ def _is_number_valid(number: float, schema: Schema) -> bool:
 
 
 def find_quoted(text: str) -> list[str]:
-    """Return the different quoted parts of a string."""
-    quotes = (next(filter(None, groups)) for groups in _QUOTES.findall(text))
-    return list(dict.fromkeys(quotes))
+    return list(dict.fromkeys(_QUOTED.findall(text)))

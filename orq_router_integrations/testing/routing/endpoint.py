@@ -7,6 +7,8 @@ Routing, faults, the cache and the conversion to HTTP are implemented once, for 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,8 +22,6 @@ _UNKNOWN_FIELD = (
     "is not a documented field of the router. To ignore such fields, use "
     "OfflineRouter(lenient=True) or orq-router serve --lenient"
 )
-
-Path = tuple[int | str, ...]
 
 
 class RequestModel(BaseModel):
@@ -105,10 +105,7 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
     if has_integral_float or (lenient and unknown):
         fields = _convert_integral_floats(body)
         for *parents, name in unknown if lenient else ():
-            parent = fields
-            for step in parents:
-                parent = parent[step]
-            del parent[name]
+            del reduce(getitem, parents, fields)[name]
         return validate_body(model, fields, lenient=lenient)
     path, details = max(problems, key=lambda problem: len(problem[0]))
     message = _UNKNOWN_FIELD if path in unknown else details["msg"].removeprefix("Value error, ")
@@ -126,7 +123,7 @@ def _convert_integral_floats(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _find_path(value: Any, location: Sequence[int | str], error_type: str) -> Path:
+def _find_path(value: Any, location: Sequence[int | str], error_type: str) -> tuple[Any, ...]:
     """Translate a pydantic error location to a path in the body.
 
     pydantic inserts the tags of unions into the location, and a tag may equal a key. Of all

@@ -56,7 +56,6 @@ def summarize_files(value: Any) -> Any:
 
 
 def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the value of each part."""
     match = _BOUNDARY.fullmatch(content_type)
     if match is None:
         message = f"expected multipart/form-data with a boundary, got {content_type!r:.80}"

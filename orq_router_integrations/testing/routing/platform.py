@@ -143,7 +143,6 @@ def _matches(entry: dict[str, Any], name: str, values: list[str]) -> bool:
 
 
 def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
-    """Check the bearer token of a request."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         message = "API key missing. Send the header 'Authorization: Bearer <key>'."
@@ -152,11 +151,8 @@ def check_api_key(request: httpx.Request, keys: Collection[str] | None) -> None:
         raise HTTPError(401, "the API key is not valid for this workspace")
 
 
-WINDOW_SECONDS = 60.0
-
-
 class RateLimit:
-    """Counts requests in a rolling window; a ``limit`` of ``None`` is unlimited."""
+    """Counts requests in a rolling window of 60 seconds; a ``limit`` of ``None`` is unlimited."""
 
     def __init__(self, limit: int | None, clock: Callable[[], float]) -> None:
         if limit is not None and limit < 1:
@@ -173,7 +169,7 @@ class RateLimit:
         self._expirations = [time for time in self._expirations if time > now]
         is_exceeded = len(self._expirations) >= self._limit
         if not is_exceeded:
-            self._expirations.append(now + WINDOW_SECONDS)
+            self._expirations.append(now + 60)
         seconds = str(max(1, math.ceil(self._expirations[0] - now)))
         self.headers = {
             "x-ratelimit-limit": str(self._limit),

@@ -92,8 +92,7 @@ class Fault:
         return HTTPError(status, message, self.code, headers=self.headers, body=self.body)
 
 
-FaultSequence = int | Fault | Sequence[int | Fault]
-Faults = Mapping[str, FaultSequence]
+Faults = Mapping[str, int | Fault | Sequence[int | Fault]]
 
 
 class FaultScript:
@@ -184,7 +183,6 @@ class RequestRouting:
         return response
 
     def _call_model(self, model: str) -> RouterResponse:
-        """Call a model and log each attempt."""
         try:
             self.models.check_enabled(model)
         except HTTPError as error:
