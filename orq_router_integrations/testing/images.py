@@ -47,7 +47,6 @@ INK, PAPER = (32, 34, 44), (251, 250, 245)
 
 _TEXT_KEYWORD = b"offline-router-prompt\0"
 """Precedes the prompt, a JSON string, in the text chunk of a PNG or in the Exif description."""
-_EXIF_DESCRIPTION = 0x010E
 
 
 def has_pillow() -> bool:
@@ -239,7 +238,7 @@ def draw_image(request: AnyRequest, number: int) -> bytes:
 def _draw_with_pillow(
     request: AnyRequest, caption: str, text: str, color: tuple[int, ...]
 ) -> bytes:
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
+    from PIL import ExifTags, Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
 
     width, height = size = request.dimensions
     image = Image.new("RGBA", size, color)
@@ -256,7 +255,7 @@ def _draw_with_pillow(
     center = (width / 2, height - height / 8)
     card.multiline_text(center, lines, INK, font, anchor="mm", align="center")
     exif = Image.Exif()
-    exif[_EXIF_DESCRIPTION] = _TEXT_KEYWORD + json.dumps(text).encode()
+    exif[ExifTags.Base.ImageDescription] = _TEXT_KEYWORD + json.dumps(text).encode()
     file_format = getattr(request, "output_format", None) or "png"
     quality = getattr(request, "output_compression", None) or 90
     file = io.BytesIO()
