@@ -196,9 +196,8 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         choices = range(request.n or 1)
         number = next(self._numbers)
         message = _build_message(answer, _build_audio(answer, request, number))
-        end: dict[str, Any] = {
-            "finish_reason": answer.finish_reason or ("tool_calls" if answer.calls else "stop")
-        }
+        reason = answer.finish_reason or ("tool_calls" if answer.calls else "stop")
+        end: dict[str, Any] = {"finish_reason": reason}
         if request.logprobs:
             end["logprobs"] = {"content": list(map(dict, answer.logprobs)), "refusal": None}
         body = {

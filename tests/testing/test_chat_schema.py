@@ -89,7 +89,7 @@ class TestAccepted:
     def test_result_without_a_call_is_rejected(self, create_chat):
         result = {"role": "tool", "content": "x", "tool_call_id": "never"}
         error = create_chat().get_error(400, messages=[{"role": "user", "content": "q"}, result])
-        assert error["message"] == "the result of 'never' does not match any earlier tool call"
+        assert error["message"] == "no tool call 'never' precedes its result"
 
     def test_results_after_several_calls(self, create_chat):
         calls = [{"role": "assistant", "tool_calls": [call(id=name)]} for name in "ab"]

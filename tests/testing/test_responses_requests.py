@@ -113,7 +113,7 @@ class TestSchema:
     @pytest.mark.parametrize("items", [[RESULT], [RESULT, CALL]], ids=["no call", "later call"])
     def test_result_without_an_earlier_call_is_rejected(self, create_responses, items):
         message = create_responses().get_error(400, input=items)["message"]
-        assert message == "the result of 'c' does not match any earlier tool call"
+        assert message == "no tool call 'c' precedes its result"
 
     def test_lenient_ignores_undocumented_fields(self, create_responses):
         client = create_responses(lenient=True)

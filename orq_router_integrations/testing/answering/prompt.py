@@ -52,8 +52,8 @@ def _read_attachment(part: Mapping[str, Any]) -> Attachment | None:
             name, source = "image", part.get("image_url") or part["file_id"]
         case {"type": "file", "file": file} | ({"type": "input_file"} as file):
             name = f"file {file.get('filename') or ''}".strip()
-            sources = map(file.get, ("file_data", "uri", "file_url", "file_id"))
-            source = next(filter(None, sources))
+            sources = ("file_data", "uri", "file_url", "file_id")
+            source = next(file[key] for key in sources if file.get(key))
         case _:
             return None
     if source.startswith("data:"):
@@ -135,5 +135,4 @@ class Prompt:
         for message in self.messages:
             call_ids.update(call.id for call in message.calls)
             if message.call_id not in call_ids:
-                text = f"the result of {message.call_id!r} does not match any earlier tool call"
-                raise HTTPError(400, text)
+                raise HTTPError(400, f"no tool call {message.call_id!r} precedes its result")

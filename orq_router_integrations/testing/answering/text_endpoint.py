@@ -77,8 +77,7 @@ class TextEndpoint(EndpointHandler[R]):
 
         def get_value(match: re.Match[str]) -> str:
             value = variables.get(match[1], match[0])
-            is_secret = isinstance(value, Mapping)
-            return match[0] if is_secret else str(value)
+            return match[0] if isinstance(value, Mapping) else str(value)  # a secret is an object
 
         if variables:
             body = map_strings(body, partial(_VARIABLE.sub, get_value))

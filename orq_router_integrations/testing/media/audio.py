@@ -81,8 +81,7 @@ def _open_container(data: bytes) -> Any:
         return None
     import av  # noqa: PLC0415 - optional dependency, slow to import
 
-    try:
+    with suppress(av.FFmpegError, ValueError):
         container = av.open(io.BytesIO(data))
-    except (av.FFmpegError, ValueError):
-        return None
-    return container if container.streams.audio else None
+        return container if container.streams.audio else None
+    return None

@@ -163,8 +163,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             reject_field("input", "is required unless previous_response_id is set")
         states = self._states.get(previous or "", [])
         if previous is not None and (len(states) != 1 or states[0]["status"] == "failed"):
-            message = f"response {previous!r} is not stored or not completed"
-            reject_field("previous_response_id", message)
+            reject_field("previous_response_id", f"{previous!r} is not stored or not completed")
         earlier = [*states[0]["input"], *states[0]["output"]] if states else []
         return [*earlier, *list_items(fields)]
 
