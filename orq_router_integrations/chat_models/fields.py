@@ -22,18 +22,36 @@ from orq_router_integrations.chat_models.tool_schemas import (
     redact_tool_secrets,
 )
 from orq_router_integrations.errors import RouterInputError, raise_input_errors
-from orq_router_integrations.wire import json
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.chat_params import ChatParams
-from orq_router_integrations.wire.controls import ModelId
+from orq_router_integrations.wire.controls import JsonObject, ModelId
 from orq_router_integrations.wire.deferred_model import optional
 
-_TOOL_PARAMS = {"tool_choice", "parallel_tool_calls", "response_format"}
-REQUEST_PARAMS = _TOOL_PARAMS.union(ChatParams.model_fields)
+
+class CallParams(ChatParams):
+    """Fields of ``ChatOrq`` whose values a call can override."""
+
+    model: ModelId = Field(
+        kw_only=False,
+        description="Model id in the form `provider/model`, such as `openai/gpt-4o`.",
+    )
+    parallel_tool_calls: StrictBool | None = optional(
+        "Whether one answer may contain several tool calls. Only sent together with tools."
+    )
+    extra_body: JsonObject = Field(
+        default_factory=dict,
+        description="Additional fields of the request body. Those of a call are merged into them.",
+    )
+
+
+REQUEST_PARAMS = CallParams.model_fields.keys() - {"model", "extra_body"} | {
+    "tool_choice",
+    "response_format",
+}
 """Parameters that a call can set and that ``disabled_params`` can disable."""
 
 
-class ChatOrqFields(BaseChatModel, ChatParams, RouterIntegration):
+class ChatOrqFields(BaseChatModel, CallParams, RouterIntegration):
     """Fields and identity of ``ChatOrq``."""
 
     model_config = INTEGRATION_CONFIG
@@ -60,10 +78,6 @@ class ChatOrqFields(BaseChatModel, ChatParams, RouterIntegration):
         },
     }
 
-    model: ModelId = Field(
-        kw_only=False,
-        description="Model id in the form `provider/model`, such as `openai/gpt-4o`.",
-    )
     api: Literal["chat_completions", "responses"] = Field(
         default="chat_completions",
         description=(
@@ -87,13 +101,6 @@ class ChatOrqFields(BaseChatModel, ChatParams, RouterIntegration):
             "or not at all, with a `placeholder` text that mentions them."
         ),
     )
-    parallel_tool_calls: StrictBool | None = optional(
-        "Whether one answer may contain several tool calls. Only sent together with tools."
-    )
-    extra_body: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Additional fields of the request body. Those of a call are merged into them.",
-    )
     disabled_params: dict[str, list[Any] | None] = Field(
         default_factory=dict,
         description=(
@@ -107,12 +114,6 @@ class ChatOrqFields(BaseChatModel, ChatParams, RouterIntegration):
     def _validate_disabled_params(cls, params: dict[str, Any]) -> dict[str, Any]:
         reject_unknown_arguments(params, REQUEST_PARAMS)
         return params
-
-    @field_validator("extra_body")
-    @classmethod
-    def _validate_extra_body(cls, body: dict[str, Any]) -> dict[str, Any]:
-        json.dumps(body, "extra_body")  # raises if it is not valid JSON
-        return body
 
     @model_validator(mode="after")
     def _add_package_version(self) -> Self:

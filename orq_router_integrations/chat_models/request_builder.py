@@ -12,7 +12,11 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
 from orq_router_integrations._integration import merge_extra_body
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
-from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, ChatOrqFields
+from orq_router_integrations.chat_models.fields import (
+    REQUEST_PARAMS,
+    CallParams,
+    ChatOrqFields,
+)
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.chat_models.response_conversion import (
     StreamConverter,
@@ -24,11 +28,11 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tools,
 )
 from orq_router_integrations.errors import RouterInputError, RouterTimeoutError, to_input_error
-from orq_router_integrations.wire import chat_completions, json, responses_output
+from orq_router_integrations.wire import chat_completions, responses_output
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import Call, Response, StreamCall
-from orq_router_integrations.wire.chat_params import RESPONSES_PARAMS, WIRE_NAMES, ChatParams
-from orq_router_integrations.wire.controls import ModelId, RouterControls
+from orq_router_integrations.wire.chat_params import RESPONSES_PARAMS, WIRE_NAMES
+from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.model_names import ModelCandidates
@@ -121,7 +125,7 @@ def build_request(
     overrides = {
         name: value
         for name, value in overrides.items()
-        if name != "stream" and (value is not None or name not in {"model", "stop"})
+        if name != "stream" and (value is not None or name not in {"model", "stop", "extra_body"})
     }
     try:
         if not CALL_KWARGS.issuperset(overrides):
@@ -137,27 +141,21 @@ def build_request(
         raise to_input_error(error, endpoint=ENDPOINTS[model.api].path) from None
 
 
-class _CallParams(ChatParams):
-    model: ModelId
-
-
-def _merge_params(
-    model: ChatOrqFields, overrides: Mapping[str, Any]
-) -> ChatOrqFields | _CallParams:
+def _merge_params(model: ChatOrqFields, overrides: Mapping[str, Any]) -> CallParams:
     """Return the parameters of a model, overridden by the validated parameters of a call."""
-    names = _CallParams.model_fields.keys()
+    names = CallParams.model_fields.keys()
     if names.isdisjoint(overrides):
         return model
-    return _CallParams(**{name: overrides.get(name, getattr(model, name)) for name in names})
+    return CallParams(**{name: overrides.get(name, getattr(model, name)) for name in names})
 
 
 def _build_body(
     model: ChatOrqFields,
-    params: ChatOrqFields | _CallParams,
+    params: CallParams,
     messages: list[dict[str, Any]],
     overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
-    tool_args = {"parallel_tool_calls": model.parallel_tool_calls, **overrides}
+    tool_args = {**overrides, "parallel_tool_calls": params.parallel_tool_calls}
     fields = {**params.build_params(), **build_tool_params(tool_args, api=model.api)}
     if overrides.get("reasoning_effort") is not None and "reasoning" not in overrides:
         # The call's reasoning_effort takes precedence over the model's reasoning.effort.
@@ -168,12 +166,13 @@ def _build_body(
             fields.pop(wire_name, None)
     body = {"model": params.model, "messages": messages, **fields}
     if model.api == RESPONSES:
-        return _add_extra_body(build_responses_body(body), model, overrides)
-    if unsupported := body.keys() & RESPONSES_PARAMS:
+        body = build_responses_body(body)
+    elif unsupported := body.keys() & RESPONSES_PARAMS:
         raise ValueError(
             f"{min(unsupported)!r} is only supported by the Responses API. Use api='responses'."
         )
-    return _add_extra_body(body, model, overrides)
+    extra_body = {**model.extra_body, **params.extra_body}
+    return merge_extra_body(body, extra_body, reserved=("stream", "stream_options"))
 
 
 def build_tool_params(
@@ -183,24 +182,11 @@ def build_tool_params(
     tools = convert_tools(
         overrides.get("tools") or (), strict=strict, for_responses=api == RESPONSES
     )
-    schema, parallel = overrides.get("response_format"), overrides.get("parallel_tool_calls")
-    if not isinstance(parallel, bool | None):
-        raise ValueError(f"'parallel_tool_calls' must be True or False, got {parallel!r:.80}.")
+    schema = overrides.get("response_format")
     params = {
         "tools": tools or None,
         "tool_choice": convert_tool_choice(overrides.get("tool_choice"), tools),
-        "parallel_tool_calls": parallel if tools else None,
+        "parallel_tool_calls": overrides.get("parallel_tool_calls") if tools else None,
         "response_format": None if schema is None else build_response_format(schema, strict),
     }
     return {name: value for name, value in params.items() if value is not None}
-
-
-def _add_extra_body(
-    body: dict[str, Any], model: ChatOrqFields, overrides: Mapping[str, Any]
-) -> dict[str, Any]:
-    extra_body = overrides.get("extra_body") or {}
-    if not isinstance(extra_body, Mapping):
-        raise ValueError(f"'extra_body' must be a dict, got {type(extra_body).__name__}.")
-    json.dumps(extra_body, "extra_body")  # raises if it is not valid JSON
-    extra_body = {**model.extra_body, **extra_body}
-    return merge_extra_body(body, extra_body, reserved=("stream", "stream_options"))
