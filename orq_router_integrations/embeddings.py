@@ -31,10 +31,7 @@ from orq_router_integrations.wire.embeddings import (
 from orq_router_integrations.wire.endpoints import EMBEDDINGS
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_kinds import check_model_kind
-from orq_router_integrations.wire.model_names import (
-    ModelCandidates,
-    get_base_name,
-)
+from orq_router_integrations.wire.model_names import ModelCandidates, get_base_name
 
 if TYPE_CHECKING:
     from orq_router_integrations.wire.controls import RouterControlsDict

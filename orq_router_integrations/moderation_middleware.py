@@ -4,19 +4,9 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import Any, Literal, NamedTuple, Never
 
-from langchain_core.messages import (
-    AIMessage,
-    AnyMessage,
-    HumanMessage,
-    RemoveMessage,
-    ToolMessage,
-)
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 
-from orq_router_integrations.errors import (
-    FlaggedContentError,
-    RouterInputError,
-    raise_input_errors,
-)
+from orq_router_integrations.errors import FlaggedContentError, RouterInputError, raise_input_errors
 from orq_router_integrations.moderation import OrqModeration
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.json import dumps

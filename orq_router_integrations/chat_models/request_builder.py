@@ -12,11 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from orq_router_integrations._http.retry import INITIAL_BACKOFF_SECONDS
 from orq_router_integrations._integration import merge_extra_body
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ENDPOINTS, RESPONSES
-from orq_router_integrations.chat_models.fields import (
-    REQUEST_PARAMS,
-    CallParams,
-    ChatOrqFields,
-)
+from orq_router_integrations.chat_models.fields import REQUEST_PARAMS, CallParams, ChatOrqFields
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.chat_models.response_conversion import (
     StreamConverter,

@@ -22,12 +22,7 @@ from orq_router_integrations.document_loaders.sources import FileKind, SourceIte
 from orq_router_integrations.errors import InvalidResponseError, RouterInputError
 from orq_router_integrations.media.atomic_write import open_atomic
 from orq_router_integrations.media.content_block import resolve_source
-from orq_router_integrations.media.mime import (
-    PDF_TYPE,
-    SUFFIXES,
-    detect_mime_type,
-    guess_mime_type,
-)
+from orq_router_integrations.media.mime import PDF_TYPE, SUFFIXES, detect_mime_type, guess_mime_type
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.endpoints import OCR
 from orq_router_integrations.wire.ocr import (

@@ -8,12 +8,7 @@ import struct
 import zlib
 from contextlib import suppress
 
-from orq_router_integrations.media.mime import (
-    PDF_TYPE,
-    Sliceable,
-    detect_mime_type,
-    get_tags_size,
-)
+from orq_router_integrations.media.mime import PDF_TYPE, Sliceable, detect_mime_type, get_tags_size
 from orq_router_integrations.media.mp3 import find_mp3_frame
 from orq_router_integrations.media.wav import MAX_HEADER_BYTES, read_wav_header
 

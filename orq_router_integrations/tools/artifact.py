@@ -11,14 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar, Self
 
 from langchain_core.messages import ToolMessage
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-)
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.media.atomic_write import open_atomic, parse_path

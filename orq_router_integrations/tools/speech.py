@@ -27,15 +27,10 @@ from orq_router_integrations.tools.speech_call import (
 from orq_router_integrations.tools.speech_result import DEFAULT_PCM_RATE, Speech, infer_format
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import StreamCall
-from orq_router_integrations.wire.controls import ModelId, RouterControls, RouterControlsDict
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import optional
 from orq_router_integrations.wire.endpoints import SPEECH
-from orq_router_integrations.wire.speech import (
-    MAX_INPUT_CHARS,
-    SpeechFormat,
-    SpeechParams,
-    Voice,
-)
+from orq_router_integrations.wire.speech import MAX_INPUT_CHARS, SpeechFormat, SpeechParams, Voice
 
 
 class SpeechArgs(SpeechParams):
@@ -101,7 +96,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
 
     name: str = "speak"
     description: str = "Speaks text aloud: creates an audio file for the user to hear."
-    model: ModelId = Field(description="The model to call, as `provider/model`")
     voice: Voice = Field(description="The provider's name of the voice")
     max_chars: Annotated[int, Field(strict=True, ge=1)] = Field(
         default=MAX_INPUT_CHARS,

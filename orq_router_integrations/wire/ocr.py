@@ -14,13 +14,7 @@ from orq_router_integrations.wire.call import (
     Response,
     Upload,
 )
-from orq_router_integrations.wire.json import (
-    as_dict,
-    as_dicts,
-    as_float,
-    as_int,
-    as_str,
-)
+from orq_router_integrations.wire.json import as_dict, as_dicts, as_float, as_int, as_str
 
 PDF_TYPE = "application/pdf"
 

@@ -26,13 +26,7 @@ from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
 from orq_router_integrations.wire.chat_params import StrictNumber
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.json import (
-    as_dicts,
-    as_float,
-    as_str,
-    dumps,
-    loads,
-)
+from orq_router_integrations.wire.json import as_dicts, as_float, as_str, dumps, loads
 from orq_router_integrations.wire.subtitles import Span, parse_subtitles
 from orq_router_integrations.wire.word_tokenizer import join_words
 
