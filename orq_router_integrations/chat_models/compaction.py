@@ -5,11 +5,10 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage, convert_to_messages
 
 from orq_router_integrations.chat_models.constants import RESPONSES
 from orq_router_integrations.chat_models.fields import ChatOrqFields
-from orq_router_integrations.chat_models.message_conversion import MESSAGE_TYPES
 from orq_router_integrations.chat_models.request_builder import build_request
 from orq_router_integrations.chat_models.response_conversion import convert_completion
 from orq_router_integrations.errors import RouterInputError
@@ -27,7 +26,7 @@ _BODY_FIELDS = ("model", "input", "instructions", "previous_response_id", "promp
 _CONTROLS = PROTECTIVE_CONTROLS | {"identity", "metadata"}
 """Controls that are sent, or rejected because the endpoint does not support them."""
 
-_INPUT_ROLES = MESSAGE_TYPES.keys() - {"assistant"}
+_INPUT_ROLES = {"user", "system", "developer"}
 _TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 
 
@@ -75,7 +74,8 @@ def _get_kind(item: Item) -> str:
 def _convert_input_item(item: Item) -> BaseMessage:
     if item.get("type") in _TOOL_OUTPUTS:
         return ToolMessage(_convert_content(item.get("output")), tool_call_id=item["call_id"])
-    return MESSAGE_TYPES[item["role"]](_convert_content(item.get("content")))
+    fields = {"role": item["role"], "content": _convert_content(item.get("content"))}
+    return convert_to_messages([fields])[0]
 
 
 def _convert_content(content: Any) -> Any:

@@ -12,6 +12,7 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    convert_to_messages,
 )
 
 from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
@@ -32,15 +33,8 @@ from orq_router_integrations.chat_models.tool_calls import ToolCalls
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire.json import as_dict, replace_lone_surrogates
 
-MESSAGE_TYPES: dict[str, type[BaseMessage]] = {
-    "user": HumanMessage,
-    "system": SystemMessage,
-    "developer": SystemMessage,
-    "assistant": AIMessage,
-}
-"""The class of a message, by its role."""
-
-_ROLE_KWARG = "__openai_role__"  # key in ``additional_kwargs``, where LangChain stores the role
+_CHAT_ROLES = ("user", "system", "developer", "assistant")  # of a ``ChatMessage``
+_ROLE_KWARG = "__openai_role__"  # where LangChain stores the role ``developer``
 
 _TRACED_TYPES = {"image", "audio", "input_audio", "file"}
 _TRACED_FIELDS = {"base64", "source_type", "input_audio", "file"}
@@ -117,12 +111,11 @@ def _add_index(error: ValueError, index: int) -> ValueError:
 
 def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) -> dict[str, Any]:
     if isinstance(message, ChatMessage):
-        if message.role not in MESSAGE_TYPES:
-            known = ", ".join(MESSAGE_TYPES)
+        if message.role not in _CHAT_ROLES:
+            known = ", ".join(_CHAT_ROLES)
             raise ValueError(f"Unknown role {message.role!r}. Use one of {known}.")
-        kwargs = {_ROLE_KWARG: message.role}
-        create_message = MESSAGE_TYPES[message.role]
-        message = create_message(message.content, name=message.name, additional_kwargs=kwargs)
+        fields = {"role": message.role, "content": message.content, "name": message.name}
+        (message,) = convert_to_messages([fields])
     content: Any = message.content
     if not isinstance(content, (str, list, tuple)):  # the message was not validated
         type_name = type(content).__name__
