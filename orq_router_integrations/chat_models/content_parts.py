@@ -217,10 +217,10 @@ def _build_image(source: Mapping[str, Any], url: str | None) -> Part:
 
 
 def _validate_url(url: str, schemes: tuple[str, ...]) -> str:
-    if not url.lower().startswith(schemes):
+    if not url.lower().startswith(schemes) or any(char <= " " for char in url):
         raise ValueError(
-            f"Unsupported URL {url[:60]!r}. Use a URL that begins with {' or '.join(schemes)}, or "
-            "content_block(path) for a local file."
+            f"Unsupported URL {url[:60]!r}. Use a URL without spaces that begins with "
+            f"{' or '.join(schemes)}, or content_block(path) for a local file."
         )
     return url
 

@@ -88,7 +88,8 @@ class _RawToolCall:
         if part.id and self.id and part.id != self.id:
             # Some providers send a new id with each fragment, but not a new name.
             return bool(self.name) and not part.name and part.index is not None
-        if not (part.name and self.name):
+        repeats = part.is_finished and part.index is not None and part.arguments == self.arguments
+        if repeats or not (part.name and self.name):
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
         # this one is valid, the arguments start over, and no id or index says otherwise.
@@ -194,6 +195,8 @@ class ToolCalls:
         if part.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
             candidates = [call for call in candidates if call.index == part.index] or same_id
+        elif part.is_finished and not same_id:
+            candidates = [call for call in candidates if call.arguments == part.arguments]
         return candidates[-1] if candidates and candidates[-1].is_continued_by(part) else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:

@@ -74,7 +74,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 call_id = self._call_ids.get(item_id) if item_id else None
                 call = {"id": call_id, "function": {"arguments": arguments}}
                 return self._emit({"tool_calls": [call]}, event)
-            case "output_item.done":
+            case "output_item.done" if not (item.get("id") and item in self._finished_items):
                 self._finished_items.append(item)
                 return self._finish_item(event)
         return {}

@@ -62,6 +62,8 @@ CONVERSATIONS: dict[str, tuple[Any, str]] = {
     "image http:": (image_url("http://example.com/cat.png"), "begins with https://"),
     "image empty URL": (image_url(""), "content_block(path)"),
     "image None": (image_url(None), "The block has no text"),
+    "image URL with a space": (image_url("https://example.com/a cat.png"), "without spaces"),
+    "image URL with a line break": (image_url("https://example.com/a\nX: y"), "without spaces"),
     "standard image path": (block(type="image", url="./cat.png"), LOCAL_FILE),
     "file file:": (block(type="file", url="file:///etc/passwd"), LOCAL_FILE),
     "image not base64": (image("not base64!"), "base64"),

@@ -99,6 +99,7 @@ STREAMS: dict[str, tuple[list[Any], str, int]] = {
     "text with another index when done": (streamed_text(0, 1), "Hi", 0),
     "text without an index when done": (streamed_text(0, None), "Hi", 0),
     "text with another id when done": (streamed_text(0, 0, id="m9"), "Hi", 0),
+    "finished text twice": ([*streamed_text(0, 0), *streamed_text(0, 0)[1:]], "Hi", 0),
     "text at the index of a finished item": (
         [
             create_event("output_item.done", output_index=0, item=reasoning("r1")),
@@ -175,6 +176,34 @@ def test_fragments_of_calls_at_one_index_are_not_mixed() -> None:
     ]
     calls = stream_answer(events).tool_calls
     assert [item["args"] for item in calls] == [{"a": 1}, {"b": 2}]
+
+
+def test_calls_without_call_ids_are_emitted_once() -> None:
+    events: list[Any] = []
+    for index, arguments in enumerate(['{"a":1}', "{}", "{}"]):
+        item = {"type": "function_call", "id": f"f{index}", "name": "look", "arguments": arguments}
+        place = {"output_index": index, "item_id": item["id"]}
+        events += [
+            create_event("output_item.added", output_index=index, item={**item, "arguments": ""}),
+            create_event("function_call_arguments.delta", delta=arguments, **place),
+            create_event("output_item.done", output_index=index, item=item),
+        ]
+    calls = stream_answer(events).tool_calls
+    assert [item["args"] for item in calls] == [{"a": 1}, {}, {}]
+
+
+def test_names_of_calls_only_in_the_response() -> None:
+    items = [{**call(f"f{n}", f"c{n}", f"tool_{n}"), "arguments": f'{{"a":{n}}}'} for n in (1, 2)]
+    events = [
+        create_event("function_call_arguments.delta", output_index=index, delta=item["arguments"])
+        for index, item in enumerate(items)
+    ]
+    events.append(create_event("completed", response={**RESPONSE, "output": items}))
+    calls = stream_answer(events).tool_calls
+    assert [(item["name"], item["args"]) for item in calls] == [
+        ("tool_1", {"a": 1}),
+        ("tool_2", {"a": 2}),
+    ]
 
 
 def test_missing_end_of_arguments_is_emitted() -> None:

@@ -47,6 +47,7 @@ JSON_RESULTS: dict[str, Any] = {
     "image without a source": [{"type": "image"}],
     "image with an unknown source_type": [{"type": "image", "source_type": "drive", "id": "x"}],
     "image by http:": [{"type": "image", "url": "http://example.com/a.png"}],
+    "image with a space in its URL": [{"type": "image", "url": "https://example.com/a b.png"}],
     "audio by URL": [{"type": "audio", "url": "https://example.com/a.mp3"}],
     "video by URL": [{"type": "video", "url": "https://example.com/a.mp4"}],
     "file part without a source": [{"type": "file", "file": {}}],
