@@ -275,7 +275,6 @@ class RouterSettings(DeferredModel):
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
 
     def _repr_html_(self) -> str:
-        """Return a table of the settings for notebooks."""
         settings = [row for row in self.__repr_args__() if row[1] not in (None, RouterControls())]
         return format_table((type(self).__name__, ""), settings)
 

@@ -150,11 +150,9 @@ class StreamConverter:
 
     @property
     def partial(self) -> str:
-        """The text received so far."""
         return "".join(self._text)
 
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
-        """Yield the chunks that the next bytes complete."""
         for event in self._decoder.feed(data):
             self._body.update((k, value) for k, value in event.items() if value is not None)
             choice = get_first_choice(event)

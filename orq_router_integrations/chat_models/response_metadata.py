@@ -71,7 +71,6 @@ class Provenance:
         return cls(**{f.name: metadata[f.name] for f in fields(cls) if f.name in metadata})
 
     def _repr_html_(self) -> str:
-        """Return a table of the known values for notebooks."""
         rows = [(f.name, getattr(self, f.name)) for f in fields(self)]
         return format_table(("", "value"), [row for row in rows if row[1] not in (None, {})])
 

@@ -114,7 +114,6 @@ class Response:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json_object(self) -> dict[str, Any]:
-        """Parse the body as a JSON object that is not an error."""
         return parse_json_object(self.content, self.content)
 
 

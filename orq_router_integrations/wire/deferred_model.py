@@ -15,7 +15,7 @@ _FIRST_SECTION = re.compile(r"^(?=(?:Attributes|Examples?|Raises|Returns):$|>>> 
 
 
 def optional(description: str, **options: Any) -> Any:
-    """Create a field that is ``None`` by default; see pydantic's ``Field``."""
+    """Create a field that is ``None`` by default; parameters that are ``None`` are not sent."""
     return Field(default=None, description=description, **options)
 
 

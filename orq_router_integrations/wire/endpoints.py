@@ -24,7 +24,6 @@ class Dialect(Enum):
     @classmethod
     @lru_cache(maxsize=64)
     def from_base_url(cls, base_url: str) -> "Dialect":
-        """Derive the dialect from the path of a base URL."""
         path = urlsplit(base_url).path.rstrip("/")
         for dialect in cls:
             if path.endswith("/" + dialect.value):

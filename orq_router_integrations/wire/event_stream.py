@@ -111,7 +111,6 @@ class EventStreamDecoder(ABC):
         return "\ufffd" if self._high_surrogate else ""
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """Decode the next bytes, which may be cut anywhere, and yield chunks."""
         if self._unread is not None and len(self._unread) < MAX_ERROR_BYTES:
             self._unread += data
         for content, name in self._sse.feed(data):
@@ -149,7 +148,6 @@ class EventStreamDecoder(ABC):
         """Convert an event to chunks."""
 
     def finish(self) -> None:
-        """Check that the stream is complete."""
         if self._unread is not None:
             _raise_for_missing_events(bytes(self._unread))
         if not (self.done or self.finish_seen):

@@ -102,17 +102,14 @@ class ImageResponseDecoder:
         items = body.get("data")
         if not isinstance(items, list) or not items or len(items) != len(as_dicts(items)):
             raise MalformedResponseError("the response contains no images", self._error_body)
-        for item in items:
-            self._check_item(item)
-        yield body
-
-    def _check_item(self, item: dict[str, Any]) -> None:
         try:
-            raise_for_error(item, dumps(item))
-            if not as_str(item.get("b64_json")) and not as_str(item.get("url")):
-                raise ValueError("it has neither b64_json nor a url")
+            for item in items:
+                raise_for_error(item, dumps(item))
+                if not as_str(item.get("b64_json")) and not as_str(item.get("url")):
+                    raise ValueError("it has neither b64_json nor a url")
         except ValueError as error:
             raise self._create_error(error) from None
+        yield body
 
     def parse_items(self) -> list[dict[str, Any]]:
         """Parse the images in the JSON that was received so far."""

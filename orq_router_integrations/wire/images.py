@@ -33,10 +33,7 @@ ImageSize = Annotated[
 
 
 class ImageParams(BaseModel):
-    """Parameters of an image request besides model, prompt and images.
-
-    Parameters that are ``None`` are not sent, so the provider's defaults apply.
-    """
+    """Parameters of an image request besides model, prompt and images."""
 
     n: Annotated[StrictInt, Field(ge=1, le=10)] | None = optional(
         "Number of images, 1 to 10; dall-e-3 supports only 1."
@@ -153,7 +150,6 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
 
 
 def check_operation_params(operation: ImageOperation, params: Iterable[str]) -> None:
-    """Check that an operation supports parameters."""
     for name in params:
         if name not in operation.params:
             supported = ", ".join(sorted(operation.params))

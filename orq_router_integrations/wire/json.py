@@ -6,13 +6,11 @@ import re
 from binascii import a2b_base64
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import orjson
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 MAX_DEPTH = 256  # of a value that is sent
 
@@ -27,6 +25,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,300})(?:\.0*)?\s*")
 _MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_NUMBER = b"0" * len(str(2**63))
+_BASE64 = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64", defer_build=True))
 
 
 def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
@@ -202,15 +201,8 @@ def decode_base64(data: bytes) -> bytes:
     """
     if len(data) % 4 == 0 and not any(char in data for char in b"-_\\"):
         with suppress(ValueError):
-            return _create_base64_decoder().validate_json(b'"%b"' % data)
+            return _BASE64.validate_json(b'"%b"' % data)
     return a2b_base64(data, strict_mode=True)
-
-
-@cache
-def _create_base64_decoder() -> "TypeAdapter[bytes]":
-    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - most programs need no base64
-
-    return TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
 
 
 def strip_data_prefix(data: str) -> str:

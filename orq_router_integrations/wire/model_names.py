@@ -27,7 +27,6 @@ class ModelCandidates:
 
     @classmethod
     def from_controls(cls, model: str, controls: RouterControls) -> "ModelCandidates":
-        """Collect the candidates from the requested model and the controls of a call."""
         balancer = controls.load_balancer
         primaries = [weighted.model for weighted in balancer.models] if balancer else [model]
         fallbacks = tuple(item.model for item in controls.fallbacks or ())

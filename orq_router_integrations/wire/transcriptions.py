@@ -49,10 +49,7 @@ _MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
 
 class TranslationParams(BaseModel):
-    """Parameters of a translation besides model and file.
-
-    Parameters that are ``None`` are not sent, so the provider's defaults apply.
-    """
+    """Parameters of a translation besides model and file."""
 
     prompt: str | None = optional(
         "Text in the expected style and spelling, or the text that precedes the recording."

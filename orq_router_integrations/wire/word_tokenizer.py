@@ -40,12 +40,10 @@ def join_words(texts: Iterable[str]) -> str:
 
 
 def drop_last_words(text: str, count: int) -> str:
-    """Remove the last ``count`` words from text."""
     ends = [match.end() for match in _WORD.finditer(text)]
     return text[: ends[-count - 1]] if len(ends) > count else ""
 
 
 def drop_first_words(text: str, count: int) -> str:
-    """Remove the first ``count`` words from text."""
     starts = [match.start() for match in _WORD.finditer(text)]
     return text[starts[count] :] if len(starts) > count else ""
