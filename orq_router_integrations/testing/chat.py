@@ -35,6 +35,8 @@ def _check_data(text: str) -> str:
     """Check base64, also that of a data URI. Other URIs are not fetched."""
     if not text.startswith("https://"):
         size = len(base64.b64decode(text.rpartition(",")[2], validate=True))
+        if size == 0:
+            raise ValueError("must not be empty")
         if text.startswith("data:image/") and size > MAX_IMAGE_BYTES:
             raise ValueError(f"image of {size} bytes exceeds the limit of 20 MB")
     return text

@@ -194,6 +194,7 @@ class TestMedia:
             ("iVBORw0KGgo=", "should match pattern"),
             ("data:image/png,abc", "should match pattern"),
             ("data:image/png;base64,a*b", "base64"),
+            ("data:image/png;base64,", "must not be empty"),
             ("data:image/tiff;base64,AAAA", "(jpeg|png|gif|webp)"),
             ("data:application/pdf;base64,AAAA", "data:image/"),
         ],
