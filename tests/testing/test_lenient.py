@@ -104,7 +104,7 @@ def test_history_with_fields_of_other_clients():
         ({"identity": {"id": "u", "color": 1}}, "identity.color"),
         ({"thread": {"id": "t", "color": 1}}, "thread.color"),
         ({"guardrails": [{"id": "g", "execute_on": "input", "color": 1}]}, "guardrails[0].color"),
-        ({"plugins": [{"id": "response_healing", "color": 1}]}, "plugins[0].color"),
+        ({"plugins": [{"id": "response_healing", "mask": ["all"]}]}, "plugins[0].mask"),
     ],
 )
 def test_unknown_fields(fields, param):

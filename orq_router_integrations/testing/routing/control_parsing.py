@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
 from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.testing.routing.json_shapes import Fields, Shape
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 from orq_router_integrations.wire import controls
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
@@ -18,12 +18,16 @@ from orq_router_integrations.wire.request_encoding import place_controls
 JsonObject = dict[str, Any]
 
 
-def _create_shape(*models: type[controls.Control]) -> Shape:
-    """Create the shape of an object that has the fields of a control, with any values."""
-    return Shape({f"{name}?": Any for model in models for name in model.model_fields})
+def _list_fields(model: type[controls.Control]) -> Fields:
+    """Return the fields of a control, with any values."""
+    return {f"{name}?": Any for name in model.model_fields}
 
 
-_PLUGIN = _create_shape(controls.PiiRedaction, controls.ResponseHealing, controls.TraceScrubbing)
+_PLUGINS: Shapes = {
+    "pii_redaction": _list_fields(controls.PiiRedaction),
+    "response_healing": _list_fields(controls.ResponseHealing),
+    "trace_scrubbing": _list_fields(controls.TraceScrubbing),
+}
 _LOAD_BALANCER: Fields = {
     "type": str,
     "models": list[Annotated[Any, Shape({"model": str, "weight?": float})]],
@@ -40,11 +44,11 @@ class ControlFields(RequestModel):
     cache: Annotated[Any, Shape({"type": str, "ttl?": int})] | None = None
     timeout: Annotated[Any, Shape({"call_timeout": int})] | None = None
     name: str | None = None
-    identity: Annotated[Any, _create_shape(controls.Identity)] | None = None
-    thread: Annotated[Any, _create_shape(controls.Thread)] | None = None
+    identity: Annotated[Any, Shape(_list_fields(controls.Identity))] | None = None
+    thread: Annotated[Any, Shape(_list_fields(controls.Thread))] | None = None
     metadata: JsonObject | None = None
-    guardrails: list[Annotated[Any, _create_shape(controls.Guardrail)]] | None = None
-    plugins: list[Annotated[Any, _PLUGIN]] | None = None
+    guardrails: list[Annotated[Any, Shape(_list_fields(controls.Guardrail))]] | None = None
+    plugins: list[Annotated[Any, OneOf("id", _PLUGINS)]] | None = None
     variables: JsonObject | None = None
 
 

@@ -66,8 +66,6 @@ R = TypeVar("R", bound=EndpointRequest)
 
 
 class EndpointHandler(ABC, Generic[R]):
-    """One endpoint of the router."""
-
     endpoint: Endpoint
     schema: type[R]
     default_retry: RouterRetry | None = None  # if a request has no retry control
