@@ -203,8 +203,8 @@ def test_invalid_schema_raises_value_error_only(schema, text):
 
 
 def test_quotes_of_a_text():
-    text = "It's said that \u2018one\u2019 or \u201ctwo\u201d."
-    assert find_quoted(text) == ["one", "two"]
+    text = "It's said that \u2018one\u2019 or \u201ctwo\u201d, \"don't\" or 'three'."
+    assert find_quoted(text) == ["one", "two", "don't", "three"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ _TEXT_NAMES = {"query", "question", "prompt", "text", "input", "message", "sente
 _PLACE_NAMES = {"location", "city", "place", "town"}
 _PLACE = re.compile(r"\bin\s+([A-Z][\w.'-]*(?:,?\s+[A-Z][\w'-]*)*)")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
-_QUOTED = re.compile(r"""(?<!\w)["'\u201c\u2018](.+?)["'\u201d\u2019](?!\w)""")
+_QUOTED = re.compile(r"""(?<!\w)["'\u201c\u2018](.{1,500}?)["'\u201d\u2019](?!\w)""")
 
 
 def create_value(schema: Schema, text: str) -> Any:
