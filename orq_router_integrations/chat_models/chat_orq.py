@@ -72,11 +72,9 @@ class ChatOrq(ChatOrqFields):
         return super()._should_use_protocol_streaming(**kwargs) and self._can_stream(kwargs)
 
     def _can_stream(self, kwargs: dict[str, Any]) -> bool:
-        """Return whether ``invoke`` may use a stream.
+        """Return whether ``invoke`` may use a stream; see ``streaming``.
 
-        Several answers and background responses cannot be streamed. If ``streaming=True`` or a
-        streaming callback asks for a stream, the complete answer is used instead. An explicit
-        ``stream=True`` counts as streamable here and raises an error later.
+        An explicit ``stream=True`` counts as streamable here and raises an error later.
         """
         params = {"n": self.n, "background": self.background, **kwargs}
         return bool(params.get("stream")) or (params["n"] in (None, 1) and not params["background"])

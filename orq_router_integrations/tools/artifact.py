@@ -30,7 +30,7 @@ Base64Bytes = Annotated[
 
 
 class Artifact(BaseModel):
-    """A tool result that can be stored in a ``ToolMessage`` as a JSON-compatible dict."""
+    """A tool result, which tool messages contain as a JSON-compatible dict."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

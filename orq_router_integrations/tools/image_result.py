@@ -84,9 +84,6 @@ class GeneratedImage(MediaData):
 class ImageResult(Artifact):
     """The images of one call, and how they were created.
 
-    Tool messages contain the result as a JSON-compatible dict, which survives checkpoints.
-    ``ImageResult.of`` restores it.
-
     Attributes:
         operation: ``generate``, ``edit`` or ``vary``.
         images: The images.

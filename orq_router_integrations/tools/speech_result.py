@@ -37,8 +37,7 @@ def infer_format(path: Path) -> SpeechFormat | None:
 class Speech(Artifact, MediaData):
     """Generated speech and its metadata.
 
-    Tool messages contain it as a dict, an audio content block with additional fields, which
-    survives checkpoints. ``Speech.of`` restores it.
+    Tool messages contain it as an audio content block with additional fields.
 
     Attributes:
         type: Always ``audio``.
