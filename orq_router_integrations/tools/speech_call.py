@@ -96,10 +96,6 @@ class AudioStart(NamedTuple):
     size: int | None = None  # of the audio in bytes, if the file states it
 
 
-def find_pcm_start(_: bytes) -> AudioStart:
-    return AudioStart(block_size=2)  # half a sample would turn all following ones into noise
-
-
 def find_wav_start(data: bytes) -> AudioStart | None:
     """Find the samples, or return ``None`` if more bytes are needed."""
     try:
@@ -135,7 +131,7 @@ def find_mp3_start(data: bytes) -> AudioStart | None:
 
 START_FINDERS: dict[str | None, Callable[[bytes], AudioStart | None]] = {
     "wav": find_wav_start,
-    "pcm": find_pcm_start,
+    "pcm": lambda _: AudioStart(block_size=2),  # half a sample would turn the rest into noise
     "mp3": find_mp3_start,
 }
 """Functions by audio format. Files of other formats cannot be joined."""
