@@ -113,9 +113,10 @@ def validate_api_key(key: object) -> str:
 
 
 def _validate_secret(key: ApiKey | None) -> ApiKey | None:
-    if isinstance(key, SecretStr):
-        return SecretStr(validate_api_key(key.get_secret_value()))
-    return key
+    if not isinstance(key, SecretStr):
+        return key
+    value = validate_api_key(key.get_secret_value())
+    return key if value == key.get_secret_value() else SecretStr(value)
 
 
 @lru_cache(maxsize=64)
