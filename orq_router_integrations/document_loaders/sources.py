@@ -12,7 +12,7 @@ from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.media.content_block import resolve_source
+from orq_router_integrations.media.content_block import decode_base64_text, resolve_source
 from orq_router_integrations.media.mime import (
     CONVERTIBLE_TYPES,
     RECORDING_SUFFIXES,
@@ -64,7 +64,7 @@ def get_label(item: SourceItem) -> str:
 
 
 def validate_source(source: Any, *, is_item: bool = False) -> Any:
-    """Check the type of a source without opening paths. File objects and data URLs are read.
+    """Check the type of a source without opening paths. File objects and base64 data are read.
 
     Items of a list must be single files, directories or patterns.
     """
@@ -72,6 +72,8 @@ def validate_source(source: Any, *, is_item: bool = False) -> Any:
         return source
     if isinstance(source, (bytes, bytearray, memoryview)) or is_data_url(source):
         return resolve_source(source).content
+    if decoded := decode_base64_text(source):
+        return decoded
     if isinstance(source, (str, os.PathLike)):
         return os.path.expanduser(source) if str(source).startswith("~") else source
     if hasattr(source, "read"):

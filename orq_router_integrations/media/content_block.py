@@ -162,7 +162,7 @@ def resolve_source(source: Any) -> SourceFile:
         mime_type, text = mime.parse_data_url(source)
         return SourceFile(base64.b64decode(mime.validate_base64(text)[0]), None, mime_type)
     if isinstance(source, (str, os.PathLike)):
-        content = _decode_base64(source) or _validate_file(source)
+        content = decode_base64_text(source) or _validate_file(source)
         name = to_printable(content.name) if isinstance(content, Path) else None
         return SourceFile(content, name)
     if hasattr(source, "as_bytes"):
@@ -184,7 +184,7 @@ def resolve_source(source: Any) -> SourceFile:
     )
 
 
-def _decode_base64(text: object) -> bytes | None:
+def decode_base64_text(text: object) -> bytes | None:
     """Decode base64 text that is clearly not a path."""
     if isinstance(text, str) and len(text) >= _MIN_BASE64_CHARS and not os.path.exists(text):
         with suppress(ValueError):

@@ -1,5 +1,6 @@
 """Recordings of every type: directories, file objects, conversions and 64-bit WAV files."""
 
+import base64
 import io
 import json
 import logging
@@ -112,6 +113,14 @@ def test_broken_recording_in_a_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RouterInputError, match=r"b\.mp3' is empty"):
         next(documents)
     assert len(create_loader(tmp_path, on_error="skip").load()) == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "data:audio/wav;base64,"], ids=["base64", "data URL"])
+def test_base64_data_is_not_in_the_metadata(prefix: str) -> None:
+    source = prefix + base64.b64encode(create_speech("One.")).decode()
+    for loader in (create_loader(source), create_loader([source])):
+        [document] = loader.load()
+        assert (document.page_content, document.metadata["source"]) == ("One.", "bytes")
 
 
 def test_file_objects(tmp_path: Path) -> None:
