@@ -68,7 +68,7 @@ class EmbeddingRows(Rows):
 
     def _process_batch(self, inputs: Sequence[Any]) -> Steps[list[Row]]:
         """Process a batch. Yields the texts of each request, with their keys."""
-        items: list[str | Row] = []
+        items: list[str | Row] = []  # texts, and the rows of invalid inputs
         for value in inputs:
             try:
                 items.append(self._prepare(value))
@@ -110,7 +110,7 @@ class EmbeddingRows(Rows):
         try:
             batches = list(split_batches(list(keys), chunk_size, max_tokens))
             groups = [{text: keys[text] for text in batch} for batch in batches]
-            results = yield groups, None
+            results = yield groups, None  # each request derives its own idempotency key
             for group, result in zip(groups, results, strict=True):
                 rows |= self._create_rows(group, result)
         except BaseException:

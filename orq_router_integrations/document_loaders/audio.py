@@ -116,6 +116,7 @@ class AudioIntegration(FileIntegration, TranslationParams):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         granularity = self.granularity
+        # Translations do not have this field. By default, the necessary timestamps are requested.
         timestamps = getattr(self, "timestamp_granularities", None) or [granularity]
         needs_timestamps = granularity in {"word", "segment"}
         conflicts = {
@@ -123,11 +124,12 @@ class AudioIntegration(FileIntegration, TranslationParams):
             "timestamp_granularities": needs_timestamps and granularity not in timestamps,
             "diarize": granularity == "speaker" and self.diarize is False,
         }
-        for name in filter(conflicts.get, conflicts):
-            raise ValueError(
-                f"{name}: {getattr(self, name)!r} does not support granularity={granularity!r}. "
-                f"Change it, or omit {name}."
-            )
+        for name, is_conflict in conflicts.items():
+            if is_conflict:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r} does not support "
+                    f"granularity={granularity!r}. Change it, or omit {name}."
+                )
         if self._endpoint is TRANSLATIONS:
             check_translation_model(self.model)
         place_controls(self.merge_controls(), self._endpoint, self.resolved_client.dialect)

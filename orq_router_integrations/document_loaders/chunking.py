@@ -98,7 +98,7 @@ class WavReader:
         return Upload(filename, "audio/wav", len(header) + length, open_slice)
 
     def find_quiet_frame(self, start: int, end: int) -> int:
-        """Find the frame in the middle of the longest pause between two frames."""
+        """Find the middle of the longest pause between two frames, or else return ``end``."""
         header = self.header
         if header.format_tag != _PCM:
             return end
@@ -118,7 +118,7 @@ class WavReader:
         pauses = [list(indexes) for is_quiet, indexes in groups if is_quiet]
         if not pauses:
             return end
-        pause = max(reversed(pauses), key=len)
+        pause = max(reversed(pauses), key=len)  # of equal ones the last, so that chunks are long
         return min(start + (pause[0] + pause[-1] + 1) * block_frames // 2, end)
 
 

@@ -82,11 +82,11 @@ class OrqOCRLoader(OCRIntegration, FileLoader):
     The metadata of a Document contains ``source``, ``page`` (counted from 0), ``model``, and if
     known ``width``, ``height``, ``dpi`` and ``image_count``. ``file_cost`` in US dollars, and
     ``file_pages`` or ``file_tokens`` are what the request for the complete file was billed for.
-    Other fields that the provider returns, such as ``header`` and the positions of ``images``, are
-    included. So are blank pages. Results of files at URLs are not kept in the ``store``.
+    Other fields that the provider returns, such as ``header`` and the positions of ``images``, and
+    blank pages are included. Results of files at URLs are not kept in the ``store``.
 
-    OCR is documented under ``v2/router`` only. Whatever the API version of ``base_url``, requests
-    go to ``/v2/router/ocr`` on the same host.
+    OCR is documented under ``v2/router`` only, so requests go to ``/v2/router/ocr`` on the host of
+    ``base_url``, regardless of its API version.
 
     Raises:
         pydantic.ValidationError: An argument is invalid.

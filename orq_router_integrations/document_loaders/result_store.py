@@ -36,7 +36,7 @@ def validate_store(store: Any) -> Any:
 
 
 class LocalClaims:
-    """Adds claims to a store that has none, so that a run requests equal files only once.
+    """Adds claims to a store without them, so that a run requests equal files only once.
 
     A worker claims the result that it requests. ``mset`` and ``release`` give up the claim.
 

@@ -89,7 +89,7 @@ def validate_source(source: Any, *, is_item: bool = False) -> Any:
 
 
 class FileKind(NamedTuple):
-    name: str
+    name: str  # for error messages
     suffixes: Sequence[str]
     check: Callable[[SourceItem], object]  # raises RouterInputError for other files
 

@@ -131,7 +131,7 @@ def stitch(
         by_time = _match_by_time(left.words, right.words, cut_seconds)
 
     def find_overlap(left_words: list[TimedWord], right_words: list[TimedWord]) -> Overlap:
-        """Use the overlap found by time if each word has a time."""
+        """Return the overlap by time if these are the words with times, otherwise by text."""
         counts = len(left_words), len(right_words)
         if by_time is not None and counts == (len(left.words), len(right.words)):
             return by_time
@@ -202,19 +202,21 @@ def _trim(
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
     """Join two transcripts at a word that both contain, or at any time if they share no word.
 
-    The position that loses the fewest words is used; of several, the one closest to the cut.
+    The position that loses or repeats the fewest words is used; of several, the one closest to the
+    cut.
     """
     left = [word for word in left if word.end >= right[0].start - MAX_TIME_DIFFERENCE_SECONDS]
     end = max((word.end for word in left), default=-math.inf) + MAX_TIME_DIFFERENCE_SECONDS
     right = [word for word in right if word.start <= end]
+    # Times of the joins, by the number of words to keep of the left and to drop of the right
     joins: dict[tuple[int, int], float] = {}
     for i, word in enumerate(left):
-        # Keep the word on the side of the cut on which it was spoken.
-        own = 1 if word.middle < cut_seconds else 0
+        # The word itself belongs to the side of the cut on which it was spoken.
+        is_left = int(word.middle < cut_seconds)
         for j, other in enumerate(right):
             is_close = abs(word.middle - other.middle) < MAX_TIME_DIFFERENCE_SECONDS
             if is_close and normalize_word(word.text) == normalize_word(other.text):
-                joins[i + own, j + own] = word.middle
+                joins[i + is_left, j + is_left] = word.middle
     if not joins:
         for time in (word.start for word in (*left, *right)):
             kept = sum(word.middle < time for word in left)
@@ -222,10 +224,10 @@ def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: flo
             joins[kept, dropped] = time
 
     def rank(join: tuple[int, int]) -> tuple[int, float]:
-        i, j = join
-        lost = _count_unmatched(left[i:], right) + _count_unmatched(right[:j], left)
-        doubled = len(right[j:]) - _count_unmatched(right[j:], left[:i])
-        return lost + doubled, abs(joins[join] - cut_seconds)
+        kept, dropped = join
+        lost = _count_unmatched(left[kept:], right) + _count_unmatched(right[:dropped], left)
+        repeated = len(right[dropped:]) - _count_unmatched(right[dropped:], left[:kept])
+        return lost + repeated, abs(joins[join] - cut_seconds)
 
     kept, dropped = min(joins, key=rank, default=(0, 0))
     return Overlap(len(left) - kept, dropped)
@@ -250,9 +252,10 @@ def match_by_text(
     def rank_alignment(alignment: Alignment) -> tuple[float, float]:
         return alignment.seconds, abs(len(left) + alignment.offset - overlap_words)
 
-    def rank_join(position: int) -> tuple[bool, float]:
+    def rank_position(position: int) -> tuple[bool, float]:
         next_words = left[position:][:1] + right[position + best.offset :][:1]
-        return not all(word.starts_segment for word in next_words), abs(position - middle)
+        starts_segment = all(word.starts_segment for word in next_words)
+        return not starts_segment, abs(position - middle)
 
     left, right = left[-MAX_OVERLAP_WORDS:], right[:MAX_OVERLAP_WORDS]
     alignments = [item for item in _align(left, right) if item.end + item.offset <= max_words + 1]
@@ -262,7 +265,7 @@ def match_by_text(
     min_score = max(alignment.score for alignment in alignments) / 3
     best = min((item for item in alignments if item.score >= min_score), key=rank_alignment)
     middle = (best.start + best.end + 1) // 2
-    position = min(range(best.start, best.end + 1), key=rank_join)
+    position = min(range(best.start, best.end + 1), key=rank_position)
     return Overlap(len(left) - position, position + best.offset)
 
 

@@ -34,7 +34,7 @@ def parse_path(path: str | os.PathLike[str]) -> Path:
         if not name or (name.endswith(("/", os.sep)) and not os.path.isdir(name)):
             raise ValueError(f"{name!r} is not the path of a file or an existing directory")
         with suppress(FileNotFoundError):
-            os.stat(name)
+            os.stat(name)  # raises an error for names that no file can have
         return Path(name)
     except (OSError, TypeError, ValueError) as error:
         raise RouterInputError(f"path: {error}. Pass another path.") from None

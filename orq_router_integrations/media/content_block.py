@@ -108,7 +108,7 @@ def content_block(
 
 
 def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64 | None]:
-    """Read a file; of lazy media only the start, with a string that reads the content later."""
+    """Read a file. For lazy media, return its start, and base64 to encode during the request."""
     path = file.content
     if isinstance(path, bytes):
         return path, None
@@ -143,7 +143,7 @@ def _build_block(
             f"The file is {mime_type or 'of an unknown type, or text that is not UTF-8'}. "
             "Chat models accept PNG, JPEG, GIF, WebP, PDF, WAV, MP3 and text. Convert it first."
         )
-    mime.check_media(block_type, data, len(data), declared)
+    mime.validate_content(block_type, data, len(data), declared)
     encoded = base64.b64encode(data).decode("ascii")
     block: dict[str, Any] = {"type": block_type, "base64": encoded, "mime_type": mime_type}
     if block_type == "file":

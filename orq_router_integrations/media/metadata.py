@@ -17,9 +17,10 @@ ImageSize = tuple[int, int]
 
 _MAX_PDF_BYTES = 32 * 1024 * 1024
 _MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024
-_MAX_CHUNKS = 1000
+_MAX_JPEG_SEGMENTS = 1000
 _MAX_MP3_SEARCH_BYTES = 64 * 1024
 _FRAME_COUNT = re.compile(rb"(?:Xing|Info).{3}(.)(.{4})", re.DOTALL)
+"""The last byte of the flags, and the number of frames, in the length table of an MP3 file."""
 
 
 def read_image_size(data: Sliceable) -> ImageSize | None:
@@ -57,7 +58,7 @@ _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 def _read_jpeg_size(data: Sliceable) -> ImageSize:
     offset = 2
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(_MAX_JPEG_SEGMENTS):
         prefix, marker, length = struct.unpack(">BBH", data[offset : offset + 4])
         if prefix != 0xFF or marker == 0xFF:
             offset += 1  # padding
@@ -70,9 +71,10 @@ def _read_jpeg_size(data: Sliceable) -> ImageSize:
 
 
 def can_be_transparent(png: bytes) -> bool:
-    """Return whether a PNG has an alpha channel or transparent colors."""
+    """Return whether a PNG, of which the end may be missing, can have transparent pixels."""
     chunks, pixels, _ = png.partition(b"IDAT")
-    return chunks[25:26] in {b"\4", b"\6"} or b"tRNS" in chunks or not pixels
+    has_alpha_channel = chunks[25:26] in {b"\4", b"\6"}  # the color type
+    return has_alpha_channel or b"tRNS" in chunks or not pixels
 
 
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")

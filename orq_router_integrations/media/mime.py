@@ -44,6 +44,7 @@ RECORDING_SUFFIXES = (".flac", ".mp3", ".mp4", ".mpeg", ".mpga", ".m4a", ".ogg",
 HEADER_BYTES = 32 * 1024
 """Number of bytes that are searched for the start of a file's actual content."""
 
+# The first element of a document, after white space, declarations and comments
 _MARKUP = rb"(?i:(?:\xef\xbb\xbf)?(?:\s|<\?[^>]*>|<!--[^>]*>)*<(?:!DOCTYPE\s+)?%b\b)"
 
 _FILE_TYPES = (
@@ -62,7 +63,7 @@ _FILE_TYPES = (
     ("audio/mp4", ".m4a .mp4", rb".{4}ftypM4A"),
     ("audio/ogg", ".ogg .oga .opus", rb"OggS"),
     ("audio/wav", ".wav .wave", rb"(?:RIFF|RF64|BW64).{4}WAVE"),
-    # Files of QuickTime may lack the brand.
+    # QuickTime files may start with another box than ``ftyp``.
     ("video/mp4", ".mp4 .m4a .m4v .mov .3gp", rb".{4}ftyp|\0.{3}(?:moov|mdat|wide|free|skip)"),
     ("video/mpeg", ".mpeg .mpg", rb"\0\0\x01\xba"),
     ("video/webm", ".webm .mkv .mka", rb"\x1aE\xdf\xa3"),
@@ -185,6 +186,7 @@ def get_tags_size(data: Sliceable) -> int:
         header = data[offset : offset + _APE_HEADER_BYTES]
         if header.startswith(b"ID3") and len(header) >= _ID3_HEADER_BYTES:
             has_footer = bool(header[5] & 0x10)
+            # Each byte of the size has 7 bits.
             size = reduce(lambda size, byte: size << 7 | byte & 0x7F, header[6:10], 0)
             offset += _ID3_HEADER_BYTES * (1 + has_footer) + size
         elif header.startswith(b"APETAGEX"):
@@ -195,7 +197,7 @@ def get_tags_size(data: Sliceable) -> int:
 
 
 def _search_header(header: bytes) -> str | None:
-    """Return the type of data whose signature may start after other bytes."""
+    """Return the type of markup, a PDF or an MP3, which may start after other bytes."""
     if markup_type := _match_signature(header):
         return markup_type
     pdf = _PDF_HEADER.search(header, 0, _MAX_PDF_OFFSET + 6)
@@ -237,7 +239,7 @@ def normalize_mime_type(mime_type: str) -> str:
 
 
 def build_data_url(mime_type: str, data: str) -> str:
-    """Return a data URL for base64 data. Long data is inserted when the request is sent."""
+    """Return a data URL for base64 data; a placeholder if the data is long or deferred."""
     prefix = f"data:{mime_type};base64,"
     if isinstance(data, DeferredBase64):
         return DeferredBase64(data.source, prefix)
@@ -308,7 +310,7 @@ def check_image_size(size: int) -> None:
         )
 
 
-def check_media(block_type: str, content: Sliceable, size: int, declared: str | None = None) -> str:
+def validate_content(block_type: str, content: Sliceable, size: int, declared: str | None) -> str:
     """Return the MIME type of the content of a block, and check that chat models accept it."""
     accepted, message = ACCEPTED_TYPES[block_type]
     mime_type = detect_mime_type(content)
@@ -326,7 +328,7 @@ def check_media(block_type: str, content: Sliceable, size: int, declared: str | 
 def validate_media(block_type: str, data: Any, declared: str | None = None) -> tuple[str, str]:
     """Return the MIME type and the base64 data of an image, audio or PDF for a chat model."""
     base64_data, size, content = validate_base64(data)
-    return check_media(block_type, content, size, declared), base64_data
+    return validate_content(block_type, content, size, declared), base64_data
 
 
 def get_pdf_filename(name: str | None) -> str:

@@ -19,7 +19,6 @@ from orq_router_integrations.wire.arguments import warn_caller
 
 MAX_DISPLAY_BYTES = 5_000_000  # larger media is not embedded in notebook output
 
-
 Base64Bytes = Annotated[
     bytes,
     BeforeValidator(
@@ -30,7 +29,7 @@ Base64Bytes = Annotated[
 
 
 class Artifact(BaseModel):
-    """A tool result, which tool messages contain as a JSON-compatible dict."""
+    """A tool result that can be stored in a tool message, as a JSON-compatible dict."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -92,7 +91,7 @@ class MediaData(BaseModel, ABC):
     def filename(self) -> str:
         """Default file name, with the suffix of the format."""
         suffix = self.suffixes.get(self._format or "", ("",))[0]
-        return Path(f"{self._stem}{suffix}").name
+        return Path(f"{self._stem}{suffix}").name  # ids from messages must not name a directory
 
     def read(self) -> bytes:
         """Return the bytes, from memory or from the file.
@@ -153,9 +152,9 @@ class MediaData(BaseModel, ABC):
             raise RouterInputError(f"Cannot read {self.path}: {error.strerror or error}") from None
 
     def _build_html(self, template: str, caption: str) -> str:
-        """Return an HTML element with the data as its ``{url}``, and a caption, for notebooks.
+        """Return HTML for notebooks: ``template`` with a data URL for ``{url}``, and a caption.
 
-        The element is omitted if the data is too large, or not available without a download.
+        Only the caption is returned if the data is too large, or not available without a download.
         """
         caption = f"<small>{html.escape(caption)}</small>"
         is_available = self.data is not None or Path(self.path or "").is_file()
@@ -166,5 +165,5 @@ class MediaData(BaseModel, ABC):
         return f"{template.format(url=url)}<br>{caption}"
 
     def _read_playable(self) -> tuple[bytes, str]:
-        """Return data that browsers and other programs can read, and its MIME type."""
+        """Return the data in a format that browsers can show or play, and its MIME type."""
         return self.read(), self.mime_type or ""

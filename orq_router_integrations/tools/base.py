@@ -101,7 +101,7 @@ class OrqTool(RouterIntegration, BaseTool):
     @model_validator(mode="after")
     def _set_args_schema(self) -> Self:
         if self.args_schema is None:
-            vars(self)["args_schema"] = self._create_args_schema()
+            vars(self)["args_schema"] = self._create_args_schema()  # stays out of model_fields_set
         return self
 
     def _create_args_schema(self) -> type[BaseModel]:

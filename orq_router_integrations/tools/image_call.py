@@ -1,6 +1,6 @@
-"""State of one image request or download.
+"""One call of the image tool: its images, files and result. No network I/O.
 
-The sync and async methods of ``OrqImageTool`` share these classes and do the network requests.
+The sync and async methods of ``OrqImageTool`` share this module.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class ImageCall:
 
     def create_decoder(self, response: Response) -> ImageResponseDecoder:
         self._response = response
-        self._images = {}
+        self._images = {}  # without those of a failed attempt
         self._file = None
         self._decoder = ImageResponseDecoder(self._write, self._finish_image)
         return self._decoder
@@ -72,6 +72,7 @@ class ImageCall:
         self._file.file.write(data)
 
     def _finish_image(self) -> str:
+        """Return the id of the complete image, which replaces its base64 in the response."""
         if self._file is None:
             return ""
         image = create_image(self._file)
@@ -97,9 +98,10 @@ class ImageCall:
     def _build_images(self, items: Sequence[Mapping[str, Any]]) -> tuple[GeneratedImage, ...]:
         images = []
         for item in items:
-            base64_id, url = as_str(item.get("b64_json")), as_str(item.get("url"))
-            image = self._images.get(base64_id) or self._images.get(url)
-            if url in self._images:  # it was a data: URL
+            # The decoder has replaced base64 by the id of its image, also in data URLs.
+            image_id, url = as_str(item.get("b64_json")), as_str(item.get("url"))
+            image = self._images.get(image_id) or self._images.get(url)
+            if url in self._images:
                 url = ""
             if image is None and url:
                 image = GeneratedImage(id=f"img_{hashlib.sha256(url.encode()).hexdigest()[:12]}")

@@ -219,7 +219,10 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         await run.on_tool_end(call.summary, name=self.name)
 
     def _start_run(self, manager_class: Any, input_: Any, config: RunnableConfig | None) -> Any:
-        """Report a streamed run to callbacks; LangChain only does that in ``invoke``."""
+        """Report a streamed run to callbacks, which LangChain only does in ``invoke``.
+
+        Returns the run manager, or with an ``AsyncCallbackManager`` an awaitable of it.
+        """
         config = ensure_config(config)
         manager = manager_class.configure(
             config.get("callbacks"),

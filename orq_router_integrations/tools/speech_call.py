@@ -83,6 +83,7 @@ def detect_format(data: bytes, requested: str, response: Response) -> DetectedFo
         raise MalformedResponseError(f"expected audio, got {detected}")
     if b"OpusHead" in data[:64]:
         return DetectedFormat("opus", detected)
+    # MP4 and WebM start with the same bytes whether they contain video or only audio.
     return DetectedFormat(FORMATS[detected], detected.replace("video/", "audio/"))
 
 
@@ -345,7 +346,7 @@ class SpeechCall:
         else:
             write_wav_sizes(output.file)
             seconds = read_audio_seconds(FileView(output.file))
-        models = {self.candidates.resolve_model(None, item.headers) for item in responses}
+        models = {self.candidates.resolve_model(None, it.headers) for it in responses}
         digest = output.compute_digest()  # BytesIO copies its content if the data is read first
         speech = Speech(
             data=output.data,
