@@ -28,7 +28,7 @@ from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, S
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # of a content part
-MAX_IMAGE_BYTES = 20 * 1024 * 1024  # maximum size of an image in bytes
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
 
 def _check_data(text: str) -> str:
@@ -209,7 +209,7 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
             "model": model.partition("/")[2],
             "system_fingerprint": "offline",
         }
-        usage = {
+        usage = {  # with the names of this API, such as prompt_tokens_details
             name.replace("input_tok", "prompt_tok").replace("output_tok", "completion_tok"): value
             for name, value in count_usage(request.prompt, answer, len(choices)).items()
         }

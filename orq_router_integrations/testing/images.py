@@ -226,17 +226,17 @@ def draw_image(request: AnyRequest, number: int) -> bytes:
     source_texts = [
         read_image_text(data) or f"image {sha256(data).hexdigest()[:8]}" for data in request.sources
     ]
-    text = " ".join([*source_texts, caption])
+    stored_text = " ".join([*source_texts, caption])
     digest = sha256(f"{number} {caption}".encode("utf-8", "replace")).digest()
     is_transparent = getattr(request, "background", None) == "transparent"
     color = (0, 0, 0, 0) if is_transparent else (*digest[:3], 255)
     if has_pillow():
-        return _draw_with_pillow(request, caption, text, color)
-    return create_png(text, request.dimensions, color)
+        return _draw_with_pillow(request, caption, stored_text, color)
+    return create_png(stored_text, request.dimensions, color)
 
 
 def _draw_with_pillow(
-    request: AnyRequest, caption: str, text: str, color: tuple[int, ...]
+    request: AnyRequest, caption: str, stored_text: str, color: tuple[int, ...]
 ) -> bytes:
     from PIL import ExifTags, Image, ImageDraw, ImageFont  # noqa: PLC0415 - optional dependency
 
@@ -255,7 +255,7 @@ def _draw_with_pillow(
     center = (width / 2, height - height / 8)
     card.multiline_text(center, lines, INK, font, anchor="mm", align="center")
     exif = Image.Exif()
-    exif[ExifTags.Base.ImageDescription] = _TEXT_KEYWORD + json.dumps(text).encode()
+    exif[ExifTags.Base.ImageDescription] = _TEXT_KEYWORD + json.dumps(stored_text).encode()
     file_format = getattr(request, "output_format", None) or "png"
     quality = getattr(request, "output_compression", None) or 90
     file = io.BytesIO()

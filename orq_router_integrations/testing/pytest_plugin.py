@@ -30,7 +30,7 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     client = router.client()
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
-    senders = {
+    senders = {  # instead of the connection pools, by ``is_async``
         False: SimpleNamespace(send=partial(send_over_client, client.http_client)),
         True: SimpleNamespace(send=partial(BackgroundReader, client.http_async_client)),
     }

@@ -1,9 +1,9 @@
-"""Embeddings, rerank and knowledge bases, for which texts that share words are close, and OCR.
+"""The endpoints of embeddings, rerank, knowledge bases and OCR.
 
-Vectors are deterministic and have unit length. Each model has its own space, so that vectors
-of different models are not comparable, as with real models. The chunks of a knowledge base are
-scripted. Every search type ranks them by the words that they share with the query. A rerank model
-that is not enabled is silently ignored, as was observed.
+Texts are similar if they share words. Vectors are deterministic and have unit length. Each model
+has its own space, so that vectors of different models are not comparable, as with real models. The
+chunks of a knowledge base are scripted. Every search type ranks them by the words that they share
+with the query. A rerank model that is not enabled is silently ignored, as on the real router.
 
 OCR reads the text layer of a PDF, and the text of an image that the offline router has generated.
 Other images, and pages without a text layer, are described. URLs are not opened.
@@ -220,8 +220,7 @@ MAX_STREAM_BYTES = 1024 * 1024
 _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 _STREAM = re.compile(rb"stream\r?\n(.*?)(?:endstream|\Z)", re.DOTALL)
 _SHOWN_STRING = re.compile(rb"\(((?:[^\\()]|\\.)*+)\)\s*Tj", re.DOTALL)
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
-
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|(.))", re.DOTALL)  # an octal code or a character
 
 OCR_SETTINGS: Fields = {
     "include_image_base64?": bool | None,

@@ -121,7 +121,7 @@ class OfflineRouter:
             raise ValueError("latency and chunk_latency must be at least 0 seconds.")
         self.log: list[ProviderCall] = CallLog()
         self.requests: list[http_adapter.RecordedRequest] = []
-        self._request_count = 0  # a server keeps only the last requests
+        self._request_count = 0  # counted here, because a server drops old requests
         self._locks: dict[int, threading.RLock] = {}
         self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
         self._models = platform.ModelRegistry(self.models)
@@ -281,9 +281,9 @@ class OfflineRouter:
         cache = None if request.is_streamed else controls.cache
         key = ""
         if cache:
-            fields = {**request.build_provider_body(request.model), **controls.to_wire()}
-            key = json.dumps([dialect, endpoint.path, request.model, fields], sort_keys=True)
-        if cached := self._cache.get(key):
+            params = {**request.build_provider_body(request.model), **controls.to_wire()}
+            key = json.dumps([dialect, endpoint.path, request.model, params], sort_keys=True)
+        if cache and (cached := self._cache.get(key)):
             headers = {**cached.headers, "x-orq-offline-cache": "hit"}
             return handler.finalize(request, replace(cached, headers=headers))
         routing = RequestRouting(handler, request, controls, self._models, self._faults, self.log)

@@ -105,7 +105,7 @@ async def _read_request(scope: Event, receive: Receive) -> httpx.Request:
 async def _send_response(response: httpx.Response, send: Send) -> None:
     start = {"type": "http.response.start", "status": response.status_code}
     await send(start | {"headers": response.headers.raw})
-    stream = cast("httpx.AsyncByteStream", response.stream)  # also an AsyncByteStream
+    stream = cast("httpx.AsyncByteStream", response.stream)  # httpx declares a sync one
     try:
         async for chunk in stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})

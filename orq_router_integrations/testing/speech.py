@@ -68,7 +68,7 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
 
 
 def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
-    """Return the content type, or an empty string if it follows from the audio, and the audio."""
+    """Return the content type and the audio. The type is empty if the first bytes show it."""
     is_openai = provider in {"openai", "azure"}
     rate = 24_000 if is_openai else tone_codec.SAMPLE_RATE
     samples = tone_codec.encode_speech(request.input, rate=rate, speed=request.speed)

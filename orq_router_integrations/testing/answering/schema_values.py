@@ -99,6 +99,7 @@ class _ValueBuilder:
             resolved = reduce(getitem, refs[-1].split("/")[1:], self._root)
         elif choice is not None:
             options = [self._resolve(option, refs) for option in remaining.pop(choice)]
+            # Prefer options that do not recurse, and null only to end a recursion.
             prefers_null = _is_recursive(refs)
             resolved, refs = min(
                 options,
@@ -111,7 +112,8 @@ class _ValueBuilder:
     def _build_object(self, schema: Schema, refs: tuple[str, ...]) -> dict[str, Any]:
         properties, required = schema.get("properties", {}), schema.get("required", [])
         value = {}
-        for name in [*required, *(() if _is_recursive(refs) else properties)]:
+        optional = () if _is_recursive(refs) else properties
+        for name in (*required, *optional):
             inner = properties.get(name, {})
             if name not in required and isinstance(inner, Mapping) and "default" in inner:
                 value[name] = inner["default"]

@@ -138,7 +138,7 @@ def count_usage(prompt: Prompt, answer: Answer, choices: int = 1) -> dict[str, A
         "input_tokens_details": input_details,
         "output_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": 0},
     }
-    for key, value in (answer.usage or {}).items():
+    for key, value in (answer.usage or {}).items():  # such as prompt_tokens_details
         name = key.replace("prompt_tok", "input_tok").replace("completion_tok", "output_tok")
         has_details = isinstance(value, Mapping) and isinstance(usage.get(name), Mapping)
         usage[name] = {**usage[name], **value} if has_details else value

@@ -30,7 +30,7 @@ def measure_audio(data: bytes) -> float | None:
     if (seconds := read_audio_seconds(data)) is not None:
         return seconds
     container = _open_container(data)
-    return container.duration / 1e6 if container and container.duration else None
+    return container.duration / 1e6 if container and container.duration else None  # microseconds
 
 
 def decode_audio(data: bytes) -> tuple[bytes, int] | None:

@@ -100,7 +100,7 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
     unknown = {path for path, item in problems if item["type"] == "extra_forbidden"}
     inputs = [item["input"] for item in errors]
     has_integral_float = any(isinstance(it, float) and it.is_integer() for it in inputs)
-    if has_integral_float or (lenient and unknown):
+    if has_integral_float or (lenient and unknown):  # correct the body, and validate it again
         fields = _convert_integral_floats(body)
         for *parents, name in unknown if lenient else ():
             del reduce(getitem, parents, fields)[name]
@@ -131,7 +131,9 @@ def _find_path(value: Any, location: Sequence[int | str], error_type: str) -> tu
         return ()
     step, *remaining = location
     if not remaining and error_type in {"missing", "extra_forbidden"}:
-        is_here = isinstance(value, Mapping) and (step in value) == (error_type != "missing")
+        is_here = isinstance(value, Mapping) and (step in value) == (
+            error_type == "extra_forbidden"
+        )
         return (step,) if is_here else ()
     paths = [_find_path(value, remaining, error_type) if isinstance(step, str) else ()]
     is_index = isinstance(value, list) and isinstance(step, int)

@@ -56,7 +56,7 @@ class DelayedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Transport of sync and async httpx clients that opens no socket."""
+    """Transport of sync and async httpx clients that opens no socket, but waits for ``latency``."""
 
     def __init__(self, handle: Callable[[httpx.Request], httpx.Response], latency: float) -> None:
         self._handle, self._latency = handle, latency
@@ -103,13 +103,13 @@ def record_request(request: httpx.Request, body: dict[str, Any] | HTTPError) -> 
 
 
 def create_response(
-    request: httpx.Request, response: RouterResponse, headers: Mapping[str, str], latency: float
+    request: httpx.Request, response: RouterResponse, headers: Mapping[str, str], delay: float
 ) -> httpx.Response:
-    """Convert a router response to an httpx response; ``latency`` is that of each chunk."""
+    """Convert a router response to an httpx response, with a delay before each chunk."""
     body, stream = response.body, None
     if response.chunks is not None:
         content_type = "text/event-stream; charset=utf-8"
-        stream = DelayedBody(delay_chunks(_iter_bytes(response), latency, request))
+        stream = DelayedBody(delay_chunks(_iter_bytes(response), delay, request))
     elif isinstance(body, str | bytes):
         content_type = "text/plain; charset=utf-8"
         body = body.encode("utf-8", "replace") if isinstance(body, str) else body
@@ -124,7 +124,7 @@ def create_response(
 def _iter_bytes(response: RouterResponse) -> Iterator[bytes]:
     """Yield the events of a stream, or its raw bytes, which have no end marker."""
     chunks = response.chunks or ()
-    if all(isinstance(chunk, bytes) for chunk in chunks):  # none if short audio is cut off
+    if all(isinstance(chunk, bytes) for chunk in chunks):  # also if cut audio has none
         yield from chunks
         if not response.is_complete:
             raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")

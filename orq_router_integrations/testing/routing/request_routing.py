@@ -118,6 +118,7 @@ class FaultScript:
         return [model for model, count in self._remaining.items() if count > 0]
 
     def take_fault(self, model: str) -> Fault:
+        """Return the next fault, or one with status 200, which lets the call succeed."""
         self._remaining[model] -= 1
         return next(self._faults.get(model, iter(())), Fault(status=200))
 
