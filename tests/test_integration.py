@@ -106,7 +106,7 @@ def test_repr_hides_the_key():
 @pytest.mark.parametrize(
     "client", [OfflineRouter(), httpx.Client(), "sk-orq-key"], ids=["router", "httpx", "key"]
 )
-def test_other_clients_raise(client: Any):
+def test_client_of_another_type_raises(client: Any):
     with pytest.raises(ValidationError, match="instance of RouterClient") as raised:
         ChatOrq(GPT, client=client)
     assert "sk-orq-key" not in str(raised.value)

@@ -343,7 +343,7 @@ def test_block_of_an_answer_raises_in_a_human_message(model: ChatOrq, block_type
 
 
 @pytest.mark.parametrize("block_type", ["computer_call", "local_shell_call", "my_call"])
-def test_call_that_the_client_runs_is_sent_as_json(block_type: str) -> None:
+def test_call_of_a_client_side_tool_is_sent_as_json(block_type: str) -> None:
     block = {"type": block_type, "call_id": "c"}
     message = AIMessage([block], response_metadata={"model_provider": "x"})
     assert orjson.loads(convert_answer(message, "responses")["content"]) == block

@@ -293,13 +293,13 @@ FINISHED: dict[str, tuple[int | None, bool]] = {
     "items with shifted indices and response": (1, True),
     "items with other indices": (5, False),
 }
-"""How finished content comes: the difference of the indices of items, and whether in a response."""
+"""Offset of the indices of finished items, if sent, and whether the finished response has them."""
 
 
 @pytest.mark.parametrize(("shift", "has_response"), FINISHED.values(), ids=FINISHED)
 @pytest.mark.parametrize("other_ids", [False, True], ids=["same ids", "other ids"])
 @pytest.mark.parametrize("has_deltas", [True, False], ids=["deltas", "no deltas"])
-def test_content_is_emitted_once_wherever_it_comes(
+def test_content_is_emitted_once_wherever_it_arrives(
     has_deltas: bool, other_ids: bool, shift: int | None, has_response: bool
 ) -> None:
     finished = [{**item, "id": f"x{item['id']}"} for item in ITEMS] if other_ids else ITEMS

@@ -1,4 +1,4 @@
-"""Output items of the Responses API are emitted once in streams, and sent back as they came."""
+"""Output items of the Responses API are emitted once in streams, and sent back unchanged."""
 
 from typing import Any
 
@@ -192,7 +192,7 @@ def test_calls_without_call_ids_are_emitted_once() -> None:
     assert [item["args"] for item in calls] == [{"a": 1}, {}, {}]
 
 
-def test_names_of_calls_only_in_the_response() -> None:
+def test_call_names_are_taken_from_the_finished_response() -> None:
     items = [{**call(f"f{n}", f"c{n}", f"tool_{n}"), "arguments": f'{{"a":{n}}}'} for n in (1, 2)]
     events = [
         create_event("function_call_arguments.delta", output_index=index, delta=item["arguments"])

@@ -211,6 +211,6 @@ def test_nan_of_a_caller_is_rejected_beside_a_large_integer() -> None:
         wire_json.dumps({"a": BIG, "b": math.nan}, "x")
 
 
-def test_nan_of_a_model_is_null_beside_a_large_integer() -> None:
+def test_nan_is_null_next_to_a_large_integer() -> None:
     data = wire_json.dumps({"a": BIG, "b": [math.nan, math.inf]}, nan_as_null=True)
     assert data == f'{{"a":{BIG},"b":[null,null]}}'.encode()

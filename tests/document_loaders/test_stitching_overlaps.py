@@ -1,4 +1,4 @@
-"""Overlaps of chunks: what one of two chunks heard is kept, and nothing appears twice."""
+"""Stitching of random overlaps: every word of either chunk is kept and appears once."""
 
 import random
 import string

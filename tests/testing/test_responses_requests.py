@@ -243,7 +243,7 @@ class TestRouting:
         return {"type": type_, "models": [{"model": model, "weight": 0.5} for model in MODELS]}
 
     @pytest.mark.parametrize("type_", ["weight_based", "round_robin", "latency_based"])
-    def test_weights(self, create_responses, type_):
+    def test_every_model_is_picked(self, create_responses, type_):
         client = create_responses()
         for _ in range(30):
             client.complete(load_balancer=self.load_balancer(type_), model="agent/ignored")

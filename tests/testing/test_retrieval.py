@@ -196,7 +196,7 @@ def test_rerank_model_that_is_not_enabled_is_ignored():
         assert ("rerank_score" in body["matches"][0]["scores"]) is expected
 
 
-def test_limits():
+def test_top_k_and_threshold_limit_the_matches():
     caller = Caller(knowledge_bases=KNOWLEDGE)
     for fields, count in (({}, 3), ({"top_k": 1}, 1), ({"threshold": 0.9}, 1)):
         assert len(caller.search(**fields).json()["matches"]) == count

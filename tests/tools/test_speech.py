@@ -82,7 +82,7 @@ class TestSynthesize:
         assert [call.status for call in router.log] == [503, 503, 200]
         assert recognize(speech.data) == TEXT
 
-    async def test_pcm_without_sample_rate_has_that_of_the_tool(self, is_async):
+    async def test_pcm_without_sample_rate_uses_that_of_the_tool(self, is_async):
         tool, _ = create_scripted_tool([create_samples(12000)], audio_format="pcm")
         speech = await synthesize(tool, is_async, TEXT)
         assert (speech.seconds, speech.sample_rate) == (0.5, 24000)
