@@ -207,8 +207,9 @@ class _AssistantContent:
         return calls
 
     def _accepts_signature(self, block_type: str) -> bool:
-        """Return whether the provider and the API of the request accept the message's signatures.
+        """Return whether the provider and the API of the request accept signatures of the message.
 
+        ``block_type`` is the type of the signed block, empty for those in ``additional_kwargs``.
         Other LangChain models use the provider's own API. The router passes their signatures on in
         Chat Completions, but not in the Responses API. If the metadata does not identify the
         provider that created the message, its signatures are accepted, unless the type of a block
@@ -221,7 +222,7 @@ class _AssistantContent:
         if origin == PROVIDER:
             owner = metadata.get("upstream") or get_provider(as_str(metadata.get("model_name")))
             is_same_api = metadata.get("api", CHAT_COMPLETIONS) == self._api
-            return is_same_api and provider == owner != ""
+            return is_same_api and owner == provider and owner != ""
         if block_type in ("", "reasoning") and not origin:
             return True
         if self._api != CHAT_COMPLETIONS:

@@ -27,6 +27,7 @@ Block = dict[str, Any]
 def translate_content(message: AIMessage) -> list[ContentBlock]:
     """Create the content blocks of a complete message, or of a chunk."""
     if isinstance(message, AIMessageChunk):
+        # The last chunk itself has no ids, unlike the sum of all chunks.
         has_call_ids = any(call["id"] for call in message.tool_call_chunks)
         is_sum = message.chunk_position == "last" and has_call_ids
         if not is_sum:
@@ -123,8 +124,8 @@ def _iter_server_tool(item: Block) -> Iterator[Block]:
     if item_type not in _SERVER_TOOLS:
         yield {"type": "non_standard", "value": item}
         return
-    no_args = {*_ITEM_FIELDS, *_OUTPUT_FIELDS}
-    args = {k: v for k, v in item.items() if k not in no_args and v is not None}
+    excluded = {*_ITEM_FIELDS, *_OUTPUT_FIELDS}
+    args = {k: v for k, v in item.items() if k not in excluded and v is not None}
     args |= as_dict(args.pop("action", None))
     name = item_type.removesuffix("_call")
     yield {"type": "server_tool_call", "id": item_id, "name": name, "args": args}

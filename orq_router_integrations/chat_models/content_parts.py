@@ -33,7 +33,7 @@ SUPPORTED_TYPES = _KINDS.keys()
 MEDIA_TYPES = {name for name, kind in _KINDS.items() if kind in ("image", "audio", "file", "video")}
 
 DATA_FIELDS = ("base64", "data", "file_data")
-_SPELLINGS = {
+_SOURCE_FIELDS = {
     "url": ("url", "uri", "file_url"),
     "base64": DATA_FIELDS,
     "file_id": ("file_id",),
@@ -41,7 +41,7 @@ _SPELLINGS = {
     "mime_type": ("mime_type", "media_type", "mimeType"),
 }
 _ATTRIBUTES = {"filename": ("filename", "file_filename", "name"), "detail": ("detail",)}
-"""The fields of a source, and those that may also be outside of it, in each spelling."""
+"""Fields that may also be outside of the source. Both list the spellings of each field."""
 
 _UNSUPPORTED_PARTS = {
     CHAT_COMPLETIONS: {
@@ -54,7 +54,7 @@ _UNSUPPORTED_PARTS = {
 
 
 def read_source(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the source and the attributes of a block under the names of ``_SPELLINGS``.
+    """Return the fields of ``_SOURCE_FIELDS`` and ``_ATTRIBUTES``; those that are missing are None.
 
     Exactly one of ``url``, ``base64`` and ``file_id`` is set, or only ``text``. A data URL is split
     into ``base64`` and ``mime_type``.
@@ -63,7 +63,7 @@ def read_source(block: Mapping[str, Any]) -> dict[str, Any]:
     attributes = {**as_dict(block.get("extras")), **block, **source}
     attributes = {**as_dict(attributes.get("metadata")), **attributes}
     fields = {name: _get_str(attributes, *names) for name, names in _ATTRIBUTES.items()}
-    fields |= {name: _get_str(source, *names) for name, names in _SPELLINGS.items()}
+    fields |= {name: _get_str(source, *names) for name, names in _SOURCE_FIELDS.items()}
     match source:
         case {"source_type": "id"}:
             fields["file_id"] = fields["file_id"] or _get_str(source, "id")
@@ -152,9 +152,8 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
             return {"type": "text", "text": text}
     source = read_source(block)
     has_link = source["url"] or source["file_id"]
-    if source["text"] is not None and (
-        kind == "text-plain" or (kind == "file" and not has_link and not source["base64"])
-    ):
+    is_text_file = kind == "file" and not (has_link or source["base64"])
+    if source["text"] is not None and (kind == "text-plain" or is_text_file):
         return {"type": "text", "text": source["text"]}
     if has_link:
         return _convert_link(source, kind)
@@ -187,7 +186,9 @@ def _convert_data(source: Mapping[str, Any], kind: str) -> Part:
     """Convert a block with base64 data."""
     data, declared = source["base64"] or "", source["mime_type"] or ""
     family = declared.partition("/")[0]
-    match family if kind == "file" and family in ("image", "audio", "text") else kind:
+    if kind == "file" and family in ("image", "audio", "text"):
+        kind = family
+    match kind:
         case "image":
             media = mime.validate_media("image", data, declared)
             return _build_image(source, mime.build_data_url(*media))
@@ -199,7 +200,7 @@ def _convert_data(source: Mapping[str, Any], kind: str) -> Part:
             url = mime.build_data_url(*mime.validate_media("file", data))
             file = {"file_data": url, "filename": mime.get_pdf_filename(source["filename"])}
             return {"type": "file", "file": file}
-    try:
+    try:  # a text file
         text = base64.b64decode(mime.validate_base64(data)[0]).decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("The text is not UTF-8. Decode it, and send it as a text block.") from None

@@ -130,7 +130,7 @@ _DESCRIBED_KEYWORDS = (
 )  # fmt: skip
 """Keywords that strict mode rejects and that are added to the description for the model."""
 
-_LOOKAROUND = re.compile(r"\(\?<?[=!]")
+_LOOKAROUND = re.compile(r"\(\?<?[=!]")  # not supported in patterns: (?=...), (?!...), (?<=...)
 
 
 def to_strict_schema(schema: Mapping[str, Any]) -> Schema:
@@ -163,8 +163,9 @@ def _convert_node(schema: Any, path: str) -> Schema:
     schema = _replace_unions(schema) if isinstance(schema, Mapping) else {}
     if {"type", "anyOf", "$ref"}.isdisjoint(schema):
         # pydantic does not declare the type of an enum with values of several types.
-        types = {type(value) for value in schema.get("enum", ())}
-        schema["type"] = sorted(TypeAdapter(type_).json_schema()["type"] for type_ in types)
+        python_types = {type(value) for value in schema.get("enum", ())}
+        json_types = (TypeAdapter(type_).json_schema()["type"] for type_ in python_types)
+        schema["type"] = sorted(json_types)
         if not schema["type"]:
             raise _create_strict_error(path, "allows any value", "Give it a type")
     strict = _drop_unsupported(schema)
@@ -179,7 +180,7 @@ def _convert_node(schema: Any, path: str) -> Schema:
 
 
 def _replace_unions(schema: Mapping[str, Any]) -> Schema:
-    """Replace ``oneOf``, and wrap references that have other keywords, which are rejected."""
+    """Replace what strict mode rejects: ``oneOf``, and references next to other keywords."""
     converted = dict(schema)
     if "oneOf" in converted:
         converted["anyOf"] = converted.pop("oneOf")

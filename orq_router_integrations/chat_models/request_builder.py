@@ -107,9 +107,9 @@ def build_stream_call(
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
     _, create_decoder = _READERS[model.api]
-    decoder = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
+    create = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
     endpoint = ENDPOINTS[model.api]
-    return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=decoder)
+    return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=create)
 
 
 def build_request(
@@ -118,6 +118,7 @@ def build_request(
     """Build the body of a call, its controls, and the models that may answer it."""
     if tracking := sys.modules.get(f"{__package__}.usage_callback"):  # loaded by track_usage
         tracking.warn_if_uncounted()
+    # ``_should_stream`` has read "stream". None resets a parameter, except for three of them.
     overrides = {
         name: value
         for name, value in overrides.items()

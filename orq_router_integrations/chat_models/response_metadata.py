@@ -200,7 +200,10 @@ def create_usage_metadata(body: dict[str, Any]) -> UsageMetadata | None:
         }
         if service_tier in ("flex", "priority"):
             remaining = count - details.get(excluded, 0)
-            details = {k if k == "audio" else f"{service_tier}_{k}": details[k] for k in details}
+            details = {
+                name if name == "audio" else f"{service_tier}_{name}": value
+                for name, value in details.items()
+            }
             details[service_tier] = remaining
         usage[f"{kind}_tokens"] = count
         if details:

@@ -83,8 +83,8 @@ class StreamEventBuilder:
             block_type = block["type"]
             is_call = block_type in _TOOL_CALL_TYPES
             key = ("call", call_indices[block["id"]]) if is_call else (block_type, number)
-            start = {k: type(v)() if k in _CONTENT_FIELDS else v for k, v in block.items()}
-            yield from self._iter_block(key, start)
+            empty = {name: type(block[name])() for name in _CONTENT_FIELDS & block.keys()}
+            yield from self._iter_block(key, {**block, **empty})
             index = self._indices[key]
             yield {"event": "content-block-finish", "index": index, "content": block}
         metadata = {**(merged.generation_info or {}), **message.response_metadata}

@@ -74,7 +74,8 @@ def _estimate_part(part: dict[str, Any]) -> int:
             seconds = metadata.read_audio_seconds(mime.Base64View(data)) or _DEFAULT_AUDIO_SECONDS
             return math.ceil(_TOKENS_PER_AUDIO_SECOND * seconds)
         case {"type": "file", "file": file}:
-            data = getattr(file_data := file.get("file_data", ""), "source", file_data)
+            data = file.get("file_data", "")
+            data = getattr(data, "source", data)  # of a ``DeferredBase64``
             pages = None
             if isinstance(data, str):  # and not a file that is read while the request is sent
                 pages = metadata.count_pdf_pages(mime.Base64View(data.rpartition(",")[2]))

@@ -31,8 +31,8 @@ from orq_router_integrations.wire.reasoning import THOUGHT_SIGNATURES_KWARG
 _TRUNCATION_MARK = '"{] (truncated) "{]'
 """Suffix that makes truncated arguments invalid.
 
-langchain-core completes truncated arguments, unless they have a bracket that does not match. One of
-the two is outside of a string, whether the arguments end inside a string or not.
+langchain-core completes truncated arguments, unless a bracket outside of strings does not match.
+Both halves of the mark have one, because the arguments may end inside or outside of a string.
 """
 
 
@@ -45,7 +45,7 @@ class _RawToolCall:
     fragments: list[str]  # of the arguments
     index: int | None
     signature: str | None
-    is_finished: bool  # whether the arguments are complete, and repeat the fragments before
+    is_finished: bool  # whether it repeats the complete arguments after their fragments
     unique_id: str = ""
     position: int = 0  # among the calls of the answer
 
@@ -74,7 +74,7 @@ class _RawToolCall:
     def arguments(self) -> str:
         return "".join(self.fragments)
 
-    def get_missing(self, arguments: str) -> str:
+    def get_missing_arguments(self, arguments: str) -> str:
         """Return what complete arguments contain beyond the fragments received so far."""
         received = self.arguments
         return arguments[len(received) :] if arguments.startswith(received) else ""
@@ -174,9 +174,9 @@ class ToolCalls:
     def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
         call = self._find_call(part)
         if call and part.is_finished:
-            part.fragments = [call.get_missing(part.arguments)]
+            part.fragments = [call.get_missing_arguments(part.arguments)]
         if part.fragments == ["null"] and not (call and any(call.fragments)):
-            part.fragments = [""]  # langchain-core only accepts an object
+            part.fragments = [""]  # some models write null for a tool without arguments
         if call is None:
             self._append(part)
             name, call_id, call = part.name, part.unique_id, part

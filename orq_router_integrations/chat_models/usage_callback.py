@@ -108,7 +108,7 @@ class RouterUsage(UsageMetadataCallbackHandler):
         )
 
 
-_ACTIVE_TRACKERS: list[ContextVar[RouterUsage | None]] = []
+_TRACKER_VARIABLES: list[ContextVar[RouterUsage | None]] = []
 """One context variable per nesting level, so that nested blocks are all counted.
 
 Context variables are reused, because LangChain hooks cannot be unregistered.
@@ -152,12 +152,11 @@ def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]
     >>> usage.calls
     1
     """
-    unused = (it for it in _ACTIVE_TRACKERS if (tracker := it.get()) is None or tracker.closed)
-    variable = next(unused, None)
+    variable = next(filter(_is_unused, _TRACKER_VARIABLES), None)
     if variable is None:
-        variable = ContextVar(f"orq_router_usage_{len(_ACTIVE_TRACKERS)}", default=None)
+        variable = ContextVar(f"orq_router_usage_{len(_TRACKER_VARIABLES)}", default=None)
         register_configure_hook(variable, inheritable=True)
-        _ACTIVE_TRACKERS.append(variable)
+        _TRACKER_VARIABLES.append(variable)
     usage = RouterUsage(catalog)
     token = variable.set(usage)
     _OPEN_BLOCKS[usage] = set(threading.enumerate())
@@ -169,3 +168,8 @@ def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]
         # If a generator was abandoned inside the block, this runs in another context.
         with suppress(ValueError):
             variable.reset(token)
+
+
+def _is_unused(variable: ContextVar[RouterUsage | None]) -> bool:
+    usage = variable.get()
+    return usage is None or usage.closed

@@ -70,7 +70,7 @@ async def test_blocks_in_abandoned_generators_are_reused(model: ChatOrq) -> None
             yield (await model.ainvoke("1")).text
             yield "never"
 
-    count = len(tracking._ACTIVE_TRACKERS)
+    count = len(tracking._TRACKER_VARIABLES)
     for _ in range(20):
         async for _ in answers():
             break
@@ -78,7 +78,7 @@ async def test_blocks_in_abandoned_generators_are_reused(model: ChatOrq) -> None
     with track_usage() as usage:
         await model.ainvoke("2")
     assert usage.calls == 1
-    assert len(tracking._ACTIVE_TRACKERS) <= count + 2
+    assert len(tracking._TRACKER_VARIABLES) <= count + 2
 
 
 async def call_async(model: ChatOrq, config: Any) -> None:
