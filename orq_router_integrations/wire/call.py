@@ -1,7 +1,8 @@
 """Requests to the router and their responses as plain values.
 
 The chat model, tools and loaders describe a call, and the client sends it. Each call contains the
-function that parses its response, so the two sides are independent.
+function that parses its response, so the two sides are independent. Files and long base64 strings
+are read while the request is sent.
 """
 
 import threading
@@ -203,7 +204,7 @@ class DeferredBase64(str):
         return self
 
     def __reduce__(self) -> Any:
-        return str, (str(self),)
+        return str, (str(self),)  # a pickle does not contain the file
 
     def __deepcopy__(self, _: Any) -> Self:
         return self

@@ -141,6 +141,6 @@ def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
     """Return the choice with index 0, or an empty dict; streams request a single choice."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and not (as_int(choice.get("index")) or 0):
+        if isinstance(choice, dict) and not as_int(choice.get("index")):  # 0 or missing
             return choice
     return {}

@@ -164,11 +164,11 @@ class ChatParams(DeferredModel):
 
     def build_params(self) -> dict[str, Any]:
         """Return the parameters that are set, under their names in the request body."""
-        params = self.model_dump(include=_PARAMS, exclude_none=True, warnings=False)
+        params = self.model_dump(include=_PARAM_NAMES, exclude_none=True, warnings=False)
         return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
 
 
-_PARAMS = set(ChatParams.model_fields)
+_PARAM_NAMES = set(ChatParams.model_fields)  # subclasses have other fields
 
 WIRE_NAMES = {"max_tokens": "max_completion_tokens"}
 """Parameters that have another name in the request body."""

@@ -48,7 +48,7 @@ class ImageResponseDecoder:
         self._finish_image = finish_image
         self._json = bytearray()  # the response without base64
         self._json_offset = 0  # end of the last start of base64 in ``_json``
-        self._base64: bytes | None = None  # what remains to be decoded, inside of base64
+        self._base64: bytes | None = None  # its undecoded end, or ``None`` outside of base64
         self._received_bytes = 0
 
     def feed(self, data: bytes) -> tuple[()]:

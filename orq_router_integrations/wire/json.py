@@ -25,7 +25,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,300})(?:\.0*)?\s*")
 _MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_NUMBER = b"0" * len(str(2**63))
-_BASE64 = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64", defer_build=True))
+_BASE64_ADAPTER = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64", defer_build=True))
 
 
 def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
@@ -201,7 +201,7 @@ def decode_base64(data: bytes) -> bytes:
     """
     if len(data) % 4 == 0 and not any(char in data for char in b"-_\\"):
         with suppress(ValueError):
-            return _BASE64.validate_json(b'"%b"' % data)
+            return _BASE64_ADAPTER.validate_json(b'"%b"' % data)
     return a2b_base64(data, strict_mode=True)
 
 

@@ -68,8 +68,9 @@ def parse_compaction(response: Response) -> JsonObject:
 def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
     """Build a chat completion from output items and the metadata of their response."""
     message: JsonObject = {"role": "assistant", "content": "", "tool_calls": []}
-    for delta in (*map(convert_item, items), {"item_ids": list_item_ids(items)}):
-        _merge_delta(message, delta)
+    for item in items:
+        _merge_delta(message, convert_item(item))
+    _merge_delta(message, {"item_ids": list_item_ids(items)})
     choice = build_choice("message", message)
     return finish_completion(choice, body, has_calls=bool(message["tool_calls"]))
 
@@ -175,15 +176,16 @@ def _convert_message(message: JsonObject) -> JsonObject:
 
 
 def _convert_reasoning(item: JsonObject) -> JsonObject:
-    raw, summary = (
-        [text for part in as_dicts(item.get(name)) if (text := as_str(part.get("text")))]
-        for name in ("content", "summary")
-    )
-    delta: JsonObject = {"reasoning": PARAGRAPH_BREAK.join([*raw, *summary])}
+    content, summary = _join_texts(item.get("content")), _join_texts(item.get("summary"))
+    delta: JsonObject = {"reasoning": PARAGRAPH_BREAK.join(filter(None, [content, summary]))}
     if signature := as_str(item.get("encrypted_content")):
-        text = PARAGRAPH_BREAK.join(summary)
-        delta["reasoning_items"] = [{"reasoning": text, "signature": signature}]
+        delta["reasoning_items"] = [{"reasoning": summary, "signature": signature}]
     return delta
+
+
+def _join_texts(parts: Any) -> str:
+    texts = (as_str(part.get("text")) for part in as_dicts(parts))
+    return PARAGRAPH_BREAK.join(filter(None, texts))
 
 
 def _merge_delta(message: JsonObject, delta: JsonObject) -> None:

@@ -24,7 +24,7 @@ def build_responses_body(chat_body: Mapping[str, Any]) -> JsonObject:
     """Convert the body of a chat completion, which may contain parameters of the Responses API."""
     body = {_RENAMED_FIELDS.get(name, name): value for name, value in chat_body.items()}
     unsupported = {name: body.pop(name) for name in _UNSUPPORTED_FIELDS if name in body}
-    if unsupported not in ({}, {"n": 1}):
+    if unsupported and unsupported != {"n": 1}:  # it always returns one answer
         raise ValueError(
             f"{next(iter(unsupported))}: Not supported by the Responses API. "
             "Use api='chat_completions'."
@@ -168,4 +168,4 @@ def _convert_part(part: Mapping[str, Any]) -> JsonObject:
             names = {"uri": "file_url", "mimeType": "mime_type"}
             flat = {names.get(name, name): value for name, value in file.items()}
             return {**fields, **flat, "type": "input_file"}
-    return {**part, "type": "input_image"}  # of an uploaded image
+    return {**part, "type": "input_image"}  # from ``image_file``

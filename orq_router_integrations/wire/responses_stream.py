@@ -61,31 +61,33 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def _convert_event(self, event_type: str, event: JsonObject) -> JsonObject:
         if name := _TEXT_DELTAS.get(event_type):
             text, logprobs = extract_text(event.get("delta")), as_dicts(event.get("logprobs"))
-            return self._emit_part({name: text, "logprobs": logprobs}, event)
+            return self._record_delta({name: text, "logprobs": logprobs}, event)
         item = as_dict(event.get("item"))
         match event_type:
             case "output_text.annotation.added":
-                return self._emit_part({"annotations": as_dicts([event.get("annotation")])}, event)
+                annotations = as_dicts([event.get("annotation")])
+                return self._record_delta({"annotations": annotations}, event)
             case "output_item.added" if item.get("type") == "function_call":
                 self._call_ids[as_str(item.get("id"))] = item.get("call_id")
-                return self._emit(convert_item({**item, "arguments": ""}), event)
+                return self._prepare_delta(convert_item({**item, "arguments": ""}), event)
             case "function_call_arguments.delta" if arguments := as_str(event.get("delta")):
                 item_id = as_str(event.get("item_id"))
                 call_id = self._call_ids.get(item_id) if item_id else None
                 call = {"id": call_id, "function": {"arguments": arguments}}
-                return self._emit({"tool_calls": [call]}, event)
+                return self._prepare_delta({"tool_calls": [call]}, event)
             case "output_item.done" if not (item.get("id") and item in self._finished_items):
                 self._finished_items.append(item)
                 return self._finish_item(event)
         return {}
 
-    def _emit_part(self, delta: JsonObject, event: JsonObject) -> JsonObject:
+    def _record_delta(self, delta: JsonObject, event: JsonObject) -> JsonObject:
+        """Prepare a delta, and record it to be compared with the finished item."""
         for name, value in delta.items():
             self._unfinished.setdefault(name, []).append(value)
         self._item_keys |= _get_item_keys(event)
-        return self._emit(delta, event)
+        return self._prepare_delta(delta, event)
 
-    def _emit(self, delta: JsonObject, event: JsonObject) -> JsonObject:
+    def _prepare_delta(self, delta: JsonObject, event: JsonObject) -> JsonObject:
         """Set the index of calls, and separate the reasoning of items and parts."""
         self.has_answer = True
         index = as_int(event.get("output_index"))
@@ -96,6 +98,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             # Some providers send another id in each delta, so the index identifies their item.
             item_key = as_str(event.get("item_id")) if index is None else index
             indices = as_int(event.get("summary_index")), as_int(event.get("content_index"))
+            # Finished items may have neither, so each object counts as another item.
             key = (id(event.get("item")), item_key, event.get("type"), *indices)
             if self._reasoning_key not in {None, key}:
                 delta["reasoning"] = PARAGRAPH_BREAK + delta["reasoning"]
@@ -110,24 +113,26 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             call["is_finished_item"] = True
         is_known = not self._item_keys.isdisjoint(_get_item_keys(event))
         missing = {name: self._take_missing(name, value, is_known) for name, value in delta.items()}
-        return self._emit({name: value for name, value in missing.items() if value}, event)
+        return self._prepare_delta({name: value for name, value in missing.items() if value}, event)
 
     def _take_missing(self, name: str, value: Any, is_known: bool) -> Any:
-        """Return what a finished string or list contains beyond the values emitted before.
+        """Return what a string or list of a finished item contains beyond its deltas.
 
-        ``is_known`` says whether deltas of the item were received.
+        The values emitted for this and other unfinished items are joined. They start with the
+        finished value, or the other way around, unless the value belongs to an item without deltas
+        (not ``is_known``) or was changed after its deltas.
         """
         parts = self._unfinished.pop(name, [])
         is_text = isinstance(value, str)
         emitted: Any = "".join(parts) if is_text else [item for part in parts for item in part]
         if name == "reasoning" and emitted:  # only finished items have breaks between parts
             emitted, value = (text.replace(PARAGRAPH_BREAK, "") for text in (emitted, value))
-        is_prefix = emitted[: len(value)] == value[: len(emitted)]
-        if not (is_prefix or is_known):
+        is_consistent = emitted[: len(value)] == value[: len(emitted)]
+        if not (is_consistent or is_known):
             self._unfinished[name] = parts
             return value
-        self._unfinished[name] = [emitted[len(value) :]]
-        return value[len(emitted) :] if is_prefix else None  # changed after its deltas
+        self._unfinished[name] = [emitted[len(value) :]]  # of other items
+        return value[len(emitted) :] if is_consistent else None
 
     def _finish_response(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:
         """Yield the items that only the finished response has, and the last chunk."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _TIME = r"(-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
-_CUE_START = re.compile(
+_CUE_START = re.compile(  # a line with the number of the cue, which is optional, and its times
     rf"(?:^[ \t]*\d+[ \t]*\n)?^[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}(?:[ \t].*)?$", re.MULTILINE
 )
 _VOICE = re.compile(r"<v(?:\.[^ <>]*)?\s([^<>]*)>")

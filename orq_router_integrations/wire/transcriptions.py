@@ -178,7 +178,8 @@ def _parse_body(response: Response, *, allow_text: bool) -> Any:
         raise MalformedResponseError("the body is empty")
     start = content[:64].lstrip().lower()
     is_json_type = response.content_type == "application/json"
-    if not allow_text or start.startswith((b"{", b'"')) or (is_json_type and start == b"null"):
+    may_be_json = start.startswith((b"{", b'"')) or (is_json_type and start == b"null")
+    if may_be_json or not allow_text:
         try:
             return loads(content)
         except ValueError as error:
