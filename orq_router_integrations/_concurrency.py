@@ -45,8 +45,8 @@ def perform_steps(steps: Steps[ResultT], perform: Callable[[Any], Any]) -> Resul
         while step is not None:
             try:
                 _raise_if_cancelled()
-                work = time.sleep if isinstance(step, float) else perform
-                resume = partial(steps.send, work(step))
+                handle = time.sleep if isinstance(step, float) else perform
+                resume = partial(steps.send, handle(step))
             except Exception as error:  # noqa: BLE001 - the steps handle errors
                 resume = partial(steps.throw, error)
             step, result = _advance(resume)
@@ -173,9 +173,13 @@ def map_ordered(
         yield from map(func, items)
         return
     pending: deque[Future[ResultT]] = deque()
+
+    def process(get_item: Callable[[], ItemT]) -> ResultT:
+        return func(get_item())
+
     with _open_pool(max_concurrency) as submit:
         for get_item in _defer_errors(items):
-            pending.append(submit(lambda get_item: func(get_item()), get_item))
+            pending.append(submit(process, get_item))
             while pending and (len(pending) >= 2 * max_concurrency or pending[0].done()):
                 yield pending.popleft().result()
         while pending:

@@ -110,7 +110,7 @@ class RouterClient(RouterSettings):
         Raises:
             RouterError: The call failed; see ``errors`` for the subclasses.
         """
-        (result,) = self._iter_results(call)
+        (result,) = self._iter_results(call)  # also runs the generator to its end
         return result
 
     async def asend(self, call: "Call[T]") -> T:
@@ -251,7 +251,7 @@ class RouterClient(RouterSettings):
         return _create_url(base_url + path, (*self.default_query.items(), *(query or {}).items()))
 
     def _start_call(self, call: "Call[T] | StreamCall[T]") -> "RetryPolicy":
-        """Encode a call, and start its deadline."""
+        """Encode a call, start its deadline, and return the policy that runs its attempts."""
         from orq_router_integrations._http.exchange import Exchange  # noqa: PLC0415
         from orq_router_integrations._http.retry import RetryPolicy  # noqa: PLC0415
         from orq_router_integrations.wire.request_encoding import encode_request  # noqa: PLC0415
@@ -266,8 +266,7 @@ class RouterClient(RouterSettings):
             encoded=encoded,
             url=self._build_url(encoded.path, below_root=endpoint.below_root, query=call.query),
             settings=self,
-            # Reading the private attribute itself takes 3 microseconds longer.
-            state=(self.__pydantic_private__ or {})["_state"],
+            state=self._get_private("_state"),
             pace=self.pace,
         )
         if self.trace_calls:
@@ -275,6 +274,10 @@ class RouterClient(RouterSettings):
 
             exchange.span = CallSpan(exchange.url, endpoint, call.body)
         return RetryPolicy(exchange)
+
+    def _get_private(self, name: str) -> Any:
+        # Reading the private attribute itself takes 3 microseconds longer.
+        return (self.__pydantic_private__ or {})[name]
 
     def with_rate_limiter(self, rate_limiter: Any) -> Self:
         """Return a copy that waits for a rate limiter of LangChain before every call."""
@@ -284,7 +287,7 @@ class RouterClient(RouterSettings):
 
     def _iter_results(self, call: "Call[T] | StreamCall[T]") -> Generator[T]:
         """Yield the items of a stream, or the result of another call."""
-        if rate_limiter := (self.__pydantic_private__ or {})["_rate_limiter"]:
+        if rate_limiter := self._get_private("_rate_limiter"):
             rate_limiter.acquire(blocking=True)
         policy = self._start_call(call)
         with policy.exchange.span or nullcontext():
@@ -294,7 +297,7 @@ class RouterClient(RouterSettings):
                 yield from items
 
     async def _aiter_results(self, call: "Call[T] | StreamCall[T]") -> AsyncGenerator[T]:
-        if rate_limiter := (self.__pydantic_private__ or {})["_rate_limiter"]:
+        if rate_limiter := self._get_private("_rate_limiter"):
             await rate_limiter.aacquire(blocking=True)
         policy = self._start_call(call)
         with policy.exchange.span or nullcontext():
@@ -306,7 +309,7 @@ class RouterClient(RouterSettings):
                     yield item
 
     def _open(self, exchange: "Exchange[T]") -> tuple[tuple[T, ...], Generator[T]]:
-        """Send a request and return its first item and the others."""
+        """Send a request, and return its first item, if there is one, and the others."""
         items = self._iter_items(exchange)
         return tuple(islice(items, 1)), items
 
@@ -361,20 +364,19 @@ class RouterClient(RouterSettings):
 
     def _get_sender(self, *, is_async: bool) -> Any:
         """Return the function that sends a request, which uses the caller's httpx client if set."""
-        names = ["http_client", "http_async_client"]
+        name, other_name = "http_client", "http_async_client"
         if is_async:
-            names.reverse()
-        client, other = (getattr(self, name) for name in names)
-        if client:
+            name, other_name = other_name, name
+        if client := getattr(self, name):
             from orq_router_integrations._http import client_sender  # noqa: PLC0415
 
             if client.is_closed:
-                raise RouterInputError(f"{names[0]} is closed. Pass an open httpx client.")
+                raise RouterInputError(f"{name} is closed. Pass an open httpx client.")
             send = client_sender.BackgroundReader if is_async else client_sender.send_over_client
             return partial(send, client)
-        if other:
+        if getattr(self, other_name):
             raise RouterInputError(
-                f"This call needs {names[0]} because {names[1]} was given. Pass both."
+                f"This call needs {name} because {other_name} was given. Pass both."
             )
         from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
 

@@ -29,14 +29,14 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
     A sync function runs in its own thread because it may block; an async one in the event loop.
     """
     if not callable(source):
-        return _validate(_read(source))
+        return _validate(_read_source(source))
     try:
         async with asyncio.timeout(deadline.remaining) as scope:
             key: object
             if iscoroutinefunction(source):
                 key = source()
             else:
-                key = await asyncio.wrap_future(run_in_thread(_read, source))
+                key = await asyncio.wrap_future(run_in_thread(_read_source, source))
             return _validate(await key if isawaitable(key) else key)
     except TimeoutError:
         if scope.expired():
@@ -55,7 +55,7 @@ def get_account_id(source: ApiKey | None) -> str:
 
 def _resolve_now(source: ApiKey | None) -> str | None:
     """Return the key, or ``None`` if it would have to be awaited."""
-    key = _read(source)
+    key = _read_source(source)
     if not isawaitable(key):
         return _validate(key)
     if isinstance(key, Coroutine):
@@ -63,12 +63,13 @@ def _resolve_now(source: ApiKey | None) -> str | None:
     return None
 
 
-def _read(source: ApiKey | None) -> object:
+def _read_source(source: ApiKey | None) -> object:
+    """Return a fixed key, or what the function returns: a key, or an awaitable of one."""
     if not callable(source):
         return source.get_secret_value() if source else ""
     try:
         return source()
-    except StopIteration:  # it would end a generator early, and a future never
+    except StopIteration:  # would end a generator of the caller, and a future would never complete
         raise RouterInputError(
             "The api_key function raised StopIteration. Return a key on every call."
         ) from None

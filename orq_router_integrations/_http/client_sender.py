@@ -49,7 +49,7 @@ def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: A
 
 
 def _start_response(response: Any, exchange: Exchange[Any]) -> Any:
-    """Start to read a response, and return its body."""
+    """Start to read a response, and return its body, which an event hook may already have read."""
     exchange.start_response(response.status_code, response.headers.raw)
     if isinstance(exchange.call, StreamCall):  # a stream may outlast the deadline
         response.request.extensions["timeout"] = exchange.timeout.as_dict()

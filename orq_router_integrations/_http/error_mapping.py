@@ -96,7 +96,7 @@ def map_error(error: Exception, exchange: Exchange[Any]) -> RouterError:
 
 @map_error.register
 def _map_timeout(error: httpx.TimeoutException, exchange: Exchange[Any]) -> RouterError:
-    if exchange.deadline.remaining < 0.01:
+    if exchange.deadline.remaining < 0.01:  # the timeout was shortened to end at the deadline
         return _map_deadline(error, exchange)
     reason = redact(str(error), exchange.secret) or type(error).__name__
     was_sent = not isinstance(error, _NOT_SENT)

@@ -68,7 +68,7 @@ class BufferedBody(Generic[T]):
 
 @dataclass(slots=True, kw_only=True)
 class Exchange(Generic[T]):
-    """State of one call across its attempts. It starts now.
+    """State of one call across its attempts. Creating it starts the deadline.
 
     Attributes:
         encoded: The request, encoded for the router.
@@ -229,7 +229,7 @@ class Exchange(Generic[T]):
         if self._decompressor:
             yield from self._iter_paused(self._decode(self._decompressor.finish()))
         if not self.done:
-            yield from self._iter_paused(self._reader.finish() or ())
+            yield from self._iter_paused(self._reader.finish())
 
     def _decode(self, chunks: Iterable[bytes]) -> Iterator[T]:
         """Yield the items of a decompressed part of the response."""

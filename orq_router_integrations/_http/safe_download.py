@@ -85,22 +85,21 @@ async def adownload(url: str, *, http_client: AsyncHttpClient = None) -> AsyncGe
 class _Download:
     """The URL, the checked address, and the limits of one download. Does no I/O."""
 
-    def __init__(self, text: str, http_client: Any) -> None:
+    def __init__(self, url: str, http_client: Any) -> None:
         try:
-            url = httpx.URL(text)
+            self._url = parsed = httpx.URL(url)
         except (httpx.InvalidURL, TypeError, UnicodeError) as error:
-            raise RouterInputError(f"url: {str(text)[:200]!r} is not a URL: {error}") from None
-        self._url = url
+            raise RouterInputError(f"url: {str(url)[:200]!r} is not a URL: {error}") from None
         # Errors must not contain what may be secret.
-        shown_url = url.copy_with(query=None, fragment=None, username=None, password=None)
+        shown_url = parsed.copy_with(query=None, fragment=None, username=None, password=None)
         self._shown_url = str(shown_url)[:200]
-        is_https = url.scheme == "https" and url.host
-        if not is_https or url.userinfo or url.port not in {None, 443}:
+        is_https = parsed.scheme == "https" and parsed.host
+        if not is_https or parsed.userinfo or parsed.port not in {None, 443}:
             raise RouterInputError(
                 f"url: {self._shown_url!r} cannot be fetched. "
                 "Use an https URL without a user and a port."
             )
-        self.host = url.host.rstrip(".").lower()
+        self.host = parsed.host.rstrip(".").lower()
         self.http_client = http_client if self.host.endswith(IN_PROCESS_SUFFIX) else None
         self._address: str | None = None
         self._received_bytes = 0
@@ -108,7 +107,7 @@ class _Download:
 
     def pin(self, results: Iterable[Any]) -> None:
         """Check the results of ``getaddrinfo``, and select the address to connect to."""
-        addresses = [str(result[4][0]) for result in results]
+        addresses = [str(socket_address[0]) for *_, socket_address in results]
         for address in addresses:
             if not is_public(address):
                 raise RouterInputError(
