@@ -163,7 +163,8 @@ def _convert_node(schema: Any, path: str) -> Schema:
     schema = _replace_unions(schema) if isinstance(schema, Mapping) else {}
     if {"type", "anyOf", "$ref"}.isdisjoint(schema):
         # pydantic does not declare the type of an enum with values of several types.
-        python_types = {type(value) for value in schema.get("enum", ())}
+        values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+        python_types = {type(value) for value in values}
         json_types = (TypeAdapter(type_).json_schema()["type"] for type_ in python_types)
         schema["type"] = sorted(json_types)
         if not schema["type"]:
@@ -180,8 +181,10 @@ def _convert_node(schema: Any, path: str) -> Schema:
 
 
 def _replace_unions(schema: Mapping[str, Any]) -> Schema:
-    """Replace what strict mode rejects: ``oneOf``, and references next to other keywords."""
+    """Replace ``oneOf`` and single ``allOf``, and wrap references that have other keywords."""
     converted = dict(schema)
+    if len(converted.get("allOf", ())) == 1:  # OpenAPI adds a description to a reference this way
+        converted = {**converted.pop("allOf")[0], **converted}
     if "oneOf" in converted:
         converted["anyOf"] = converted.pop("oneOf")
     if "$ref" in converted and len(converted) > 1:
@@ -208,7 +211,8 @@ def _drop_unsupported(schema: Schema) -> Schema:
 
 def _convert_object(schema: Schema, path: str) -> Schema:
     properties, additional = schema.get("properties"), schema.get("additionalProperties")
-    if properties is None or (isinstance(additional, Mapping) and additional):
+    has_typed_keys = isinstance(additional, Mapping) and additional
+    if properties is None or has_typed_keys or "patternProperties" in schema:
         raise _create_strict_error(
             path, "is an object with arbitrary keys", "Use a list of key-value objects"
         )

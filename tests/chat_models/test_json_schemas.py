@@ -321,6 +321,20 @@ def test_unsupported_constraints_become_part_of_the_description(model: ChatOrq) 
     assert properties["mixed"]["type"] == ["boolean", "integer", "string"]
 
 
+def test_strict_schema_of_other_tools(model: ChatOrq) -> None:
+    """Such as those that convert OpenAPI."""
+    properties = {
+        "kind": {"const": "car"},
+        "name": {"allOf": [{"$ref": "#/$defs/Name"}], "description": "Full name."},
+    }
+    schema = {"title": "T", "properties": properties, "$defs": {"Name": {"type": "string"}}}
+    bound = model.bind_tools([schema], strict=True)
+    assert bound.kwargs["tools"][0]["function"]["parameters"]["properties"] == {  # type: ignore[attr-defined]
+        "kind": {"const": "car", "type": ["string"]},
+        "name": {"type": "string", "description": "Full name."},
+    }
+
+
 def test_schema_without_strict_keeps_defaults_and_constraints() -> None:
     schema, _ = run(Garage)
     car = schema["properties"]["items"]["items"]["oneOf"][0]
@@ -341,6 +355,10 @@ class Outer(BaseModel):
 NOT_STRICT: dict[str, tuple[Any, str]] = {
     "dict": (create_class(dict[str, int]), "'inner' is an object with arbitrary keys"),
     "bare dict": (create_class(dict), "'inner' is an object with arbitrary keys"),
+    "keys with a pattern": (
+        {"title": "T", "type": "object", "properties": {}, "patternProperties": {"^a": {}}},
+        "it is an object with arbitrary keys",
+    ),
     "any": (create_class(Any), "'inner' allows any value"),
     "bare list": (create_class(list), "'inner[]' allows any value"),
     "list of any": (create_class(list[Any]), "'inner[]' allows any value"),
