@@ -346,7 +346,7 @@ class SpeechCall:
         else:
             write_wav_sizes(output.file)
             seconds = read_audio_seconds(FileView(output.file))
-        models = {self.candidates.resolve_model(None, it.headers) for it in responses}
+        models = {self.candidates.resolve_model(None, response.headers) for response in responses}
         digest = output.compute_digest()  # BytesIO copies its content if the data is read first
         speech = Speech(
             data=output.data,
