@@ -137,10 +137,10 @@ class RouterIntegration(RouterSettings):
         """The client that sends the calls: the one passed as ``client``, or a new one."""
         # Reading the private attribute itself takes 3 microseconds longer.
         own_client = (self.__pydantic_private__ or {}).get("_own_client")
+        if own_client and _get_settings(own_client) != _get_settings(self):
+            own_client = None  # fields were assigned
         client = self.client or own_client
-        if client is None or (
-            client is own_client and _get_settings(client) != _get_settings(self)
-        ):  # fields may be assigned
+        if client is None:
             client = self._own_client = RouterClient(**self.get_settings())
         if self.rate_limiter is not None and self.waits_for_rate_limiter:
             return client.with_rate_limiter(self.rate_limiter)

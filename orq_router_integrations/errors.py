@@ -383,6 +383,7 @@ def format_validation_error(error: ValidationError, *, prefix: str = "") -> str:
             continue  # follows from the errors of its fields, which are listed themselves
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         message = item["msg"].removeprefix("Value error, ")
+        # Most messages of pydantic describe what is expected, but not what was passed.
         if item["loc"] and item["type"] not in {"value_error", "extra_forbidden", "missing"}:
             message += f", not {item['input']!r:.80}"
         lines.append(f"{path}: {message}" if path else message)

@@ -98,7 +98,7 @@ class Exchange(Generic[T]):
     response: Response | None = None
     decoder: StreamDecoder[T] | None = None
     received: int = 0
-    _reader: Any = None
+    _reader: Any = None  # the decoder, or a ``BufferedBody``, while a response is read
     _decompressor: BoundedDecompressor | None = None
 
     def __post_init__(self) -> None:

@@ -94,7 +94,7 @@ class RetryPolicy:
         }
 
     def _start_retry(self, error: BaseException) -> bool:
-        """Set the wait before a retry and take its tokens; returns false to raise the error."""
+        """Return whether to retry after an error; if so, set the wait and take the tokens."""
         if not isinstance(error, RouterError) or not self._is_retryable(error):
             return False
         state, max_retries = self.exchange.state, self.exchange.settings.max_retries

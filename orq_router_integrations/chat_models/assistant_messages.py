@@ -120,7 +120,7 @@ class _AssistantContent:
         blocks: list[Any] = [content] if isinstance(content, str) and content else list(content)
         audio = self.kwargs.get("audio")
         if isinstance(audio, Mapping) and (self._api == RESPONSES or not audio.get("id")):
-            del self.kwargs["audio"]
+            del self.kwargs["audio"]  # audio that remains is sent by its id
             transcript = as_str(audio.get("transcript"))
             if not transcript:
                 self.omitted.add("audio")

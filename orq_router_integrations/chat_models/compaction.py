@@ -24,7 +24,7 @@ Item = dict[str, Any]
 
 _BODY_FIELDS = ("model", "input", "instructions", "previous_response_id", "prompt_cache_key")
 _CONTROLS = PROTECTIVE_CONTROLS | {"identity", "metadata"}
-"""Controls that are sent, or rejected because the endpoint does not support them."""
+"""Controls that are not ignored: identity and metadata are sent as headers, the others raise."""
 
 _INPUT_ROLES = {"user", "system", "developer"}
 _TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}
@@ -39,12 +39,12 @@ def build_compaction_call(
     if unknown := kwargs.keys() - set(_BODY_FIELDS):
         raise RouterInputError(f"compact() does not accept {min(unknown)!r}. Remove it.")
     body, controls, candidates = build_request(model, messages, kwargs)
-    sent_controls = {name: getattr(controls, name) for name in _CONTROLS}
+    values = {name: getattr(controls, name) for name in _CONTROLS}
     return Call(
         endpoint=RESPONSE_COMPACTION,
         body={name: body[name] for name in _BODY_FIELDS if name in body},
         controls=RouterControls().model_copy(
-            update={name: value for name, value in sent_controls.items() if value is not None}
+            update={name: value for name, value in values.items() if value is not None}
         ),
         parse=partial(_parse_messages, candidates=candidates),
     )

@@ -257,7 +257,7 @@ def _copy_typed_dict(cls: Any, copies: dict[str, Any]) -> Any:
 
 def _copy_field(hint: Any, is_required: bool, copies: dict[str, Any]) -> Any:
     origin, args = get_origin(hint), get_args(hint)
-    if origin in (Required, NotRequired):  # Python overlooks those in quoted annotations
+    if origin in (Required, NotRequired):  # ``__required_keys__`` ignores quoted ones
         return _copy_field(args[0], origin is Required, copies)
     match getattr(hint, "__metadata__", ()):
         case [str(description)]:

@@ -193,7 +193,8 @@ class StreamConverter:
         texts = {name: audio[name] for name in _AUDIO_TEXTS if isinstance(audio.get(name), str)}
         if "data" in texts:
             texts["data"] = self._audio_data.feed(texts["data"])
-        new = {k: v for k, v in audio.items() if k not in {*_AUDIO_TEXTS, *self._sent_audio_fields}}
+        known = self._sent_audio_fields.union(_AUDIO_TEXTS)
+        new = {name: value for name, value in audio.items() if name not in known}
         self._sent_audio_fields |= new.keys()
         return new | texts
 

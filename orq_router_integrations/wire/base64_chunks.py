@@ -4,7 +4,7 @@ import base64
 import re
 from functools import partial
 
-_PADDED_RUN = re.compile(r"[^=]+=*")
+_PADDED_RUN = re.compile(r"[^=]+=*")  # text that was encoded separately
 _URL_SAFE_TO_STANDARD = str.maketrans("-_", "+/")
 _decode = partial(base64.b64decode, validate=True)
 

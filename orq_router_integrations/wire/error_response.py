@@ -65,7 +65,7 @@ def hide_credentials(url: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}" if separator else url
 
 
-_DURATION = re.compile(
+_DURATION = re.compile(  # such as 90, 5.5s or 1h30m; not milliseconds
     r"(?:([0-9]+(?:\.[0-9]+)?)h)?(?:([0-9]+(?:\.[0-9]+)?)m(?!s))?(?:([0-9]+(?:\.[0-9]+)?)s?)?"
 )
 

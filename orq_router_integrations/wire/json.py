@@ -23,8 +23,8 @@ A small object needs 40 times the memory of its text.
 _DATA_PREFIX = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,300})(?:\.0*)?\s*")
-_MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * len(str(2**63))
+_MASK_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)  # turns every digit into 0
+_LONG_NUMBER = b"0" * len(str(2**63))  # part of every masked integer of more than 64 bits
 _BASE64_ADAPTER = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64", defer_build=True))
 
 

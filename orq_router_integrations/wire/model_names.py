@@ -14,7 +14,7 @@ ANSWERED_MODEL_HEADER = "x-orq-offline-model"
 The real router has no such header, and its image and audio responses do not name the model.
 """
 
-_SNAPSHOT_SUFFIX = re.compile(r"[-@](?:\d[\d-]*|latest)")
+_SNAPSHOT_SUFFIX = re.compile(r"[-@](?:\d[\d-]*|latest)")  # such as -2024-08-06, @001 and -latest
 
 
 @dataclass(frozen=True, slots=True)
