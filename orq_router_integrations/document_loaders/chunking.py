@@ -99,20 +99,10 @@ class WavReader:
 
     def find_quiet_frame(self, start: int, end: int) -> int:
         """Find the middle of the longest pause between two frames, or else return ``end``."""
-        header = self.header
-        if header.format_tag != _PCM:
+        if self.header.format_tag != _PCM:
             return end
-        with self.open() as stream:
-            stream.seek(header.data_offset + start * header.block_size)
-            data = stream.read((end - start) * header.block_size)
-        sample_bytes = header.block_size // header.channels
-        high_bytes = data[sample_bytes - 1 :: sample_bytes]  # the most significant ones
-        if sample_bytes == 1:  # 8-bit samples are unsigned
-            high_bytes = high_bytes.translate(_UNSIGNED_TO_SIGNED)
-        block_frames = max(1, int(BLOCK_SECONDS * header.sample_rate))
-        step = block_frames * header.channels
-        blocks = (array("b", high_bytes[i : i + step]) for i in range(0, len(high_bytes), step))
-        levels = [max(abs(max(samples)), abs(min(samples))) for samples in blocks]
+        block_frames = max(1, int(BLOCK_SECONDS * self.header.sample_rate))
+        levels = self._measure_levels(start, end, block_frames)
         threshold = max(levels, default=0) * _MAX_PAUSE_LEVEL
         groups = groupby(range(len(levels)), lambda index: levels[index] <= threshold)
         pauses = [list(indexes) for is_quiet, indexes in groups if is_quiet]
@@ -120,6 +110,20 @@ class WavReader:
             return end
         pause = max(reversed(pauses), key=len)  # of equal ones the last, so that chunks are long
         return min(start + (pause[0] + pause[-1] + 1) * block_frames // 2, end)
+
+    def _measure_levels(self, start: int, end: int, block_frames: int) -> list[int]:
+        """Return the loudness of each block of frames, from the most significant bytes."""
+        header = self.header
+        with self.open() as stream:
+            stream.seek(header.data_offset + start * header.block_size)
+            data = stream.read((end - start) * header.block_size)
+        sample_bytes = header.block_size // header.channels
+        high_bytes = data[sample_bytes - 1 :: sample_bytes]
+        if sample_bytes == 1:  # 8-bit samples are unsigned
+            high_bytes = high_bytes.translate(_UNSIGNED_TO_SIGNED)
+        step = block_frames * header.channels
+        blocks = (array("b", high_bytes[i : i + step]) for i in range(0, len(high_bytes), step))
+        return [max(abs(max(samples)), abs(min(samples))) for samples in blocks]
 
 
 class _WavSlice(io.RawIOBase):

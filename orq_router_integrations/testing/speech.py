@@ -131,8 +131,7 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         try:
             return super().parse(body, controls, lenient=lenient)
         except HTTPError as error:
-            error.status = 422
-            error.code = "invalid_request_body"
+            error.status, error.code = 422, "invalid_request_body"
             raise
 
     def respond(self, request: AnyForm, model: str) -> RouterResponse:

@@ -214,7 +214,7 @@ class SpeechDecoder:
         yield from self.feed(b"", is_last=True)
         name = self.format.format
         if not self._is_joined:
-            is_short_wav = name == "wav" and self.size == len(self._head)
+            is_short_wav = name == "wav" and self.size == len(self._head)  # others contain audio
             is_empty = is_short_wav and not read_audio_seconds(self._head)
         elif name in START_FINDERS:
             is_empty = not self._audio_size

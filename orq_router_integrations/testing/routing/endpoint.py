@@ -131,9 +131,8 @@ def _find_path(value: Any, location: Sequence[int | str], error_type: str) -> tu
         return ()
     step, *remaining = location
     if not remaining and error_type in {"missing", "extra_forbidden"}:
-        is_here = isinstance(value, Mapping) and (step in value) == (
-            error_type == "extra_forbidden"
-        )
+        is_extra = error_type == "extra_forbidden"
+        is_here = isinstance(value, Mapping) and (step in value) == is_extra
         return (step,) if is_here else ()
     paths = [_find_path(value, remaining, error_type) if isinstance(step, str) else ()]
     is_index = isinstance(value, list) and isinstance(step, int)

@@ -230,7 +230,8 @@ class RequestRouting:
         """Keep the first chunks, but never the end: a finish reason, and the usage if requested."""
         chunks = response.chunks or ()
         options = getattr(self.request, "stream_options", None) or {}
-        sent = chunks[: -2 if options.get("include_usage") else -1][: fault.break_after]
+        end = -2 if options.get("include_usage") else -1
+        sent = chunks[:end][: fault.break_after]
         if fault.error_after is not None and not isinstance(chunks[0], bytes):
             error = fault.create_error(model).to_body()
             sent = (*sent, self.handler.create_error_chunk(len(sent), error))
