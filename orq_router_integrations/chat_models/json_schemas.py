@@ -160,11 +160,11 @@ def _create_strict_error(path: str, problem: str, advice: str) -> ValueError:
 
 
 def _convert_node(schema: Any, path: str) -> Schema:
-    schema = _replace_unions(schema) if isinstance(schema, Mapping) else {}
+    schema = _normalize_composition(schema) if isinstance(schema, Mapping) else {}
     if {"type", "anyOf", "$ref"}.isdisjoint(schema):
-        # pydantic does not declare the type of an enum with values of several types.
-        values = schema.get("enum", [schema["const"]] if "const" in schema else [])
-        python_types = {type(value) for value in values}
+        # ``const`` needs no type, and pydantic omits that of an enum with values of several types.
+        constants = [schema["const"]] if "const" in schema else []
+        python_types = {type(value) for value in schema.get("enum", constants)}
         json_types = (TypeAdapter(type_).json_schema()["type"] for type_ in python_types)
         schema["type"] = sorted(json_types)
         if not schema["type"]:
@@ -180,7 +180,7 @@ def _convert_node(schema: Any, path: str) -> Schema:
     return strict
 
 
-def _replace_unions(schema: Mapping[str, Any]) -> Schema:
+def _normalize_composition(schema: Mapping[str, Any]) -> Schema:
     """Replace ``oneOf`` and single ``allOf``, and wrap references that have other keywords."""
     converted = dict(schema)
     if len(converted.get("allOf", ())) == 1:  # OpenAPI adds a description to a reference this way
@@ -211,8 +211,8 @@ def _drop_unsupported(schema: Schema) -> Schema:
 
 def _convert_object(schema: Schema, path: str) -> Schema:
     properties, additional = schema.get("properties"), schema.get("additionalProperties")
-    has_typed_keys = isinstance(additional, Mapping) and additional
-    if properties is None or has_typed_keys or "patternProperties" in schema:
+    allows_other_keys = isinstance(additional, Mapping) and additional
+    if properties is None or allows_other_keys or "patternProperties" in schema:
         raise _create_strict_error(
             path, "is an object with arbitrary keys", "Use a list of key-value objects"
         )

@@ -42,7 +42,7 @@ class _RawToolCall:
 
     id: str | None  # from the provider
     name: str | None
-    fragments: list[str]  # of the arguments
+    argument_parts: list[str]  # the JSON of the arguments is their concatenation
     index: int | None
     signature: str | None
     is_finished: bool  # whether it repeats the complete arguments after their fragments
@@ -64,7 +64,7 @@ class _RawToolCall:
         return cls(
             id=as_str(call.get("id")) or None,
             name=as_str(function.get("name")) or None,
-            fragments=[arguments],
+            argument_parts=[arguments],
             index=as_int(call.get("index")),
             signature=signature or None,
             is_finished=bool(call.get("is_finished_item")),
@@ -72,7 +72,7 @@ class _RawToolCall:
 
     @property
     def arguments(self) -> str:
-        return "".join(self.fragments)
+        return "".join(self.argument_parts)
 
     def get_missing_arguments(self, arguments: str) -> str:
         """Return what complete arguments contain beyond the fragments received so far."""
@@ -83,20 +83,20 @@ class _RawToolCall:
         args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
         return bool(self.name) and args is not None
 
-    def is_continued_by(self, part: "_RawToolCall") -> bool:
+    def is_continued_by(self, fragment: "_RawToolCall") -> bool:
         """Return whether a fragment belongs to this call, and does not start another one."""
-        if part.id and self.id and part.id != self.id:
+        if fragment.id and self.id and fragment.id != self.id:
             # Some providers send a new id with each fragment, but not a new name.
-            return bool(self.name) and not part.name and part.index is not None
-        repeats = part.is_finished and part.index is not None and part.arguments == self.arguments
-        if repeats or not (part.name and self.name):
+            return bool(self.name) and not fragment.name and fragment.index is not None
+        is_equal = fragment.index is not None and fragment.arguments == self.arguments
+        if (fragment.is_finished and is_equal) or not (fragment.name and self.name):
             return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
         # this one is valid, the arguments start over, and no id or index says otherwise.
-        is_same_index = part.is_finished or part.index in {None, self.index}
-        is_identified = part.id is not None and is_same_index
-        restarts = part.arguments.startswith("{") and not is_identified and self.is_valid()
-        return part.name == self.name and not restarts
+        is_same_index = fragment.is_finished or fragment.index in {None, self.index}
+        is_identified = fragment.id is not None and is_same_index
+        restarts = fragment.arguments.startswith("{") and not is_identified and self.is_valid()
+        return fragment.name == self.name and not restarts
 
 
 def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
@@ -171,33 +171,33 @@ class ToolCalls:
                 first["args"] = f"{first['args']}{chunk['args']}"
         return [chunk for chunk in chunks.values() if chunk["args"] or chunk["name"] or chunk["id"]]
 
-    def _convert_fragment(self, part: _RawToolCall) -> ToolCallChunk:
-        call = self._find_call(part)
-        if call and part.is_finished:
-            part.fragments = [call.get_missing_arguments(part.arguments)]
-        if part.fragments == ["null"] and not (call and any(call.fragments)):
-            part.fragments = [""]  # some models write null for a tool without arguments
+    def _convert_fragment(self, fragment: _RawToolCall) -> ToolCallChunk:
+        call = self._find_call(fragment)
+        if call and fragment.is_finished:
+            fragment.argument_parts = [call.get_missing_arguments(fragment.arguments)]
+        if fragment.argument_parts == ["null"] and not (call and any(call.argument_parts)):
+            fragment.argument_parts = [""]  # some models write null for a tool without arguments
         if call is None:
-            self._append(part)
-            name, call_id, call = part.name, part.unique_id, part
+            self._append(fragment)
+            call, name, call_id = fragment, fragment.name, fragment.unique_id
         else:
-            name, call_id = None if call.name else part.name, None
-            call.name = call.name or part.name
-            call.id = call.id or part.id
-            call.fragments += part.fragments
-            call.signature = part.signature or call.signature
-        return tool_call_chunk(name=name, args=part.arguments, id=call_id, index=call.position)
+            name, call_id = None if call.name else fragment.name, None
+            call.name = call.name or fragment.name
+            call.id = call.id or fragment.id
+            call.argument_parts += fragment.argument_parts
+            call.signature = fragment.signature or call.signature
+        return tool_call_chunk(name=name, args=fragment.arguments, id=call_id, index=call.position)
 
-    def _find_call(self, part: _RawToolCall) -> _RawToolCall | None:
+    def _find_call(self, fragment: _RawToolCall) -> _RawToolCall | None:
         """Return the call that a fragment continues: the last one with its id or its index."""
-        same_id = [call for call in self._calls if part.id and call.id == part.id]
+        same_id = [call for call in self._calls if fragment.id and call.id == fragment.id]
         candidates = same_id or self._calls
-        if part.index is not None:
+        if fragment.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
-            candidates = [call for call in candidates if call.index == part.index] or same_id
-        elif part.is_finished and not same_id:
-            candidates = [call for call in candidates if call.arguments == part.arguments]
-        return candidates[-1] if candidates and candidates[-1].is_continued_by(part) else None
+            candidates = [call for call in candidates if call.index == fragment.index] or same_id
+        elif fragment.is_finished and not same_id:
+            candidates = [call for call in candidates if call.arguments == fragment.arguments]
+        return candidates[-1] if candidates and candidates[-1].is_continued_by(fragment) else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:
         """Return final chunks that make truncated calls invalid, so that no agent runs them.
