@@ -236,9 +236,9 @@ class FileLoader(FileIntegration, BaseLoader):
         kw_only=False,
         repr=False,
         description="Files to load: a path, a directory (searched recursively), a glob pattern "
-        "such as `calls/*.mp3`, bytes, a binary file object, a `Blob`, a `BlobLoader`, or a list "
-        "of paths, bytes, file objects and blobs. Files of other types in directories and "
-        "patterns are skipped, and the log names them.",
+        "such as `calls/*.mp3`, bytes, base64 text, a data URL, a binary file object, a `Blob`, a "
+        "list of these, or a `BlobLoader`. Files of other types in directories and patterns are "
+        "skipped, and the log names them.",
     )
     show_progress: Annotated[bool, AfterValidator(require_tqdm)] = Field(
         default=False,

@@ -106,9 +106,9 @@ class OrqOCRLoader(OCRIntegration, FileLoader):
         kw_only=False,
         repr=False,
         description="Files to load: a path, a directory (searched recursively), a glob pattern "
-        "such as `contracts/*.pdf`, an `https` URL that the provider downloads, a data URL, bytes, "
-        "a binary file object, a `Blob`, a `BlobLoader`, or a list of these. Other files in "
-        "directories and patterns are skipped, and the log names them.",
+        "such as `contracts/*.pdf`, an `https` URL that the provider downloads, a data URL, base64 "
+        "text, bytes, a binary file object, a `Blob`, a list of these, or a `BlobLoader`. Other "
+        "files in directories and patterns are skipped, and the log names them.",
     )
 
 

@@ -32,7 +32,7 @@ MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
 
 def _check_data(text: str) -> str:
-    """Check base64, also that of a data URI. Other URIs are not fetched."""
+    """Check base64, also that of a data URL. Other URLs are not fetched."""
     if not text.startswith("https://"):
         size = len(base64.b64decode(text.rpartition(",")[2], validate=True))
         if size == 0:
@@ -61,9 +61,9 @@ def check_source(part: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
-_IMAGE_URI = "^(https://|data:image/(jpeg|png|gif|webp);base64,)"
-ImageSource = Annotated[str, Field(pattern=_IMAGE_URI), AfterValidator(_check_data)]
-DataURI = Annotated[str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data)]
+_IMAGE_URL = "^(https://|data:image/(jpeg|png|gif|webp);base64,)"
+ImageSource = Annotated[str, Field(pattern=_IMAGE_URL), AfterValidator(_check_data)]
+DataURL = Annotated[str, Field(pattern="^data:[^/,]+/[^/,]+;base64,"), AfterValidator(_check_data)]
 Base64 = Annotated[str, AfterValidator(_check_data)]
 FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
 Detail = Literal["low", "high", "auto"]
@@ -72,7 +72,7 @@ Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh",
 CACHEABLE: Fields = {"cache_control?": CacheControl | None}
 
 FILE: Fields = {
-    "file_data?": DataURI | None,
+    "file_data?": DataURL | None,
     "uri?": FileURI | None,
     "file_id?": Annotated[str, Field(pattern="^(gs://|file-)")] | None,
     "filename?": str | None,

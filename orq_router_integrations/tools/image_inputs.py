@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 RawImageSource = Union["str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image"]
 ImageSource = Union[RawImageSource, "GeneratedImage | ImageResult | ToolMessage | dict[str, Any]"]
-"""An image to edit: a path, bytes, a binary file object, a PIL image (sent as PNG), a ``Blob``, a
-data URL, the id of an image, or a result.
+"""An image to edit: a path, bytes, base64 text, a data URL, a binary file object, a PIL image (sent
+as PNG), a ``Blob``, the id of an image, or a result.
 
 Results may be passed as objects, tool messages or dicts. Paths in messages and dicts are only
 opened if they are inside the ``directory`` of the tool, because others may have written them.

@@ -123,19 +123,19 @@ def clock() -> Clock:
     return Clock()
 
 
-def _build_data_uri(mime_type: str, data: bytes) -> str:
+def _build_data_url(mime_type: str, data: bytes) -> str:
     return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
 @pytest.fixture
 def image_part() -> dict[str, Any]:
-    url = _build_data_uri("image/png", (ASSETS / "chart.png").read_bytes())
+    url = _build_data_url("image/png", (ASSETS / "chart.png").read_bytes())
     return {"type": "image_url", "image_url": {"url": url}}
 
 
 @pytest.fixture
 def file_part() -> dict[str, Any]:
-    data = _build_data_uri("application/pdf", (ASSETS / "report.pdf").read_bytes())
+    data = _build_data_url("application/pdf", (ASSETS / "report.pdf").read_bytes())
     return {"type": "file", "file": {"file_data": data, "filename": "report.pdf"}}
 
 

@@ -27,7 +27,7 @@ _USER_PARTS: Shapes = {
         **_PART,
     },
     "input_file": {
-        "file_data?": chat.DataURI | None,
+        "file_data?": chat.DataURL | None,
         "file_url?": chat.FileURI | None,
         "file_id?": str | None,
         "filename?": str | None,
