@@ -46,7 +46,7 @@ ACCEPT_ENCODING = "gzip"
 
 
 class BufferedBody(Generic[T]):
-    """``StreamDecoder`` that collects a body up to a size and yields it as a single item."""
+    """Collects a body up to a size, like a ``StreamDecoder``, and yields it as a single item."""
 
     def __init__(self, parse: Callable[[bytes], T], *, max_bytes: int) -> None:
         self._parse, self._max_bytes = parse, max_bytes

@@ -238,8 +238,8 @@ def _create_tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
     name, call_id = call.get("name"), call.get("id")
     if not as_str(name) or not as_str(call_id):
         raise ValueError(
-            f"A tool call needs the name of the tool as 'name', got {name!r}, and the tool_call_id "
-            f"of the tool message as 'id', got {call_id!r}."
+            f"A tool call needs a 'name', got {name!r}, and an 'id', got {call_id!r}. "
+            "The tool_call_id of the tool message must be the same id."
         )
     arguments: Any = call.get("args", call.get("input"))
     if isinstance(arguments, str):

@@ -56,7 +56,7 @@ class ImageResponseDecoder:
         self._received_bytes += len(data)
         if self._received_bytes > MAX_RESPONSE_BYTES or len(self._json) > MAX_JSON_BYTES:
             limits = [f"{limit // 1024**2} MB" for limit in (MAX_RESPONSE_BYTES, MAX_JSON_BYTES)]
-            message = f"the response is larger than {limits[0]}, or {limits[1]} besides images"
+            message = f"the response is larger than {limits[0]}, or {limits[1]} without its images"
             raise MalformedResponseError(message, self._error_body)
         while data:
             data = self._read_json(data) if self._base64 is None else self._read_base64(data)

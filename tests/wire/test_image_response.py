@@ -250,7 +250,7 @@ def test_endless_json_is_refused(monkeypatch, text):
     monkeypatch.setattr(image_response, "MAX_JSON_BYTES", 2**20)
     decoder = Images().decoder
     endless = (decoder.feed(text * 10_000) for _ in repeat(None))
-    with pytest.raises(MalformedResponseError, match="1 MB besides images"):
+    with pytest.raises(MalformedResponseError, match="1 MB without its images"):
         list(endless)
 
 
