@@ -19,7 +19,7 @@ from orq_router_integrations.wire.base64_chunks import Base64Normalizer
 from orq_router_integrations.wire.call import Response
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder, get_first_choice
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
-from orq_router_integrations.wire.json import as_dict, as_int, strip_data_prefix
+from orq_router_integrations.wire.json import as_dict, as_int, as_str, strip_data_prefix
 from orq_router_integrations.wire.model_names import ModelCandidates
 from orq_router_integrations.wire.reasoning import ITEM_KWARGS, REASONING_FIELDS
 
@@ -82,8 +82,9 @@ def _extract_kwargs(payload: dict[str, Any]) -> dict[str, Any]:
         for key, (name, types) in _KWARGS.items()
         if payload.get(key) and isinstance(payload[key], types)
     }
-    if (audio := kwargs.get("audio")) and isinstance(audio.get("data"), str) and audio["data"]:
-        data = strip_data_prefix(audio["data"])
+    audio = as_dict(kwargs.get("audio"))
+    if data := as_str(audio.get("data")):
+        data = strip_data_prefix(data)
         mime_type = detect_base64_type(data, "audio/pcm")
         kwargs["audio"] = {**audio, "data": data, "mime_type": mime_type}
     return kwargs
@@ -94,7 +95,7 @@ _EMPTY_GENERATION = ChatGenerationChunk(message=_EMPTY_CHUNK)
 
 
 def _create_chunk(
-    text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any], logprobs: Any
+    text: str, calls: list[ToolCallChunk], kwargs: dict[str, Any], logprobs: dict[str, Any]
 ) -> ChatGenerationChunk:
     """Create a chunk, skipping validation if its outcome is known.
 
