@@ -277,8 +277,9 @@ class Transcriber(FileProcessor):
         metadata = item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item), label) as chunks:
             count = len(chunks)
-            size = -(-count // self.max_concurrency)  # chunks that are sent one after the other
-            groups = [chunks[start : start + size] for start in range(0, count, size)]
+            # The chunks of a group are sent one after the other. -(-a // b) rounds up.
+            group_size = -(-count // self.max_concurrency)
+            groups = [chunks[start : start + group_size] for start in range(0, count, group_size)]
             results = yield [self._transcribe(label, group, count) for group in groups]
             return self._create_file(label, metadata, chunks, list(chain.from_iterable(results)))
 
@@ -376,4 +377,4 @@ def _get_prompt_tail(text: str) -> str:
     if len(text) <= MAX_PROMPT_TAIL_CHARS:
         return text
     tail = text[-MAX_PROMPT_TAIL_CHARS:]
-    return tail.partition(" ")[2] or tail
+    return tail.partition(" ")[2] or tail  # without the rest of a cut word

@@ -183,7 +183,7 @@ class FileIntegration(RouterIntegration, ABC):
         """Create the processor of one call, with the current settings."""
 
     def _prepare(self, source: Source) -> tuple[FileProcessor, Iterator[SourceItem]]:
-        """Check a source before the first request, and return its items."""
+        """Return a processor, and the items of a source, which is checked before any request."""
         processor = self._create_processor()
         check_item = processor.check_item if self.on_error == "raise" else None
         return processor, iter_items(source, processor.kind, check_item)

@@ -109,7 +109,7 @@ def iter_items(
     items = list(source) if isinstance(source, (list, tuple)) else [cast("SourceItem", source)]
     for item in items:
         if _list_files(item) is not None:
-            next(_iter_files(item, kind))
+            next(_iter_files(item, kind))  # raises if there are no files
         elif check_item:
             check_item(item)
     return chain.from_iterable(_iter_files(item, kind) for item in items)

@@ -52,12 +52,12 @@ class ImageCall:
     prompt: str | None
     candidates: ModelCandidates
     directory: Path | None
-    request: StreamCall[dict[str, Any]] = field(init=False)
+    request: StreamCall[dict[str, Any]] = field(init=False)  # contains ``create_decoder``
     _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder | None = None
     _images: dict[str, GeneratedImage] = field(default_factory=dict)
     _file: OutputFile | None = None
-    _files: ExitStack = field(default_factory=ExitStack)
+    _open_files: ExitStack = field(default_factory=ExitStack)
 
     def create_decoder(self, response: Response) -> ImageResponseDecoder:
         self._response = response
@@ -68,7 +68,7 @@ class ImageCall:
 
     def _write(self, data: bytes) -> None:
         if self._file is None:
-            self._file = self._files.enter_context(OutputFile(self.directory))
+            self._file = self._open_files.enter_context(OutputFile(self.directory))
         self._file.file.write(data)
 
     def _finish_image(self) -> str:
@@ -84,7 +84,7 @@ class ImageCall:
     def handle_errors(self) -> Iterator[None]:
         """Attach the images that have arrived to errors, and delete temporary files."""
         try:
-            with self._files:
+            with self._open_files:
                 yield
         except RouterError as error:
             items = self._decoder.parse_items() if self._decoder else []
