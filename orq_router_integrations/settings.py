@@ -49,7 +49,6 @@ MAX_KEY_CHARS = 4096
 
 ApiKey = SecretStr | Callable[[], str | Awaitable[str]]
 
-
 Seconds = Annotated[
     float,
     Field(strict=True, gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False),
@@ -69,13 +68,11 @@ _RESERVED_HEADERS = {
     "x-retry-count",
 }
 
-
 CONTROL_HINTS = {
     name: f"It is a router control: use controls=RouterControls({name}=...)."
     for name in RouterControls.model_fields
 }
 """What to write instead of a control that was passed as an argument of its own."""
-
 
 CONNECTION_HINTS = {
     **CONTROL_HINTS,

@@ -112,7 +112,6 @@ class _Pool:
 
 
 def _create_proxy(url: str) -> httpcore.Proxy:
-    """Create a proxy from a URL of the environment."""
     try:
         proxy = httpx.Proxy(url)
         proxy_url = httpcore.URL(str(proxy.url))

@@ -183,7 +183,6 @@ def _convert_link(source: Mapping[str, Any], kind: str) -> Part:
 
 
 def _convert_data(source: Mapping[str, Any], kind: str) -> Part:
-    """Convert a block with base64 data."""
     data, declared = source["base64"] or "", source["mime_type"] or ""
     family = declared.partition("/")[0]
     if kind == "file" and family in ("image", "audio", "text"):
