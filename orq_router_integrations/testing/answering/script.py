@@ -181,7 +181,7 @@ class AnswerScript:
         ``prompt`` is set if the model may call tools. Answers that the endpoint does not accept are
         left for a later call: a text that is moderated or spoken may be the key of a chat answer.
         """
-        body = {**body, "model": model}
+        body = {**body, "model": model}  # functions get the id that includes the provider
         key = self._find_key(body, text)
         values = [self._function(body)] if self._function else self._answers.get(key, [None])
         if values[0] is None:
