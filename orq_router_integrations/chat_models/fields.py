@@ -80,33 +80,25 @@ class ChatOrqFields(BaseChatModel, CallParams, RouterIntegration):
 
     api: Literal["chat_completions", "responses"] = Field(
         default="chat_completions",
-        description=(
-            "HTTP API to use. `responses` (`v3/router` only) adds server tools, reasoning "
-            "summaries, cost, and the parameters of the Responses API."
-        ),
+        description="HTTP API to use. `responses` (`v3/router` only) adds server tools, reasoning "
+        "summaries, cost, and the parameters of the Responses API.",
     )
     streaming: bool = Field(
         default=False,
-        description=(
-            "Whether `invoke` uses a stream. Several answers (`n` > 1) and background responses "
-            "cannot be streamed and are requested as complete answers."
-        ),
+        description="Whether `invoke` uses a stream. Several answers (`n` > 1) and background "
+        "responses cannot be streamed and are requested as complete answers.",
     )
     stream_usage: bool = Field(default=True, description="Whether streams report token usage.")
     tool_media: ToolMedia = Field(
         default="user",
-        description=(
-            "Where images, files and audio in tool results are sent: in a `user` message after "
-            "the tool message, in the `tool` message itself (only some providers accept that), "
-            "or not at all, with a `placeholder` text that mentions them."
-        ),
+        description="Where images, files and audio in tool results are sent: in a `user` message "
+        "after the tool message, in the `tool` message itself (only some providers accept that), "
+        "or not at all, with a `placeholder` text that mentions them.",
     )
     disabled_params: dict[str, list[Any] | None] = Field(
         default_factory=dict,
-        description=(
-            "Parameters that are never sent, for models that do not support them: a dict from "
-            "parameter name to the list of values to drop, or to `None` to drop all values."
-        ),
+        description="Parameters that are never sent, for models that do not support them: a dict "
+        "from parameter name to the list of values to drop, or to `None` to drop all values.",
     )
 
     @field_validator("disabled_params")
