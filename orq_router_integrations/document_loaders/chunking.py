@@ -108,7 +108,7 @@ class WavReader:
         pauses = [list(indexes) for is_quiet, indexes in groups if is_quiet]
         if not pauses:
             return end
-        pause = max(reversed(pauses), key=len)  # of equal ones the last, so that chunks are long
+        pause = max(reversed(pauses), key=len)  # of equal length: the last one, for long chunks
         return min(start + (pause[0] + pause[-1] + 1) * block_frames // 2, end)
 
     def _measure_levels(self, start: int, end: int, block_frames: int) -> list[int]:

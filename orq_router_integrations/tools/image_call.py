@@ -52,7 +52,7 @@ class ImageCall:
     prompt: str | None
     candidates: ModelCandidates
     directory: Path | None
-    request: StreamCall[dict[str, Any]] = field(init=False)  # contains ``create_decoder``
+    request: StreamCall[dict[str, Any]] = field(init=False)  # set later: refers to create_decoder
     _response: Response = field(default_factory=lambda: Response(0, {}))
     _decoder: ImageResponseDecoder | None = None
     _images: dict[str, GeneratedImage] = field(default_factory=dict)

@@ -124,7 +124,7 @@ def create_response(
 def _iter_bytes(response: RouterResponse) -> Iterator[bytes]:
     """Yield the events of a stream, or its raw bytes, which have no end marker."""
     chunks = response.chunks or ()
-    if all(isinstance(chunk, bytes) for chunk in chunks):  # also if cut audio has none
+    if all(isinstance(chunk, bytes) for chunk in chunks):  # or cut audio without chunks
         yield from chunks
         if not response.is_complete:
             raise httpx.RemoteProtocolError("peer closed connection (incomplete chunked read)")

@@ -86,7 +86,7 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def _get_parameter(headers: Message, name: str) -> str:
-    """Return a parameter of the disposition, without the escapes of browsers and httpx."""
+    """Return a parameter of Content-Disposition, without the escapes of browsers and httpx."""
     value = collapse_rfc2231_value(headers.get_param(name, "", header="content-disposition"))
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
