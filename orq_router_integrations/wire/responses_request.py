@@ -40,7 +40,7 @@ def build_responses_body(chat_body: Mapping[str, Any]) -> JsonObject:
         body["text"] = text
     if effort := body.pop("reasoning_effort", None):
         body["reasoning"] = {"effort": effort, **body.get("reasoning", {})}
-    if body.pop("logprobs", False):
+    if body.pop("logprobs", False) or "top_logprobs" in body:  # ignored if not included
         body["include"] = [*body.get("include", ()), _LOGPROBS]
     return body
 

@@ -133,6 +133,12 @@ def test_unset_params_are_not_sent() -> None:
     assert build_responses_body(chat_body).keys() == {"model", "input"}
 
 
+@pytest.mark.parametrize("params", [{"logprobs": True}, {"top_logprobs": 2}], ids=str)
+def test_log_probabilities_are_included(params: dict[str, Any]) -> None:
+    body = build_responses_body({"model": GPT, "messages": [], **params})
+    assert body["include"] == ["message.output_text.logprobs"]
+
+
 def test_chat_body_is_not_modified() -> None:
     chat_body = {
         "model": GPT,
