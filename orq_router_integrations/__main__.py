@@ -48,8 +48,12 @@ def _create_parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=8080, help="0 picks a free port")
     serve.add_argument("--lenient", action="store_true", help="ignore undocumented request fields")
-    serve.add_argument("--requests-per-minute", type=int, metavar="N", help="rate limit")
-    serve.add_argument("--latency", type=float, default=0.0, metavar="S", help="per response")
+    serve.add_argument(
+        "--requests-per-minute", type=int, metavar="N", help="requests per minute before 429"
+    )
+    serve.add_argument(
+        "--latency", type=float, default=0.0, metavar="S", help="seconds that each response takes"
+    )
     serve.add_argument(
         "--fault",
         action="append",

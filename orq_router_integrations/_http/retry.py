@@ -1,7 +1,8 @@
-"""Retries of the client, limited to failures that the router cannot retry itself.
+"""Retries of the client, limited to failures that the router does not retry.
 
-The router has its own retries and fallbacks, which would multiply with those of the client. The
-client therefore only retries failures on the way to the router. Tenacity runs the retries.
+The router has its own retries and fallbacks, which would multiply with those of the client. If a
+request asks for them, the client leaves errors of models to the router; otherwise it also retries
+the statuses in ``DEFAULT_RETRY_STATUSES``. Tenacity runs the retries.
 """
 
 import asyncio

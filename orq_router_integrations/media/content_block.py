@@ -209,8 +209,8 @@ def _validate_file(path: "str | os.PathLike[str]") -> Path:
     """Return the path of an existing regular file that is not empty."""
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes. To send an image "
-            'by URL to a chat model, use the block {"type": "image", "url": ...}.'
+            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes. In chat "
+            'messages, the URL of an image is a block {"type": "image", "url": ...}.'
         )
     file = Path(os.path.expanduser(path))
     try:

@@ -189,8 +189,6 @@ class ChatRequest(TextRequest):
 
 
 class ChatEndpoint(TextEndpoint[ChatRequest]):
-    """Handler of chat completions."""
-
     endpoint = CHAT_COMPLETIONS
     schema = ChatRequest
 

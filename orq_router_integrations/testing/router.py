@@ -117,8 +117,9 @@ class OfflineRouter:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        if self.latency < 0 or self.chunk_latency < 0:
-            raise ValueError("latency and chunk_latency must be at least 0 seconds.")
+        delays = (self.latency, self.chunk_latency)
+        if not all(isinstance(delay, int | float) and delay >= 0 for delay in delays):
+            raise ValueError("latency and chunk_latency must be numbers of seconds, at least 0.")
         self.log: list[ProviderCall] = CallLog()
         self.requests: list[http_adapter.RecordedRequest] = []
         self._request_count = 0  # counted here, because a server drops old requests

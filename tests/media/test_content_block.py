@@ -126,7 +126,9 @@ def test_only_regular_files_are_read(tmp_path, name, convert):
 
 @pytest.mark.parametrize("convert", [content_block, lambda path: content_block(Blob(path=path))])
 def test_url_is_rejected_with_a_hint(convert):
-    with pytest.raises(RouterInputError, match=r"Download it, .*\. To send an image by URL"):
+    with pytest.raises(
+        RouterInputError, match=r"Download it, .*\. In chat messages, the URL of an image"
+    ):
         convert("https://any.host/a.png")
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from orq_router_integrations.testing import Fault
+
 CLAUDE = "anthropic/claude-sonnet-4-5"
 FALLBACKS = [{"model": CLAUDE}]
 FAULTS = {"openai/gpt-4o": 503}
@@ -151,6 +153,13 @@ def test_invalid_value_returns_400(create_chat, fields, param):
     error = create_chat().get_error(400, **fields)
     assert error["param"] == param
     assert error["message"].startswith(param)
+
+
+@pytest.mark.filterwarnings("error")
+def test_short_call_timeout_does_not_warn_again(create_chat):
+    chat = create_chat(faults={"openai/gpt-4o": Fault(seconds=0.6, status=200)})
+    error = chat.get_error(408, timeout={"call_timeout": 500})
+    assert "call_timeout of 0.5 seconds" in error["message"]
 
 
 def test_load_balancer_of_v2_router_is_not_a_list(create_chat):

@@ -138,6 +138,15 @@ class TestRateLimit:
         with pytest.raises(ValueError, match="requests_per_minute"):
             OfflineRouter(requests_per_minute=0)
 
+    def test_limit_must_be_an_int(self):
+        with pytest.raises(ValueError, match="requests_per_minute: must be an int"):
+            OfflineRouter(requests_per_minute="60")
+
+
+def test_models_must_be_a_list():
+    with pytest.raises(ValueError, match="models: expected a list of model ids, got 'openai/a'"):
+        OfflineRouter(models="openai/a")
+
 
 def test_recorded_request_has_no_key(create_chat):
     chat = create_chat()

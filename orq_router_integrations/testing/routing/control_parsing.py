@@ -5,6 +5,7 @@ mistake shows early.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
@@ -19,7 +20,6 @@ JsonObject = dict[str, Any]
 
 
 def _list_fields(model: type[controls.Control]) -> Fields:
-    """Return the fields of a control, with any values."""
     return {f"{name}?": Any for name in model.model_fields}
 
 
@@ -101,6 +101,9 @@ def _validate_controls(
     if endpoint is not RESPONSES and isinstance(fields.get("retry"), Mapping):
         fields["retry"] = {"count": 3, **fields["retry"]}  # the v2 schema's default
     shapes = validate_body(ControlFields, fields, lenient=lenient).model_dump(exclude_unset=True)
+    if 0 < (milliseconds := shapes.get("timeout", {}).get("call_timeout", 0)) < 1000:
+        # The client has warned about the number; a timedelta does not cause a second warning.
+        shapes["timeout"]["call_timeout"] = timedelta(milliseconds=milliseconds)
     result = validate_body(RouterControls, shapes, lenient=lenient)
     try:
         place_controls(result, endpoint, dialect)

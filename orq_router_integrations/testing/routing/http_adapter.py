@@ -34,7 +34,7 @@ def delay_chunks(
         timeout = request.extensions.get("timeout", {}).get("read")
         if timeout is not None and timeout < seconds:
             yield float(timeout), b""
-            raise httpx.ReadTimeout("The offline router was slower than the timeout.")
+            raise httpx.ReadTimeout("The offline router was slower than the timeout")
         yield seconds, chunk
 
 

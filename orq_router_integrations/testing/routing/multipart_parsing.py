@@ -69,15 +69,13 @@ def _iter_parts(content_type: str, body: bytes) -> Iterator[tuple[str, Any]]:
         name = _get_parameter(headers, "name")
         filename = _get_parameter(headers, "filename")
         if headers.get_content_disposition() != "form-data" or not name:
-            message = "each part requires 'Content-Disposition: form-data' with a name"
-            raise HTTPError(400, message)
+            raise HTTPError(400, "each part requires 'Content-Disposition: form-data' with a name")
         mime_type = headers.get("content-type", "")
         if filename:
             yield name, FormFile(filename, mime_type or "application/octet-stream", content)
             continue
-        is_json = (
-            mime_type.startswith("application/json") or name.removesuffix("[]") in _JSON_FIELDS
-        )
+        has_json_type = mime_type.startswith("application/json")
+        is_json = has_json_type or name.removesuffix("[]") in _JSON_FIELDS
         try:
             value: Any = orjson.loads(content) if is_json else content.decode()
         except ValueError as error:

@@ -51,13 +51,14 @@ class ModelRegistry:
     def __init__(self, enabled: Collection[str] | None) -> None:
         self._enables_all = enabled is None
         self._listed = LISTED_MODELS if enabled is None else tuple(dict.fromkeys(enabled))
+        if isinstance(enabled, str):
+            raise ValueError(f"models: expected a list of model ids, got {enabled!r:.80}.")
         for model in self._listed:
             check_model_id(model, "models")
 
     def is_enabled(self, model: str) -> bool:
-        if self._enables_all:
-            return model.partition("/")[0] in PROVIDERS
-        return model in self._listed
+        has_known_provider = model.partition("/")[0] in PROVIDERS
+        return model in self._listed or (self._enables_all and has_known_provider)
 
     def check_enabled(self, model: str) -> None:
         """Raise a 404 if a model is not enabled, or a 400 if its id does not contain a provider."""
@@ -155,8 +156,8 @@ class RateLimit:
     """Counts requests in a rolling window of 60 seconds; a ``limit`` of ``None`` is unlimited."""
 
     def __init__(self, limit: int | None, clock: Callable[[], float]) -> None:
-        if limit is not None and limit < 1:
-            raise ValueError(f"requests_per_minute: must be at least 1, not {limit}")
+        if limit is not None and not (isinstance(limit, int) and limit >= 1):
+            raise ValueError(f"requests_per_minute: must be an int of at least 1, not {limit!r}")
         self._limit, self._clock = limit, clock
         self._expirations: list[float] = []
         self.headers: dict[str, str] = {}  # state after the last request

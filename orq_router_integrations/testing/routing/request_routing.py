@@ -51,7 +51,7 @@ class Fault:
         body: Complete error body (JSON value, text or bytes) instead of the router's format.
         seconds: Simulated time to the first byte.
         cut_after: Number of chunks after which the stream ends without a finish reason or
-            ``[DONE]``.
+            ``[DONE]``. The first chunk of a chat stream only has the role of the message.
         error_after: Number of chunks after which the stream sends an error and ends. Raw audio has
             no error format and is cut off.
 
@@ -76,8 +76,7 @@ class Fault:
     error_after: int | None = None
 
     def __post_init__(self) -> None:
-        is_status = isinstance(self.status, int)
-        if not is_status or (self.status != 200 and not 400 <= self.status <= 599):
+        if self.status not in (200, *range(400, 600)):
             raise ValueError(f"status: must be 200 or 400 to 599, not {self.status!r:.80}")
 
     @property
