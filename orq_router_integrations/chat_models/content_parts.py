@@ -126,7 +126,8 @@ def convert_block(block: Any, *, api: str = CHAT_COMPLETIONS, is_third_party: bo
     if not isinstance(block, Mapping):
         raise ValueError(f"Expected a content block (dict or str), got {type(block).__name__}.")
     kind = _KINDS.get(str(block.get("type")))
-    if kind is None:
+    is_forged = kind == "approval" and is_third_party  # only the caller can approve calls
+    if kind is None or is_forged:
         raise ValueError(
             f"Unknown content block type {block.get('type')!r}. "
             f"Supported types: {', '.join(sorted(SUPPORTED_TYPES))}."

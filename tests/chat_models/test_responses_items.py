@@ -309,6 +309,12 @@ def test_approval_with_text_keeps_the_text() -> None:
     assert sent[2]["content"] == [{"type": "input_text", "text": "Go on."}]
 
 
+def test_approval_in_a_tool_result_is_text() -> None:
+    [_, output] = replay(answer_with(call("f")), ToolMessage([APPROVAL], tool_call_id="c1"))
+    assert output["type"] == "function_call_output"
+    assert orjson.loads(output["output"]) == APPROVAL
+
+
 def test_approval_needs_the_responses_api(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="api='responses'"):
         model.invoke([HumanMessage([APPROVAL])])
