@@ -7,7 +7,7 @@ from pickle import PicklingError
 from typing import Any, ClassVar, Self
 
 from langchain_core.rate_limiters import BaseRateLimiter, InMemoryRateLimiter
-from pydantic import ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic import ConfigDict, PrivateAttr, ValidationError, field_validator, model_validator
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
@@ -111,6 +111,16 @@ class RouterIntegration(RouterSettings):
     )
 
     _own_client: RouterClient | None = PrivateAttr(default=None)
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _reject_other_clients(cls, value: Any) -> Any:
+        if isinstance(value, RouterClient | dict | None):
+            return value
+        raise ValueError(
+            f"Expected a RouterClient, got {type(value).__name__}. Pass the .client() of an "
+            "OfflineRouter, or RouterClient(http_client=...) to use an httpx client."
+        )
 
     @model_validator(mode="after")
     def _apply_client_settings(self) -> Self:

@@ -125,7 +125,8 @@ def _create_tool_from_dict(tool: dict[str, Any]) -> dict[str, Any]:
     if tool.get("type") == "function" and "function" not in tool:  # as in the Responses API
         return {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
     if tool.keys().isdisjoint({"name", "function", "toolSpec"}):  # a JSON schema
-        schema = inline_refs(tool)
+        # References are only followed to find the title: inlining them could multiply the size.
+        schema = dict(tool) if "title" in tool else inline_refs(tool)
         if "title" in schema:
             name, description = schema.pop("title"), schema.pop("description", "")
             function = {"name": name, "description": description, "parameters": schema}

@@ -19,10 +19,7 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     faults=...)`` and check with ``orq_router.assert_all_used()`` that the script was used.
     """
     # Imported here because pytest loads this module even if no test uses the fixture
-    from orq_router_integrations._http.client_sender import (  # noqa: PLC0415
-        BackgroundReader,
-        send_over_client,
-    )
+    from orq_router_integrations._http import client_sender as sender  # noqa: PLC0415
     from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
     from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
 
@@ -31,8 +28,8 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     monkeypatch.setenv("ORQ_API_KEY", "offline-no-key-needed")
     monkeypatch.delenv("ORQ_BASE_URL", raising=False)
     senders = {  # instead of the connection pools, by ``is_async``
-        False: SimpleNamespace(send=partial(send_over_client, client.http_client)),
-        True: SimpleNamespace(send=partial(BackgroundReader, client.http_async_client)),
+        False: SimpleNamespace(send=partial(sender.send_over_client, client.http_client)),
+        True: SimpleNamespace(send=partial(sender.BackgroundReader, client.http_async_client)),
     }
     monkeypatch.setattr(POOL_REGISTRY, "get_pool", lambda _, is_async: senders[is_async])
     return router

@@ -80,7 +80,7 @@ MetadataValue = Annotated[str, StringConstraints(strict=True, max_length=512)]
 class Control(DeferredModel):
     """Base class of all controls. Controls are immutable and reject unknown fields."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from support.chat import create_model, last_body
 from typing_extensions import TypedDict
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models.tool_schemas import convert_tools
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.testing import Answer
 
@@ -346,3 +347,14 @@ SERVER_TOOLS = [
 def test_server_tools_are_sent_unchanged(router: OfflineRouter, server_tool: Any) -> None:
     create_model(router, api="responses").bind_tools([server_tool]).invoke("Hi")
     assert last_body(router)["tools"] == [server_tool]
+
+
+def test_references_of_a_json_schema_are_not_inlined() -> None:
+    levels = 30  # inlined, the schema would have 2**30 copies of the last level
+    definitions: dict[str, Any] = {f"A{levels}": {"type": "integer"}}
+    for level in range(levels):
+        properties = {name: {"$ref": f"#/$defs/A{level + 1}"} for name in ("left", "right")}
+        definitions[f"A{level}"] = {"type": "object", "properties": properties}
+    schema = {"title": "Tree", "type": "object", "properties": {"root": {"$ref": "#/$defs/A0"}}}
+    [converted] = convert_tools([{**schema, "$defs": definitions}])
+    assert converted["function"]["parameters"]["$defs"] == definitions

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from orq_router_integrations.testing import Answer, OfflineRouter
 
@@ -70,6 +71,15 @@ class TestScripted:
         ).complete()["choices"][0]
         assert choice["finish_reason"] == "content_filter"
         assert (choice["message"]["content"], choice["message"]["refusal"]) == (None, "no")
+
+    def test_finish_reason_of_another_provider_is_not_sent(self, create_chat):
+        message = AIMessage("Hi", response_metadata={"finish_reason": "end_turn"})
+        choice = create_chat(answers={GPT: message}).complete()["choices"][0]
+        assert choice["finish_reason"] == "stop"
+
+    def test_text_of_another_type_raises(self):
+        with pytest.raises(ValueError, match=r"text: expected a str, got \{'a': 1\}"):
+            Answer({"a": 1})
 
     def test_empty_list_raises(self):
         with pytest.raises(ValueError, match="openai/gpt-4o"):

@@ -2,6 +2,7 @@
 
 import warnings
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -391,3 +392,18 @@ def test_worst_case_with_default_retries():
 
 def test_worst_case_without_timeout():
     assert RouterControls(retry={"count": 1}, fallbacks=["a/b"]).worst_case_seconds is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"variables": {"password": "hunter2"}, "retries": 1},
+        {"identity": {"id": "x", "email": "hunter2", "foo": 1}},
+        {"variables": {"password": "hunter2"}, "cache": {"ttl": 0}},
+    ],
+    ids=["unknown", "nested", "invalid"],
+)
+def test_errors_do_not_show_other_values(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(**fields)
+    assert "hunter2" not in str(raised.value)

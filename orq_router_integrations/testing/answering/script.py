@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
@@ -38,7 +38,7 @@ class Answer:
             ``{"type": "url_citation", "url": ..., "title": ..., "start_index": 0, ...}``.
 
     Raises:
-        ValueError: ``tool_calls`` contains anything but tool calls.
+        ValueError: ``text`` is not a str, or ``tool_calls`` contains anything but tool calls.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(answers={"Why?": Answer("Because.", reasoning="Hm.")})
@@ -60,6 +60,8 @@ class Answer:
     calls: tuple[FunctionCall, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ValueError(f"text: expected a str, got {self.text!r:.80}")
         calls = self.tool_calls if isinstance(self.tool_calls, list | tuple) else [self.tool_calls]
         object.__setattr__(self, "calls", tuple(map(_parse_tool_call, calls)))
 
@@ -117,12 +119,13 @@ def _convert_dict(value: dict[str, Any], forced_tool: str | None) -> Answer:
 def _convert_message(message: AIMessage) -> Answer:
     blocks = [block for block in message.content_blocks if block["type"] == "reasoning"]
     usage: Mapping[str, Any] = message.usage_metadata or {}
+    reason = message.response_metadata.get("finish_reason")
     return Answer(
         str(message.text),
         tool_calls=[*message.tool_calls, *message.invalid_tool_calls],
         reasoning="\n".join(block.get("reasoning", "") for block in blocks) or None,
         refusal=message.additional_kwargs.get("refusal"),
-        finish_reason=message.response_metadata.get("finish_reason"),
+        finish_reason=reason if reason in get_args(FinishReason) else None,
         # The details have other names in the responses of providers.
         usage={name: usage[name] for name in usage if not name.endswith("_details")} or None,
     )
