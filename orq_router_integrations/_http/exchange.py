@@ -188,6 +188,8 @@ class Exchange(Generic[T]):
         )
         if self.span:
             self.span.record_response(response)
+        if status == 206:
+            raise MalformedResponseError("the response is partial (206), which was not requested")
         is_success = 200 <= status < 300
         if is_success and isinstance(self.call, StreamCall):
             self._reader = self.decoder = self.call.create_decoder(response)

@@ -1,8 +1,9 @@
-"""Limits for the size of responses."""
+"""Responses that are refused: too large, or partial."""
 
 import httpx
 import pytest
 from support.scripted_router import (
+    ANSWER,
     ResponseBody,
     both_callers,
     create_call,
@@ -90,3 +91,15 @@ def test_extreme_json_raises_invalid_response_error(caller, text):
         caller.stream(
             create_client(respond_with_stream(b"data: " + body + b"\n\n")), create_stream_call()
         )
+
+
+@both_callers
+@pytest.mark.parametrize("is_stream", [False, True], ids=["complete", "streamed"])
+def test_partial_response_is_refused(caller, is_stream):
+    client = create_client(lambda _: httpx.Response(206, json=ANSWER))
+    call, send = create_call(), caller.send
+    if is_stream:
+        call, send = create_stream_call(), caller.stream
+    with pytest.raises(InvalidResponseError, match=r"partial \(206\)") as raised:
+        send(client, call)
+    assert raised.value.status_code == 206
