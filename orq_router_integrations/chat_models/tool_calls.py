@@ -45,7 +45,8 @@ class _RawToolCall:
     argument_parts: list[str]  # the JSON of the arguments is their concatenation
     index: int | None
     signature: str | None
-    is_finished: bool  # whether it repeats the complete arguments after their fragments
+    item_id: str | None  # in the Responses API
+    item_stage: int  # 0: fragment, 1: item started, 2: item finished, 3: in the finished response
     unique_id: str = ""
     position: int = 0  # among the calls of the answer
 
@@ -67,7 +68,8 @@ class _RawToolCall:
             argument_parts=[arguments],
             index=as_int(call.get("index")),
             signature=signature or None,
-            is_finished=bool(call.get("is_finished_item")),
+            item_id=as_str(call.get("item_id")) or None,
+            item_stage=as_int(call.get("item_stage")) or 0,
         )
 
     @property
@@ -88,15 +90,28 @@ class _RawToolCall:
         if fragment.id and self.id and fragment.id != self.id:
             # Some providers send a new id with each fragment, but not a new name.
             return bool(self.name) and not fragment.name and fragment.index is not None
-        is_equal = fragment.index is not None and fragment.arguments == self.arguments
-        if (fragment.is_finished and is_equal) or not (fragment.name and self.name):
-            return True
+        if fragment.item_stage or not (fragment.name and self.name):
+            return not self.name or fragment.name in {None, self.name}
         # Some providers repeat the name in each fragment. It is another call of the same tool if
         # this one is valid, the arguments start over, and no id or index says otherwise.
-        is_same_index = fragment.is_finished or fragment.index in {None, self.index}
-        is_identified = fragment.id is not None and is_same_index
+        is_identified = fragment.id is not None and fragment.index in {None, self.index}
         restarts = fragment.arguments.startswith("{") and not is_identified and self.is_valid()
         return fragment.name == self.name and not restarts
+
+    def is_other_item(self, fragment: "_RawToolCall") -> bool:
+        """Return whether a fragment belongs to another item, which may have the same call id."""
+        if fragment.item_stage and not self.is_continued_by(fragment):
+            return True
+        is_same_index = fragment.index is not None and fragment.index == self.index
+        is_repeated = is_same_index and fragment.arguments == self.arguments
+        if fragment.item_id == self.item_id and (fragment.item_id or is_repeated):
+            return False
+        # Providers change ids and indices between the stages of an item, but it has each one once.
+        if self.item_stage >= (fragment.item_stage or 2):  # no fragments follow a finished item
+            return True
+        if fragment.item_stage < 2 or fragment.arguments.startswith(self.arguments):
+            return False
+        return _parse_arguments(fragment.arguments) != _parse_arguments(self.arguments)
 
 
 def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
@@ -173,7 +188,7 @@ class ToolCalls:
 
     def _convert_fragment(self, fragment: _RawToolCall) -> ToolCallChunk:
         call = self._find_call(fragment)
-        if call and fragment.is_finished:
+        if call and fragment.item_stage > 1:
             fragment.argument_parts = [call.get_missing_arguments(fragment.arguments)]
         if fragment.argument_parts == ["null"] and not (call and any(call.argument_parts)):
             fragment.argument_parts = [""]  # some models write null for a tool without arguments
@@ -184,19 +199,21 @@ class ToolCalls:
             name, call_id = None if call.name else fragment.name, None
             call.name = call.name or fragment.name
             call.id = call.id or fragment.id
+            call.item_id = call.item_id or fragment.item_id
+            call.item_stage = max(call.item_stage, fragment.item_stage)
             call.argument_parts += fragment.argument_parts
             call.signature = fragment.signature or call.signature
         return tool_call_chunk(name=name, args=fragment.arguments, id=call_id, index=call.position)
 
     def _find_call(self, fragment: _RawToolCall) -> _RawToolCall | None:
         """Return the call that a fragment continues: the last one with its id or its index."""
-        same_id = [call for call in self._calls if fragment.id and call.id == fragment.id]
-        candidates = same_id or self._calls
+        calls = [call for call in self._calls if not call.is_other_item(fragment)]
+        same_item = [call for call in calls if call.item_id and call.item_id == fragment.item_id]
+        same_id = same_item or [call for call in calls if fragment.id and call.id == fragment.id]
+        candidates = same_id or calls
         if fragment.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
             candidates = [call for call in candidates if call.index == fragment.index] or same_id
-        elif fragment.is_finished and not same_id:
-            candidates = [call for call in candidates if call.arguments == fragment.arguments]
         return candidates[-1] if candidates and candidates[-1].is_continued_by(fragment) else None
 
     def invalidate_truncated_calls(self) -> list[ToolCallChunk]:

@@ -42,7 +42,6 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._unfinished: dict[str, list[Any]] = {}  # by field, emitted values of unfinished items
         self._item_keys: set[Any] = set()  # ids and indices of the items with deltas
         self._finished_items: list[JsonObject] = []
-        self._call_ids: dict[str, Any] = {}  # by id of the item of a call
         self._has_calls = False
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
@@ -68,16 +67,13 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 annotations = as_dicts([event.get("annotation")])
                 return self._record_delta({"annotations": annotations}, event)
             case "output_item.added" if item.get("type") == "function_call":
-                self._call_ids[as_str(item.get("id"))] = item.get("call_id")
-                return self._prepare_delta(convert_item({**item, "arguments": ""}), event)
+                return self._prepare_delta(convert_item({**item, "arguments": ""}), event, stage=1)
             case "function_call_arguments.delta" if arguments := as_str(event.get("delta")):
-                item_id = as_str(event.get("item_id"))
-                call_id = self._call_ids.get(item_id) if item_id else None
-                call = {"id": call_id, "function": {"arguments": arguments}}
+                call = {"function": {"arguments": arguments}}
                 return self._prepare_delta({"tool_calls": [call]}, event)
             case "output_item.done" if not (item.get("id") and item in self._finished_items):
                 self._finished_items.append(item)
-                return self._finish_item(event)
+                return self._finish_item(event, stage=2)
         return {}
 
     def _record_delta(self, delta: JsonObject, event: JsonObject) -> JsonObject:
@@ -87,13 +83,13 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._item_keys |= _get_item_keys(event)
         return self._prepare_delta(delta, event)
 
-    def _prepare_delta(self, delta: JsonObject, event: JsonObject) -> JsonObject:
-        """Set the index of calls, and separate the reasoning of items and parts."""
+    def _prepare_delta(self, delta: JsonObject, event: JsonObject, stage: int = 0) -> JsonObject:
+        """Set the item of calls, and separate the reasoning of items and parts."""
         self.has_answer = True
         index = as_int(event.get("output_index"))
         for call in delta.get("tool_calls", ()):
             self._has_calls = True
-            call["index"] = index
+            call |= {"index": index, "item_id": _get_item_id(event), "item_stage": stage}
         if "reasoning" in delta:
             # Some providers send another id in each delta, so the index identifies their item.
             item_key = as_str(event.get("item_id")) if index is None else index
@@ -105,15 +101,14 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             self._reasoning_key = key
         return delta
 
-    def _finish_item(self, event: JsonObject) -> JsonObject:
+    def _finish_item(self, event: JsonObject, stage: int) -> JsonObject:
         """Convert what a finished item contains beyond the content already emitted."""
         self.has_answer = True
         delta = convert_item(as_dict(event.get("item")))
-        for call in delta.get("tool_calls", ()):
-            call["is_finished_item"] = True
         is_known = not self._item_keys.isdisjoint(_get_item_keys(event))
         missing = {name: self._take_missing(name, value, is_known) for name, value in delta.items()}
-        return self._prepare_delta({name: value for name, value in missing.items() if value}, event)
+        delta = {name: value for name, value in missing.items() if value}
+        return self._prepare_delta(delta, event, stage)
 
     def _take_missing(self, name: str, value: Any, is_known: bool) -> Any:
         """Return what a string or list of a finished item contains beyond its deltas.
@@ -145,7 +140,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             # Only calls are known to have the same id in the finished response.
             is_call = item.get("type") == "function_call" and item.get("call_id")
             is_new = is_call or as_str(item.get("type")) not in finished_types
-            if is_new and (delta := self._finish_item({"item": item})):
+            if is_new and (delta := self._finish_item({"item": item}, stage=3)):
                 yield {"choices": [build_choice("delta", delta)]}
         if item_ids := list_item_ids(outputs or self._finished_items):
             yield {"choices": [build_choice("delta", {"item_ids": item_ids})]}
@@ -154,5 +149,8 @@ class ResponsesStreamDecoder(EventStreamDecoder):
 
 def _get_item_keys(event: JsonObject) -> set[Any]:
     """Return what identifies the item of an event: its id and its index."""
-    item_id = as_str(event.get("item_id")) or as_str(as_dict(event.get("item")).get("id"))
-    return {item_id, as_int(event.get("output_index"))} - {"", None}
+    return {_get_item_id(event), as_int(event.get("output_index"))} - {"", None}
+
+
+def _get_item_id(event: JsonObject) -> str:
+    return as_str(event.get("item_id")) or as_str(as_dict(event.get("item")).get("id"))

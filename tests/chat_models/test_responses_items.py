@@ -178,6 +178,57 @@ def test_fragments_of_calls_at_one_index_are_not_mixed() -> None:
     assert [item["args"] for item in calls] == [{"a": 1}, {"b": 2}]
 
 
+SHARED_ID_EVENTS: dict[str, tuple[str, ...]] = {
+    "one after the other": ("added 0", "delta 0", "done 0", "added 1", "delta 1", "done 1"),
+    "interleaved": ("added 0", "added 1", "delta 0", "delta 1", "done 1", "done 0"),
+    "without finished items": ("added 0", "delta 0", "added 1", "delta 1"),
+    "without starts": ("delta 0", "done 0", "delta 1", "done 1"),
+    "without deltas": ("added 0", "done 0", "added 1", "done 1"),
+    "only finished items": ("done 0", "done 1"),
+    "first item only": ("added 0", "delta 0", "done 0"),
+    "only the response": (),
+}
+PARIS, ROME = '{"city":"Paris"}', '{"city":"Rome"}'
+
+
+@pytest.mark.parametrize("second_arguments", [ROME, PARIS], ids=["other", "equal"])
+@pytest.mark.parametrize("has_output", [True, False], ids=["with output", "without output"])
+@pytest.mark.parametrize(
+    ("has_ids", "indices"),
+    [(True, (0, 1)), (True, (0, 0)), (True, (None, None)), (False, (0, 1))],
+    ids=["ids and indices", "one index", "only ids", "only indices"],
+)
+@pytest.mark.parametrize("names", SHARED_ID_EVENTS.values(), ids=SHARED_ID_EVENTS)
+def test_calls_with_one_call_id_are_not_merged(
+    names: tuple[str, ...], has_ids: bool, indices: Any, has_output: bool, second_arguments: str
+) -> None:
+    """Some providers use the name of the tool as the id of each call."""
+    items = [
+        {**call(f"f{n}" if has_ids else "", "look"), "arguments": arguments}
+        for n, arguments in enumerate([PARIS, second_arguments])
+    ]
+    events = []
+    for name in names:
+        kind, item = name.split()[0], items[int(name[-1])]
+        index = indices[int(name[-1])]
+        if kind == "delta":
+            for delta in (item["arguments"][:5], item["arguments"][5:]):
+                place = {"output_index": index, "item_id": item["id"], "delta": delta}
+                events.append(create_event("function_call_arguments.delta", **place))
+        else:
+            item = item if kind == "done" else {**item, "arguments": ""}
+            events.append(create_event(f"output_item.{kind}", output_index=index, item=item))
+    is_complete = any(name.endswith("1") for name in names)
+    output = items if has_output or not is_complete else []
+    events.append(create_event("completed", response={**RESPONSE, "output": output}))
+    complete, answer = answer_with(*items), stream_answer(events)
+    assert [item["args"] for item in answer.tool_calls] == [
+        item["args"] for item in complete.tool_calls
+    ]
+    assert len({item["id"] for item in answer.tool_calls}) == 2
+    assert not answer.invalid_tool_calls
+
+
 def test_calls_without_call_ids_are_emitted_once() -> None:
     events: list[Any] = []
     for index, arguments in enumerate(['{"a":1}', "{}", "{}"]):

@@ -47,11 +47,30 @@ class TestEvents:
         ),
         "start of a tool call": (
             create_event("output_item.added", output_index=2, item=CALL),
-            {"tool_calls": [{"index": 2, "id": "c1", "function": {"name": "f", "arguments": ""}}]},
+            {
+                "tool_calls": [
+                    {
+                        "index": 2,
+                        "id": "c1",
+                        "function": {"name": "f", "arguments": ""},
+                        "item_id": "fc",
+                        "item_stage": 1,
+                    }
+                ]
+            },
         ),
         "arguments": (
-            create_event("function_call_arguments.delta", output_index=2, delta="{}"),
-            {"tool_calls": [{"index": 2, "id": None, "function": {"arguments": "{}"}}]},
+            create_event("function_call_arguments.delta", output_index=2, item_id="fc", delta="{}"),
+            {
+                "tool_calls": [
+                    {
+                        "index": 2,
+                        "function": {"arguments": "{}"},
+                        "item_id": "fc",
+                        "item_stage": 0,
+                    }
+                ]
+            },
         ),
         "search": (create_event("output_item.done", item=SEARCH), {"output_items": [SEARCH]}),
         "image": (
@@ -104,7 +123,7 @@ class TestEvents:
         *_, call, last = decode_events(create_event("output_item.done", item=item, output_index=1))
         function = {"name": "run", "arguments": '{"__arg1":"ls"}'}
         assert call["choices"][0]["delta"]["tool_calls"] == [
-            {"index": 1, "id": "c1", "function": function, "is_finished_item": True}
+            {"index": 1, "id": "c1", "function": function, "item_id": "", "item_stage": 2}
         ]
         assert last["choices"][0]["finish_reason"] == "tool_calls"
 
