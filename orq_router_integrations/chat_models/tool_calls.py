@@ -103,7 +103,7 @@ class _RawToolCall:
         if fragment.item_stage and not self.is_continued_by(fragment):
             return True
         is_same_index = fragment.index is not None and fragment.index == self.index
-        is_repeated = is_same_index and fragment.arguments == self.arguments
+        is_repeated = fragment.item_stage and is_same_index and fragment.arguments == self.arguments
         if fragment.item_id == self.item_id and (fragment.item_id or is_repeated):
             return False
         # Providers change ids and indices between the stages of an item, but it has each one once.
