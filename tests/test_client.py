@@ -167,8 +167,8 @@ def test_file_that_became_a_pipe_raises_error(caller, tmp_path):
 @pytest.mark.parametrize(
     ("controls", "settings", "seconds"),
     [
-        ({}, {}, 600),
-        ({"fallbacks": ["a/b"]}, {}, 600),
+        ({}, {"deadline": 3600}, 600),
+        ({"fallbacks": ["a/b"]}, {"deadline": 3600}, 600),
         ({"timeout": {"call_timeout": 2000}, "retry": {"count": 1}}, {}, 30 + 2 * 2 + 1.25),
         (
             {"timeout": {"call_timeout": 1000}, "retry": {"count": 2}, "fallbacks": ["a/b"]},
@@ -184,7 +184,7 @@ def test_default_timeout_allows_worst_case_of_controls(caller, controls, setting
         warnings.simplefilter("error")
         request = get_request(caller, controls=controls, **settings)
     expected = {"connect": min(seconds, 10), "read": seconds, "write": seconds, "pool": seconds}
-    assert request.extensions["timeout"] == pytest.approx(expected, abs=0.1)
+    assert request.extensions["timeout"] == pytest.approx(expected)
 
 
 @both_callers
