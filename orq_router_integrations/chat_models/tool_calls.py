@@ -106,8 +106,9 @@ class _RawToolCall:
         is_repeated = fragment.item_stage and is_same_index and fragment.arguments == self.arguments
         if fragment.item_id == self.item_id and (fragment.item_id or is_repeated):
             return False
-        # Providers change ids and indices between the stages of an item, but it has each one once.
-        if self.item_stage >= (fragment.item_stage or 2):  # no fragments follow a finished item
+        # Providers may change the id and the index of an item between its stages. But an item goes
+        # through each stage once, and no fragments follow when it is finished.
+        if self.item_stage >= (fragment.item_stage or 2):
             return True
         if fragment.item_stage < 2 or fragment.arguments.startswith(self.arguments):
             return False
