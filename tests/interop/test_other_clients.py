@@ -55,13 +55,15 @@ async def test_pydantic_ai(lenient_url: str, model_class: str) -> None:
     pydantic_ai = pytest.importorskip("pydantic_ai")
     models = pytest.importorskip("pydantic_ai.models.openai")
     providers = pytest.importorskip("pydantic_ai.providers.openai")
-    provider = providers.OpenAIProvider(base_url=lenient_url, api_key="any")
-    model = getattr(models, model_class)(GPT, provider=provider)
-    agent = pydantic_ai.Agent(model, tools=[get_weather])
-    result = await agent.run("What is the weather in Rome?")
-    assert "get_weather: 'sunny in Rome'" in result.output
-    typed = pydantic_ai.Agent(model, output_type=Person)
-    assert (await typed.run(PROMPT)).output == ADA
+    async with openai.AsyncOpenAI(api_key="any", base_url=lenient_url) as client:
+        model = getattr(models, model_class)(
+            GPT, provider=providers.OpenAIProvider(openai_client=client)
+        )
+        agent = pydantic_ai.Agent(model, tools=[get_weather])
+        result = await agent.run("What is the weather in Rome?")
+        assert "get_weather: 'sunny in Rome'" in result.output
+        typed = pydantic_ai.Agent(model, output_type=Person)
+        assert (await typed.run(PROMPT)).output == ADA
 
 
 @pytest.mark.parametrize("model_class", ["OpenAIChatCompletionsModel", "OpenAIResponsesModel"])
