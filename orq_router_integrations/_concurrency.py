@@ -1,7 +1,7 @@
-"""Ordered concurrent execution, in threads and in an event loop.
+"""Run work concurrently and return its results in order, in threads or in an event loop.
 
-Work is written once, as a generator of steps, and runs in both. Only the functions in this module
-need async versions.
+The work is written once, as a `StepGenerator`. Only the functions in this module need async
+versions.
 """
 
 import asyncio
@@ -25,17 +25,18 @@ from orq_router_integrations.wire.call import Call
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-Steps = Generator[Any, Any, ResultT]
-"""Yields what to do next, and receives the result.
+StepGenerator = Generator[Any, Any, ResultT]
+"""A generator that yields steps, receives their results, and returns a ``ResultT``.
 
-A float is a time to wait in seconds. ``run_steps`` also accepts a call to send, and a list of steps
-to run concurrently.
+It does no I/O of its own, like an ``auth_flow`` of httpx, so sync and async code can run it. A step
+is a number of seconds to wait (a float); for ``run_steps`` also a call to send, or a list of
+generators to run concurrently.
 """
 
 _END: Any = object()
 
 
-def perform_steps(steps: Steps[ResultT], perform: Callable[[Any], Any]) -> ResultT:
+def perform_steps(steps: StepGenerator[ResultT], perform: Callable[[Any], Any]) -> ResultT:
     """Run steps and return their result. ``perform`` handles every step except pauses.
 
     Raises ``CancelledError`` if the pool in which this runs was closed.
@@ -59,9 +60,9 @@ def _raise_if_cancelled() -> None:
 
 
 async def aperform_steps(
-    steps: Steps[ResultT], perform: Callable[[Any], Awaitable[Any]]
+    steps: StepGenerator[ResultT], perform: Callable[[Any], Awaitable[Any]]
 ) -> ResultT:
-    """Async version of ``perform_steps``. Steps may block, so they are resumed in a thread."""
+    """Async version of ``perform_steps``. The generator may block, so it is resumed in a thread."""
     try:
         step, result = await asyncio.to_thread(_advance, steps.send, None)
         while step is not None:
@@ -86,11 +87,11 @@ def _advance(resume: Callable[..., Any], *args: Any) -> tuple[Any, Any]:
 
 
 def run_steps(
-    client: RouterClient, steps: Steps[ResultT], semaphore: threading.Semaphore
+    client: RouterClient, steps: StepGenerator[ResultT], semaphore: threading.Semaphore
 ) -> ResultT:
     """Run steps, which may yield calls, and lists of steps to run concurrently."""
 
-    def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
+    def perform(step: Call[Any] | list[StepGenerator[Any]]) -> Any:
         if isinstance(step, list):
             return gather([partial(run_steps, client, part, semaphore) for part in step])
         try:
@@ -105,9 +106,9 @@ def run_steps(
 
 
 async def arun_steps(
-    client: RouterClient, steps: Steps[ResultT], semaphore: asyncio.Semaphore
+    client: RouterClient, steps: StepGenerator[ResultT], semaphore: asyncio.Semaphore
 ) -> ResultT:
-    async def perform(step: Call[Any] | list[Steps[Any]]) -> Any:
+    async def perform(step: Call[Any] | list[StepGenerator[Any]]) -> Any:
         if isinstance(step, list):
             return await agather([partial(arun_steps, client, part, semaphore) for part in step])
         async with semaphore:

@@ -33,11 +33,11 @@ INTEGRATION_CONFIG = ConfigDict(
 _get_settings = attrgetter(*RouterSettings.model_fields)
 
 
-class ClaimScope:
-    """Releases the claims of cache lookups at the end of a call, whether or not it succeeds.
+class CacheClaims:
+    """Keys that cache lookups have claimed during one call; leaving the block releases them.
 
-    A lookup that finds nothing may claim the answer, so that other workers wait for it; see
-    ``ResultStore``.
+    A lookup in a ``ResultStore`` that finds nothing claims the key, so that other workers wait for
+    the answer instead of requesting it too.
 
     Attributes:
         releases: For each claimed key, the function that releases it.
@@ -55,18 +55,18 @@ class ClaimScope:
 
     def __enter__(self) -> None:
         seed = IDEMPOTENCY_SEED.get()
-        self._tokens = CLAIM_SCOPE.set(self), IDEMPOTENCY_SEED.set(seed)  # a lookup may change it
+        self._tokens = CACHE_CLAIMS.set(self), IDEMPOTENCY_SEED.set(seed)  # a lookup may change it
 
     def __exit__(self, *_: object) -> None:
-        CLAIM_SCOPE.reset(self._tokens[0])
+        CACHE_CLAIMS.reset(self._tokens[0])
         IDEMPOTENCY_SEED.reset(self._tokens[1])
         self._is_open = False
         for release in list(self.releases.values()):  # a thread may still add one
             release()
 
 
-CLAIM_SCOPE: ContextVar[ClaimScope | None] = ContextVar("claim_scope", default=None)
-"""The scope of the current call of a chat model."""
+CACHE_CLAIMS: ContextVar[CacheClaims | None] = ContextVar("cache_claims", default=None)
+"""The claims of the current call of a chat model."""
 
 
 def merge_extra_body(

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import getproxies
 
-from orq_router_integrations._http.pace import Pace
-
-if TYPE_CHECKING:  # imported when a client has to wait
-    from orq_router_integrations._http.pacing import Pacer
+from orq_router_integrations._http.pace import Pace, Pacer
 
 RETRY_TOKENS = 500
 
@@ -33,10 +30,8 @@ class ClientState:
         """The proxies that the environment defines during the first call, by scheme."""
         return getproxies()
 
-    def get_pacer(self, pace: Pace | None) -> "Pacer":
+    def get_pacer(self, pace: Pace | None) -> Pacer:
         """Return the pacer, and create it if it is missing or was made for another pace."""
-        from orq_router_integrations._http.pacing import Pacer  # noqa: PLC0415
-
         if self.pacer is None or self.pacer.pace != pace:
             self.pacer = Pacer(pace)
         return self.pacer

@@ -14,7 +14,7 @@ from orq_router_integrations._http.auth import aget_api_key, get_api_key
 from orq_router_integrations._http.client_state import ClientState
 from orq_router_integrations._http.deadline import Deadline, create_limits
 from orq_router_integrations._http.decompression import BoundedDecompressor
-from orq_router_integrations._http.pace import Pace
+from orq_router_integrations._http.pace import Pace, Pacer
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import create_error
 from orq_router_integrations.settings import RouterSettings
@@ -33,7 +33,6 @@ from orq_router_integrations.wire.error_response import parse_retry_after, redac
 from orq_router_integrations.wire.request_encoding import EncodedRequest
 
 if TYPE_CHECKING:
-    from orq_router_integrations._http.pacing import Pacer
     from orq_router_integrations._http.telemetry import CallSpan
 
 T = TypeVar("T")
@@ -108,7 +107,7 @@ class Exchange(Generic[T]):
                 f"controls.fallbacks contains {call.body['model']!r}, the model of the call "
                 "itself. Use controls.retry to ask a model again."
             )
-        covers_stream = isinstance(call, StreamCall) and call.is_collected
+        covers_stream = isinstance(call, StreamCall) and call.deadline_covers_stream
         self.timeout, self.deadline = create_limits(
             self.settings, controls, covers_stream=covers_stream
         )
@@ -120,7 +119,7 @@ class Exchange(Generic[T]):
         return self.encoded.path
 
     @property
-    def pacer(self) -> "Pacer":
+    def pacer(self) -> Pacer:
         """The pacer of the client, which is created when it is first needed."""
         return self.state.get_pacer(self.pace)
 

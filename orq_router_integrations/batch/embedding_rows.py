@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from orq_router_integrations._concurrency import Steps, agather, gather
+from orq_router_integrations._concurrency import StepGenerator, agather, gather
 from orq_router_integrations.batch.rows import (
     Row,
     Rows,
@@ -66,7 +66,7 @@ class EmbeddingRows(Rows):
     async def _arun_batch(self, inputs: Sequence[Any]) -> list[Row]:
         return await self._arun(self._process_batch(inputs))
 
-    def _process_batch(self, inputs: Sequence[Any]) -> Steps[list[Row]]:
+    def _process_batch(self, inputs: Sequence[Any]) -> StepGenerator[list[Row]]:
         """Process a batch. Yields the texts of each request, with their keys."""
         items: list[str | Row] = []  # texts, and the rows of invalid inputs
         for value in inputs:
@@ -103,7 +103,7 @@ class EmbeddingRows(Rows):
         stored = {text: row for text, (row, _) in states.items() if row is not None}
         return stored, {text: keys[text] for text, (_, is_claimed) in states.items() if is_claimed}
 
-    def _embed(self, keys: Mapping[str, str]) -> Steps[dict[str, Row]]:
+    def _embed(self, keys: Mapping[str, str]) -> StepGenerator[dict[str, Row]]:
         """Embed texts. Each request succeeds or fails independently."""
         rows: dict[str, Row] = {}
         chunk_size, max_tokens = self.embeddings.chunk_size, self.embeddings.max_batch_tokens

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.load import dumps
 
-from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
+from orq_router_integrations._concurrency import StepGenerator, aperform_steps, perform_steps
 from orq_router_integrations.batch.store import ResultStore
 from orq_router_integrations.batch.tables import add_columns, read_columns, to_values
 from orq_router_integrations.document_loaders.file_loader import FATAL_ERRORS
@@ -135,14 +135,14 @@ class Rows(ABC):
 
         return await asyncio.gather(*map(run, inputs))
 
-    def _run(self, steps: Steps[T]) -> T:
+    def _run(self, steps: StepGenerator[T]) -> T:
         def call(item: tuple[Any, str | None]) -> Any:
             with derive_idempotency_key(item[1]):
                 return self._call(item[0])
 
         return perform_steps(steps, call)
 
-    async def _arun(self, steps: Steps[T]) -> T:
+    async def _arun(self, steps: StepGenerator[T]) -> T:
         async def call(item: tuple[Any, str | None]) -> Any:
             with derive_idempotency_key(item[1]):
                 return await self._acall(item[0])
@@ -151,7 +151,7 @@ class Rows(ABC):
 
     # Rows
 
-    def _process(self, value: Any) -> Steps[Row]:
+    def _process(self, value: Any) -> StepGenerator[Row]:
         """Process one input. Yields it with its key if the store lacks its result."""
         claimed_key = None
         try:

@@ -16,8 +16,8 @@ from langchain_core.messages import message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.stores import BaseStore
 
-from orq_router_integrations._concurrency import Steps, aperform_steps, perform_steps
-from orq_router_integrations._integration import CLAIM_SCOPE
+from orq_router_integrations._concurrency import StepGenerator, aperform_steps, perform_steps
+from orq_router_integrations._integration import CACHE_CLAIMS
 from orq_router_integrations.batch.claims import PARTIAL_PREFIX, Claims, create_file
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED, IdempotencySeed
@@ -128,16 +128,16 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         """Return the stored answer to a prompt; see ``lookup``."""
         return await aperform_steps(self._look_up(_start_lookup(prompt, llm_string)), _reject_step)
 
-    def _look_up(self, key: str) -> Steps[RETURN_VAL_TYPE | None]:
-        scope, pauses = CLAIM_SCOPE.get(), iter_pauses()
+    def _look_up(self, key: str) -> StepGenerator[RETURN_VAL_TYPE | None]:
+        claims, pauses = CACHE_CLAIMS.get(), iter_pauses()
         while True:
-            # Without a scope, nothing would release the claim of a call that fails. A scope that
-            # has the claim already would wait for itself.
-            if scope is None or key in scope.releases:
+            # Only calls of ``ChatOrq`` release their claims if they fail. A call that has claimed
+            # the key already would wait for itself.
+            if claims is None or key in claims.releases:
                 return self._read(key, _parse_generations)
             value, is_claimed = self.try_claim(key, _parse_generations)
             if is_claimed:
-                scope.add(key, partial(self.release, key))
+                claims.add(key, partial(self.release, key))
             if value is not None or is_claimed:
                 return value
             yield next(pauses)
@@ -161,7 +161,9 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
         """
         return perform_steps(self.wait_for_claim(key, bytes), _reject_step)
 
-    def wait_for_claim(self, key: str, parse: Callable[[bytes], T | None]) -> Steps[T | None]:
+    def wait_for_claim(
+        self, key: str, parse: Callable[[bytes], T | None]
+    ) -> StepGenerator[T | None]:
         """Return the parsed value of a key, or ``None``; see ``get_or_claim``.
 
         Yields the seconds to wait before the next check, so that it does not occupy a thread.
@@ -256,7 +258,7 @@ def _reject_step(step: Any) -> Any:
 def _start_lookup(prompt: str, llm_string: str) -> str:
     """Return the key of an answer, from which the Idempotency-Key of the call is derived."""
     key = _hash_prompt(prompt, llm_string)
-    if CLAIM_SCOPE.get() is not None:
+    if CACHE_CLAIMS.get() is not None:
         IDEMPOTENCY_SEED.set(IdempotencySeed(key))
     return key
 

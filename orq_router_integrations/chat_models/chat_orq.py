@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from typing_extensions import AsyncGenerator, Generator
 
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
-from orq_router_integrations._integration import ClaimScope
+from orq_router_integrations._integration import CacheClaims
 from orq_router_integrations.chat_models.constants import ENDPOINTS
 from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.tool_schemas import (
@@ -81,12 +81,12 @@ class ChatOrq(ChatOrqFields):
 
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Answer lists of messages; see ``BaseChatModel.generate``."""
-        with ClaimScope():
+        with CacheClaims():
             return super().generate(*args, **kwargs)
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Answer lists of messages; see ``BaseChatModel.agenerate``."""
-        with ClaimScope():
+        with CacheClaims():
             return await super().agenerate(*args, **kwargs)
 
     def _generate(

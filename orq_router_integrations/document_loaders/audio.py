@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from langchain_core.documents.base import Blob
 from pydantic import Field, model_validator
 
-from orq_router_integrations._concurrency import Steps
+from orq_router_integrations._concurrency import StepGenerator
 from orq_router_integrations._integration import INTEGRATION_CONFIG
 from orq_router_integrations.document_loaders.chunking import (
     AudioChunk,
@@ -272,7 +272,7 @@ class Transcriber(FileProcessor):
         if self._must_convert(upload, None) and WavReader.from_upload(upload) is None:
             read_duration(upload, get_label(item))
 
-    def read(self, item: SourceItem) -> Steps[LoadedFile]:
+    def read(self, item: SourceItem) -> StepGenerator[LoadedFile]:
         label = get_label(item)
         metadata = item.metadata if isinstance(item, Blob) else {}
         with self._open_chunks(create_audio_upload(item), label) as chunks:
@@ -309,7 +309,7 @@ class Transcriber(FileProcessor):
 
     def _transcribe(
         self, label: str, chunks: Sequence[AudioChunk], chunk_count: int
-    ) -> Steps[list[Transcript]]:
+    ) -> StepGenerator[list[Transcript]]:
         """Transcribe consecutive chunks of a recording, one after the other."""
         transcripts: list[Transcript] = []
         prompt_tail = ""

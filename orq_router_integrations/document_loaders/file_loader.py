@@ -18,7 +18,7 @@ from langchain_core.stores import BaseStore
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from orq_router_integrations._concurrency import (
-    Steps,
+    StepGenerator,
     amap_ordered,
     arun_steps,
     map_ordered,
@@ -86,14 +86,14 @@ class FileProcessor(ABC):
         self.store = open_store(settings.store) if settings.store else None
 
     @abstractmethod
-    def read(self, item: SourceItem) -> Steps[LoadedFile]:
+    def read(self, item: SourceItem) -> StepGenerator[LoadedFile]:
         """Load an item. Yields calls, and lists of steps that may run concurrently."""
 
     @abstractmethod
     def parse_stored(self, data: bytes) -> Any:
         """Parse a result from the store. If it is unusable, any error may be raised."""
 
-    def load(self, item: SourceItem) -> Steps[LoadedFile]:
+    def load(self, item: SourceItem) -> StepGenerator[LoadedFile]:
         """Load an item, and apply the error policy if that fails."""
         label = get_label(item)
         try:
@@ -122,7 +122,7 @@ class FileProcessor(ABC):
         _LOG.warning("Could not load %s: %s", label, description)
         return description
 
-    def get_or_send(self, call: Call[Any], upload: Upload) -> Steps[Any]:
+    def get_or_send(self, call: Call[Any], upload: Upload) -> StepGenerator[Any]:
         """Return the result of a call for a file, which is only sent if the store lacks it.
 
         The body of the call may contain more than ``self.body``, such as the end of the previous

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
-from orq_router_integrations._concurrency import Steps
+from orq_router_integrations._concurrency import StepGenerator
 from orq_router_integrations.document_loaders.documents import flatten_metadata
 from orq_router_integrations.document_loaders.file_loader import (
     FileIntegration,
@@ -88,7 +88,7 @@ class OCRReader(FileProcessor):
         super().__init__(settings, body)
         self.directory = directory
 
-    def read(self, item: SourceItem) -> Steps[LoadedFile]:
+    def read(self, item: SourceItem) -> StepGenerator[LoadedFile]:
         file = create_ocr_input(item)
         call = Call(
             endpoint=OCR,

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.stores import BaseStore
 
-from orq_router_integrations._concurrency import Steps
+from orq_router_integrations._concurrency import StepGenerator
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.media.atomic_write import validate_output_path
 from orq_router_integrations.wire import json
@@ -48,7 +48,7 @@ class LocalClaims:
         self._store = store
         self._claims: dict[str, object] = {}
 
-    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> Steps[Any]:
+    def wait_for_claim(self, key: str, parse: Callable[[bytes], Any]) -> StepGenerator[Any]:
         """Return a stored result, or ``None`` if the caller must request it."""
         claim = object()
         while self._claims.setdefault(key, claim) is not claim:

@@ -294,7 +294,7 @@ class OrqImageTool(OrqTool, ImageParams):
             controls=controls,
             create_decoder=call.create_decoder,
             retry_ambiguous=self.retry_ambiguous,
-            is_collected=True,
+            deadline_covers_stream=True,
         )
         return call
 

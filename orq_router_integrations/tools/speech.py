@@ -294,7 +294,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
                 controls=controls,
                 create_decoder=call.create_decoder,
                 retry_ambiguous=self.retry_ambiguous,
-                is_collected=not is_streamed,  # the deadline covers all of the audio
+                deadline_covers_stream=not is_streamed,
             )
             for request in requests
         ]

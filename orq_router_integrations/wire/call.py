@@ -283,5 +283,5 @@ class StreamCall(Request, Generic[T]):
     """
 
     create_decoder: Callable[[Response], StreamDecoder[T]]
-    is_collected: bool = False
-    """Whether the caller needs the complete response, so that the deadline covers all of it."""
+    deadline_covers_stream: bool = False
+    """Whether the deadline ends with the stream, rather than with its first item."""

@@ -167,7 +167,7 @@ def test_deadline_covers_collected_stream(caller, is_injected):
         client = impatient_client(
             server, stream_chunk_timeout=30.0, **(clients if is_injected else {})
         )
-        error = get_timeout_error(caller, client, create_stream_call(is_collected=True))
+        error = get_timeout_error(caller, client, create_stream_call(deadline_covers_stream=True))
         assert "deadline of 0.3 seconds. Pass a longer deadline=" in str(error)
         assert error.partial.startswith("xx")
 
@@ -177,7 +177,7 @@ def test_deadline_covers_collected_stream(caller, is_injected):
 def test_idle_collected_stream_ends_before_deadline(caller):
     with Loopback(open_ended_response(encode_event("Hel"))) as server:
         client = impatient_client(server, deadline=60.0)
-        error = get_timeout_error(caller, client, create_stream_call(is_collected=True))
+        error = get_timeout_error(caller, client, create_stream_call(deadline_covers_stream=True))
         assert "stream sent nothing new for 0.3 seconds" in str(error)
 
 

@@ -13,7 +13,7 @@ import pytest
 from orq_router_integrations import Pace
 from orq_router_integrations._http import shared_pace
 from orq_router_integrations._http.deadline import Deadline
-from orq_router_integrations._http.pacing import Pacer, TokenBucket, _create_bucket
+from orq_router_integrations._http.pace import Pacer, TokenBucket, _create_bucket
 from orq_router_integrations._http.shared_pace import connect
 from orq_router_integrations.errors import RouterInputError
 

@@ -15,7 +15,7 @@ from support import database_servers, engine_job
 from support.faulty_router import FaultyRouter, serve_faulty_router
 
 from orq_router_integrations import Pace
-from orq_router_integrations._http.pacing import get_bucket
+from orq_router_integrations._http.pace import get_bucket
 from orq_router_integrations._http.shared_pace import connect
 from orq_router_integrations.batch import ResultStore
 

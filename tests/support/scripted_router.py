@@ -209,5 +209,5 @@ def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     nap = types.SimpleNamespace(sleep=partial(record, None))
     monkeypatch.setattr("tenacity.nap.time", nap)
     monkeypatch.setattr("asyncio.sleep", asleep)
-    monkeypatch.setattr("orq_router_integrations._http.pacing.Gate.reject", record)
+    monkeypatch.setattr("orq_router_integrations._http.pace.Gate.reject", record)
     return pauses

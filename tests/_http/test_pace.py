@@ -20,9 +20,9 @@ from support.scripted_router import (
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter, Pace, RouterClient
-from orq_router_integrations._http import pacing
+from orq_router_integrations._http import pace as pace_module
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
-from orq_router_integrations._http.pacing import Gate, Pacer, TokenBucket
+from orq_router_integrations._http.pace import Gate, Pacer, TokenBucket
 from orq_router_integrations.errors import RateLimitError, RouterInputError, RouterTimeoutError
 from orq_router_integrations.testing import Fault
 
@@ -36,8 +36,8 @@ def clock(monkeypatch) -> Any:
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr(pacing.time, "monotonic", lambda: Clock.now)
-    monkeypatch.setattr(pacing.random, "uniform", lambda low, high: low)
+    monkeypatch.setattr(pace_module.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(pace_module.random, "uniform", lambda low, high: low)
     return Clock
 
 
@@ -159,8 +159,8 @@ class TestBucket:
         assert pace.seconds == 60
         copy = pickle.loads(pickle.dumps(pace))
         assert copy == pace
-        assert pacing.get_bucket(copy) is pacing.get_bucket(pace)
-        assert pacing.get_bucket(Pace(20)) is not pacing.get_bucket(pace)
+        assert pace_module.get_bucket(copy) is pace_module.get_bucket(pace)
+        assert pace_module.get_bucket(Pace(20)) is not pace_module.get_bucket(pace)
 
 
 class TestPacer:
