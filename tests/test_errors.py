@@ -255,6 +255,30 @@ def test_key_with_json_escapes_is_redacted(key, escaped):
     assert key not in str(error) + repr(error) + "".join(map(str, vars(error).values()))
 
 
+ENCODED_KEYS = {
+    "URL": "sk-orq%2Fslashed%2fkey%2B",
+    "URL, every character": "".join(f"%{ord(char):02x}" for char in "sk-orq/slashed/key+"),
+    "JSON": r"sk-orq\/slashed\u002Fkey\u002b",
+}
+
+
+@pytest.mark.parametrize("encoded", ENCODED_KEYS.values(), ids=ENCODED_KEYS)
+@pytest.mark.parametrize("is_json", [False, True], ids=["text", "JSON"])
+def test_encoded_key_is_redacted(encoded, is_json):
+    key = "sk-orq/slashed/key+"
+    text = f"you sent token={encoded}, 100%."
+    body = json.dumps({"error": {"message": text}}) if is_json else text
+    error = create_error(create_response(401, body.encode()), "/chat/completions", secret=key)
+    assert error.message == "you sent token=[key], 100%."
+    assert encoded not in error.body
+
+
+def test_escapes_in_an_error_without_the_key_are_kept():
+    text = r"no such file: C:\\temp\/a%20b"
+    error = create_error(create_response(400, text.encode()), "/chat/completions", secret=KEY)
+    assert error.message == text
+
+
 @both_callers
 @pytest.mark.parametrize("text", [f"Bearer {KEY}", "words " * 300 + KEY])
 def test_key_in_a_text_body_is_redacted(caller, text):

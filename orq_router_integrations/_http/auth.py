@@ -11,6 +11,9 @@ from orq_router_integrations._http.redaction import REDACTING_FILTER
 from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, validate_api_key
 
+_END_OF_ITERATION = (StopIteration, StopAsyncIteration, GeneratorExit)
+"""Exceptions that could end a stream of the caller as if it were complete."""
+
 
 def get_api_key(source: ApiKey | None) -> str:
     """Return the API key for one attempt of a sync call."""
@@ -42,6 +45,11 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
         if scope.expired():
             raise DeadlineExceededError from None
         raise
+    except (StopAsyncIteration, RuntimeError) as error:
+        cause = error.__cause__ or error  # a coroutine raises StopIteration as a RuntimeError
+        if isinstance(cause, _END_OF_ITERATION):
+            raise _create_iteration_error(cause) from None
+        raise
 
 
 def get_account_id(source: ApiKey | None) -> str:
@@ -69,10 +77,13 @@ def _read_source(source: ApiKey | None) -> object:
         return source.get_secret_value() if source else ""
     try:
         return source()
-    except StopIteration:  # would end a generator of the caller, and a future would never complete
-        raise RouterInputError(
-            "The api_key function raised StopIteration. Return a key on every call."
-        ) from None
+    except _END_OF_ITERATION as error:
+        raise _create_iteration_error(error) from None
+
+
+def _create_iteration_error(error: BaseException) -> RouterInputError:
+    name = type(error).__name__
+    return RouterInputError(f"The api_key function raised {name}. Return a key on every call.")
 
 
 def _validate(key: object) -> str:

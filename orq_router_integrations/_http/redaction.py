@@ -46,7 +46,7 @@ class RedactingFilter(logging.Filter):
         except (TypeError, ValueError):  # wrong arguments, which logging will report
             return True
         for key in sorted(self._keys, key=len, reverse=True):  # one key may start with another
-            redacted = redact(redact(redacted, key), repr(key)[1:-1])
+            redacted = redact(redacted, key)
         if redacted != message:
             record.msg, record.args = redacted, ()
         return True

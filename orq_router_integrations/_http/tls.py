@@ -13,7 +13,8 @@ from orq_router_integrations.errors import RouterInputError
 _ADVICE = {
     "local issuer certificate|self.signed certificate": (
         "If the server or a proxy uses its own certificate authority, set SSL_CERT_FILE to a file, "
-        "or SSL_CERT_DIR to a directory, with the certificate of that authority."
+        "or SSL_CERT_DIR to a directory prepared by `openssl rehash`, with the certificate of that "
+        "authority. The current default is {source}."
     ),
     "handshake failure|certificate required|bad certificate|unknown ca": (
         "The server may require a client certificate. Pass an httpx client with one as "
@@ -34,11 +35,18 @@ def get_tls_context() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # includes SSLError
-        path = os.environ.get("SSL_CERT_FILE")
         raise RouterInputError(
-            f"SSL_CERT_FILE: Cannot load certificates from {path!r} ({error}). Set it to a file "
-            "with certificates in PEM format, or unset it."
+            f"Cannot load certificates from {_describe_source()} ({error}). Set SSL_CERT_FILE to "
+            "a file with certificates in PEM format. If it is unset, the package certifi is used."
         ) from None
+
+
+def _describe_source() -> str:
+    """Describe where httpx loads certificates from."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if path := os.environ.get(name):
+            return f"{name}={path!r}"
+    return "the package certifi"
 
 
 def explain_tls_error(error: Exception, causes: Iterable[BaseException]) -> str | None:
@@ -55,5 +63,5 @@ def explain_tls_error(error: Exception, causes: Iterable[BaseException]) -> str 
                 matches = (
                     advice for pattern, advice in _ADVICE.items() if re.search(pattern, text)
                 )
-                return next(matches, _GENERAL_ADVICE)
+                return next(matches, _GENERAL_ADVICE).format(source=_describe_source())
     return None

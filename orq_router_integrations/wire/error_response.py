@@ -13,6 +13,9 @@ from orq_router_integrations.wire.json import dumps, loads, map_strings
 MAX_TEXT_CHARS = 2000
 MIN_KEY_CHARS = 8  # shorter keys are not redacted: they would match ordinary words
 
+_ESCAPE = re.compile(r"""(?:%|\\u00)([2-7][0-9a-fA-F])|\\(["'\\/])""")
+"""A character of a key as URLs, JSON and ``repr`` may encode it."""
+
 MIN_BASE64_CHARS = 200  # text of this length that looks like base64 is file data
 
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")
@@ -53,9 +56,15 @@ def to_text(value: Any) -> str | None:
 
 
 def redact(text: str, secret: str = "") -> str:
-    """Remove the API key and long base64 data from a string."""
+    """Remove the API key and long base64 data from a string.
+
+    If it contains the key in an encoded form, it is returned decoded.
+    """
     if len(secret) >= MIN_KEY_CHARS:
         text = text.replace(secret, "[key]")
+        if "%" in text or "\\" in text:
+            decoded = _ESCAPE.sub(lambda match: match[2] or chr(int(match[1], 16)), text)
+            text = decoded.replace(secret, "[key]") if secret in decoded else text
     return _BASE64.sub("[base64]", text) if len(text) >= MIN_BASE64_CHARS else text
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 from support.scripted_router import (
@@ -15,6 +16,7 @@ from support.scripted_router import (
     create_stream_call,
 )
 
+from orq_router_integrations import RouterClient
 from orq_router_integrations.errors import RouterInputError, RouterTimeoutError
 
 
@@ -77,6 +79,39 @@ def test_exhausted_key_function_raises_input_error(caller):
     keys = iter(())
     with pytest.raises(RouterInputError, match="raised StopIteration"):
         caller.send(create_client(Script(), api_key=keys.__next__, deadline=9), create_call())
+
+
+def create_key_client(get_key: Any, has_own_clients: bool) -> RouterClient:
+    return (
+        create_client(Script(), api_key=get_key)
+        if has_own_clients
+        else RouterClient(api_key=get_key)
+    )
+
+
+@both_callers
+@pytest.mark.parametrize("error_class", [StopIteration, StopAsyncIteration, GeneratorExit])
+@pytest.mark.parametrize("has_own_clients", [False, True], ids=["pool", "httpx client"])
+def test_key_function_cannot_end_a_stream(caller, error_class, has_own_clients):
+    """Otherwise the exceptions that end a generator would make a stream seem complete."""
+
+    def get_key() -> str:
+        raise error_class
+
+    with pytest.raises(RouterInputError, match=f"raised {error_class.__name__}. Return a key"):
+        caller.stream(create_key_client(get_key, has_own_clients), create_stream_call())
+
+
+@pytest.mark.parametrize("error_class", [StopIteration, StopAsyncIteration])
+@pytest.mark.parametrize("has_own_clients", [False, True], ids=["pool", "httpx client"])
+async def test_async_key_function_cannot_end_a_stream(error_class, has_own_clients):
+    async def get_key() -> str:
+        await asyncio.sleep(0)
+        raise error_class
+
+    client = create_key_client(get_key, has_own_clients)
+    with pytest.raises(RouterInputError, match=f"raised {error_class.__name__}. Return a key"):
+        _ = [item async for item in client.astream(create_stream_call())]
 
 
 @both_callers

@@ -30,7 +30,7 @@ def unset_paths(monkeypatch) -> Iterator[None]:
 
 def test_missing_file_of_certificates_is_named(monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", MISSING)
-    with pytest.raises(RouterInputError, match=f"SSL_CERT_FILE: .*'{MISSING}'.*No such file"):
+    with pytest.raises(RouterInputError, match=f"from SSL_CERT_FILE='{MISSING}'.*No such file"):
         get_tls_context()
 
 
@@ -38,7 +38,13 @@ def test_file_without_certificates_is_named(monkeypatch, tmp_path: Path):
     path = tmp_path / "empty.pem"
     path.write_text("not a certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(RouterInputError, match=r"SSL_CERT_FILE: .*empty\.pem.*PEM format"):
+    with pytest.raises(RouterInputError, match=r"from SSL_CERT_FILE=.*empty\.pem.*PEM format"):
+        get_tls_context()
+
+
+def test_missing_file_of_certifi_is_named(monkeypatch):
+    monkeypatch.setattr("certifi.where", lambda: MISSING)
+    with pytest.raises(RouterInputError, match=r"from the package certifi .*No such file"):
         get_tls_context()
 
 
@@ -113,7 +119,16 @@ def test_untrusted_certificate_is_final_and_explained(caller):
     with Loopback(complete_response(b""), create_untrusted_context()) as server:
         error = send_over_tls(caller, server)
     assert "set SSL_CERT_FILE to a file" in str(error)
+    assert "The current default is the package certifi." in str(error)
     assert (error.attempts, error.is_retryable) == (1, False)
+
+
+@both_callers
+def test_directory_without_the_certificate_is_named(caller, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    with Loopback(complete_response(b""), create_untrusted_context()) as server:
+        error = send_over_tls(caller, server)
+    assert f"The current default is SSL_CERT_DIR='{tmp_path}'." in str(error)
 
 
 @pytest.mark.slow
