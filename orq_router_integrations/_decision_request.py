@@ -243,13 +243,13 @@ def _uses_assets(candidates: ModelCandidates, *, has_boxes: bool) -> bool:
     if len(typesafe) == len(candidates.candidates):
         return True
     if typesafe or has_boxes:
-        other = next(model for model in candidates.candidates if model not in typesafe)
+        other_model = next(model for model in candidates.candidates if model not in typesafe)
         feature = "box questions" if has_boxes else "images"
         raise ValueError(
-            f"controls.fallbacks: {other} does not accept {feature} in the form that "
+            f"controls.fallbacks: {other_model} does not accept {feature} in the form that "
             f"{typesafe[0]} requires. Use models of one provider."
             if typesafe
-            else f"model: {other} does not support box questions. Use a model of TypeSafe."
+            else f"model: {other_model} does not support box questions. Use a model of TypeSafe."
         )
     return False
 

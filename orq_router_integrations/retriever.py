@@ -186,5 +186,5 @@ def _create_documents(
 
 def _create_document(match: KnowledgeMatch) -> Document:
     scores = {"search_score": match.search_score, "rerank_score": match.rerank_score}
-    known = {name: score for name, score in scores.items() if score is not None}
-    return Document(match.text, id=match.id, metadata={**match.metadata, **known})
+    known_scores = {name: score for name, score in scores.items() if score is not None}
+    return Document(match.text, id=match.id, metadata={**match.metadata, **known_scores})

@@ -75,20 +75,22 @@ def test_stream_is_complete_after_finish_reason_or_done(caller, end):
 @both_callers
 @pytest.mark.parametrize("end", [(), (b"data: [DO",), (LOST,), (httpx.ReadError("reset"),)])
 def test_interrupted_stream_raises_with_partial_text(caller, end):
-    error, items, sent = get_error(
+    error, items, request_count = get_error(
         caller, respond_with_stream(*HELLO, *end), respond_with_stream(*COMPLETE)
     )
     assert type(error) is StreamInterruptedError
-    assert (error.partial, items, sent) == ("Hello", ["Hel", "lo"], 1)
+    assert (error.partial, items, request_count) == ("Hello", ["Hel", "lo"], 1)
     assert (error.status_code, error.endpoint, error.attempts) == (200, "/chat/completions", 1)
     assert error.received == sum(len(chunk) for chunk in (*HELLO, *end) if isinstance(chunk, bytes))
 
 
 @both_callers
 def test_silent_stream_times_out_with_partial_text(caller):
-    error, items, sent = get_error(caller, respond_with_stream(*HELLO, httpx.ReadTimeout("slow")))
+    error, items, request_count = get_error(
+        caller, respond_with_stream(*HELLO, httpx.ReadTimeout("slow"))
+    )
     assert (type(error), error.partial) == (RouterTimeoutError, "Hello")
-    assert (items, sent) == (["Hel", "lo"], 1)
+    assert (items, request_count) == (["Hel", "lo"], 1)
 
 
 @both_callers
@@ -111,21 +113,21 @@ def test_stream_is_retried_before_first_item(caller, failure):
 
 @both_callers
 def test_stream_is_not_retried_without_retry_ambiguous(caller):
-    error, _, sent = get_error(caller, respond_with_stream(LOST), retry_ambiguous=False)
-    assert (type(error), sent) == (StreamInterruptedError, 1)
+    error, _, request_count = get_error(caller, respond_with_stream(LOST), retry_ambiguous=False)
+    assert (type(error), request_count) == (StreamInterruptedError, 1)
 
 
 @both_callers
 def test_unreachable_stream_is_tried_three_times(caller):
-    error, items, sent = get_error(caller, httpx.ConnectError("refused"))
-    assert (type(error), items, sent) == (RouterConnectionError, [], 3)
+    error, items, request_count = get_error(caller, httpx.ConnectError("refused"))
+    assert (type(error), items, request_count) == (RouterConnectionError, [], 3)
 
 
 @both_callers
 def test_error_response_to_stream_is_read_completely(caller):
     body = ResponseBody(b'{"error": {"message":', b' "no such model"}}')
-    error, _, sent = get_error(caller, lambda _: httpx.Response(404, stream=body))
-    assert (type(error), error.message, sent) == (NotFoundError, "no such model", 1)
+    error, _, request_count = get_error(caller, lambda _: httpx.Response(404, stream=body))
+    assert (type(error), error.message, request_count) == (NotFoundError, "no such model", 1)
     assert body.closed
 
 
@@ -155,8 +157,8 @@ UNEXPECTED = [
 @both_callers
 @pytest.mark.parametrize(("content_type", "body"), UNEXPECTED)
 def test_unexpected_body_raises_invalid_response_error(caller, content_type, body):
-    error, _, sent = get_error(caller, respond_with_stream(body, kind=content_type))
-    assert (type(error), sent) == (InvalidResponseError, 1)
+    error, _, request_count = get_error(caller, respond_with_stream(body, kind=content_type))
+    assert (type(error), request_count) == (InvalidResponseError, 1)
 
 
 @both_callers
@@ -183,10 +185,10 @@ def test_invalid_response_error_shows_body(caller, content_type, body):
     ],
 )
 def test_bare_error_body_is_raised(caller, content_type, body):
-    error, _, sent = get_error(
+    error, _, request_count = get_error(
         caller, respond_with_stream(json.dumps(body).encode(), kind=content_type)
     )
-    assert (error.message, error.code, sent) == ("no such model", "gone", 1)
+    assert (error.message, error.code, request_count) == ("no such model", "gone", 1)
 
 
 @both_callers
@@ -207,11 +209,11 @@ def test_bare_error_body_is_raised(caller, content_type, body):
 )
 @pytest.mark.parametrize("previous", [(), HELLO], ids=["first", "later"])
 def test_error_event_ends_stream(caller, event_data, message, previous):
-    error, items, sent = get_error(
+    error, items, request_count = get_error(
         caller, respond_with_stream(*previous, event_data + b"\n\n", DONE)
     )
     assert (error.message, error.partial) == (message, "".join(items))
-    assert (len(items), sent) == (len(previous), 1)
+    assert (len(items), request_count) == (len(previous), 1)
 
 
 @both_callers

@@ -215,8 +215,8 @@ class TestState:
 
     def test_type_that_a_tool_declared_is_corrected(self, image: Any) -> None:
         message = ToolMessage([image | {"mime_type": "image/jpeg"}], tool_call_id="1")
-        (sent,) = Model().get_body([message])["state"]
-        assert sent["content"][-1]["image_url"] == to_data_url(image)
+        (sent_message,) = Model().get_body([message])["state"]
+        assert sent_message["content"][-1]["image_url"] == to_data_url(image)
 
     def test_dicts_with_other_roles_are_wrapped(self) -> None:
         messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]

@@ -267,8 +267,8 @@ def test_vector_store_finds_similar_texts(embed):
     embeddings = OrqEmbeddings(MODEL, client=OfflineRouter().client(), chunk_size=1)
     store = InMemoryVectorStore(embeddings)
     store.add_texts(["The invoice was paid.", "Maria repaired the boat.", "It rains today."])
-    (found,) = store.similarity_search("Who repairs boats?", k=1)
-    assert found.page_content == "Maria repaired the boat."
+    (document,) = store.similarity_search("Who repairs boats?", k=1)
+    assert document.page_content == "Maria repaired the boat."
     assert embed(embeddings, ["a"]).offline
 
 

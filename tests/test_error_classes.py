@@ -140,7 +140,10 @@ def test_marked_failure_has_no_text(granularity: str) -> None:
     loader = create_loader(
         source, router, on_error="mark", max_concurrency=1, granularity=granularity
     )
-    first, *others = loader.load()
-    assert (first.page_content, [document.page_content for document in others]) == ("", ["Two."])
-    assert "status 400" in first.metadata["error"]
-    assert "error" not in others[0].metadata
+    failed, *transcripts = loader.load()
+    assert (failed.page_content, [document.page_content for document in transcripts]) == (
+        "",
+        ["Two."],
+    )
+    assert "status 400" in failed.metadata["error"]
+    assert "error" not in transcripts[0].metadata

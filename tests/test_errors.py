@@ -63,8 +63,8 @@ BODIES: list[tuple[Any, dict[str, Any]]] = [
 
 def create_response(status: int = 400, body: Any = None, **headers: str) -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, named, content, attempts=2)
+    http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, http_headers, content, attempts=2)
 
 
 def create_error_with(status: int = 400, **error: Any) -> RouterError:

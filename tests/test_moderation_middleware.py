@@ -133,10 +133,10 @@ class TestConversation:
         config: Any = {"configurable": {"thread_id": "1"}}
         for text in (HARMFUL, "Hi"):
             agent.invoke({"messages": [("user", text)]}, config)
-        sent = [
+        sent_messages = [
             request.body["messages"] for request in router.requests if "messages" in request.body
         ]
-        assert HARMFUL not in str(sent)
+        assert HARMFUL not in str(sent_messages)
 
 
 class Letter(BaseModel):

@@ -90,13 +90,13 @@ async def test_interleaved_async_streams_are_independent() -> None:
     async def collect_text(question: str) -> str:
         return "".join([chunk.text async for chunk in model.astream(question)])
 
-    one, two = await asyncio.gather(collect_text("one"), collect_text("two"))
-    assert one.strip() == "1 " * 49 + "1"
-    assert two.strip() == "2 " * 49 + "2"
+    first, second = await asyncio.gather(collect_text("one"), collect_text("two"))
+    assert first.strip() == "1 " * 49 + "1"
+    assert second.strip() == "2 " * 49 + "2"
 
 
 def test_interleaved_streams_are_independent() -> None:
     model = create_model(answers={"one": "1 " * 50, "two": "2 " * 50})
     pairs = list(zip(model.stream("one"), model.stream("two"), strict=True))
-    assert "2" not in "".join(one.text for one, _ in pairs)
-    assert "1" not in "".join(two.text for _, two in pairs)
+    assert "2" not in "".join(first.text for first, _ in pairs)
+    assert "1" not in "".join(second.text for _, second in pairs)

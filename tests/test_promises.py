@@ -239,10 +239,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
 @cache
 def find_tests(file: str) -> set[str]:
     """Return the names of the tests in a file."""
-    found = ast.parse((TESTS / file).read_text())
+    module = ast.parse((TESTS / file).read_text())
     return {
         node.name
-        for node in ast.walk(found)
+        for node in ast.walk(module)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and node.name.startswith("test_")
     }

@@ -142,14 +142,14 @@ DOCUMENTS = [
 def test_documents_are_copied(is_async):
     rerank = create_rerank(Script(score_by_length))
     if is_async:
-        found = asyncio.run(rerank.acompress_documents(DOCUMENTS, "q"))
+        ranked = asyncio.run(rerank.acompress_documents(DOCUMENTS, "q"))
     else:
-        found = rerank.compress_documents(DOCUMENTS, "q")
-    assert [document.id for document in found] == ["2", "1"]
-    assert found[1].metadata == {"page": 1, "tags": ["x"], "relevance_score": 0.0001}
-    found[1].metadata["tags"].append("y")
+        ranked = rerank.compress_documents(DOCUMENTS, "q")
+    assert [document.id for document in ranked] == ["2", "1"]
+    assert ranked[1].metadata == {"page": 1, "tags": ["x"], "relevance_score": 0.0001}
+    ranked[1].metadata["tags"].append("y")
     assert DOCUMENTS[0].metadata == {"page": 1, "tags": ["x"]}
-    assert found[0].page_content is DOCUMENTS[1].page_content
+    assert ranked[0].page_content is DOCUMENTS[1].page_content
 
 
 @pytest.mark.parametrize(

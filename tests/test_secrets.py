@@ -36,12 +36,12 @@ def read_repository() -> dict[str, str]:
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_repository_contains_no(name):
     pattern = re.compile(FORBIDDEN[name])
-    found = [
+    matches = [
         f"{path}: {match[0][:12]}..."
         for path, text in read_repository().items()
         for match in pattern.finditer(text)
     ]
-    assert not found, f"{name} in the repository: {found}"
+    assert not matches, f"{name} in the repository: {matches}"
 
 
 @pytest.mark.parametrize(

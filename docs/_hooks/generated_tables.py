@@ -69,9 +69,10 @@ def build_field_rows(cls: type[BaseModel]) -> Iterator[str]:
             type_name = format_type(field.annotation)
             unit = UNITS.get(f"{cls.__name__}.{name}") or get_unit(name)
             yield build_row(name, type_name, format_default(field), field.description, unit=unit)
-    if rest := sorted(name for name, field in cls.model_fields.items() if not field.description):
+    fields = cls.model_fields.items()
+    if undocumented := sorted(name for name, field in fields if not field.description):
         yield ""
-        yield f"LangChain's own arguments: {', '.join(f'`{name}`' for name in rest)}."
+        yield f"LangChain's own arguments: {', '.join(f'`{name}`' for name in undocumented)}."
 
 
 def build_parameter_rows(cls: type) -> Iterator[str]:

@@ -99,10 +99,10 @@ class Claims:
         if expires <= latest:
             return expires
         # The file is damaged, or its writer has another clock, so check whether it is renewed.
-        known = self._doubtful.get(claim)
-        if known is None or known[0] != data:
-            known = self._doubtful[claim] = (data, latest)
-        return known[1]
+        doubtful = self._doubtful.get(claim)
+        if doubtful is None or doubtful[0] != data:
+            doubtful = self._doubtful[claim] = (data, latest)
+        return doubtful[1]
 
 
 _INSTANCES: "WeakSet[Claims]" = WeakSet()

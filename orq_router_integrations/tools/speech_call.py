@@ -117,12 +117,12 @@ def find_wav_start(data: bytes) -> AudioStart | None:
 def find_mp3_start(data: bytes) -> AudioStart | None:
     """Find the first frame with audio, or return ``None`` if more bytes are needed."""
     tags_size = get_tags_size(data)
-    found = find_mp3_frame(data[tags_size : tags_size + MAX_HEADER_BYTES])
-    if found is None:
+    match = find_mp3_frame(data[tags_size : tags_size + MAX_HEADER_BYTES])
+    if match is None:
         if len(data) - tags_size > MAX_HEADER_BYTES:
             raise MalformedResponseError("the mp3 file contains no audio")
         return None
-    offset, frame = tags_size + found[0], found[1]
+    offset, frame = tags_size + match[0], match[1]
     if len(data) < offset + frame.size:
         return None
     if any(name in data[offset + 4 : offset + 48] for name in _MP3_LENGTH_TABLES):
@@ -233,11 +233,11 @@ def _raise_for_text(body: bytes) -> NoReturn:
     raise MalformedResponseError("expected audio, got JSON", body)
 
 
-def _check_equal(found: object, first: object) -> None:
-    if found != first:
+def _check_equal(audio_format: object, first_format: object) -> None:
+    if audio_format != first_format:
         raise MalformedResponseError(
-            f"the audio format changed from {first} to {found}; another model may have answered "
-            "(fallbacks, load balancer)"
+            f"the audio format changed from {first_format} to {audio_format}; another model may "
+            "have answered (fallbacks, load balancer)"
         )
 
 

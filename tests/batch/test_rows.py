@@ -253,8 +253,8 @@ class TestStore:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        other = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
-        table = await asyncio.wait_for(other.acall({"prompt": ["a"]}), timeout=20)
+        second_rows = create_rows(OfflineRouter(), store=ResultStore(tmp_path))
+        table = await asyncio.wait_for(second_rows.acall({"prompt": ["a"]}), timeout=20)
         assert table["error"] == [None]
 
     @pytest.mark.slow
@@ -303,8 +303,8 @@ class TestStore:
         for settings in ({}, {"temperature": 0.1}, {"max_tokens": 5}):
             model = ChatOrq(MODEL, client=router.client(), **settings)
             ChatRows(model, store=ResultStore(tmp_path))({"prompt": ["a"]})
-        other = ChatOrq(MODEL, client=router.client(api_key="sk-orq-other"))
-        ChatRows(other, store=ResultStore(tmp_path))({"prompt": ["a"]})
+        other_account = ChatOrq(MODEL, client=router.client(api_key="sk-orq-other"))
+        ChatRows(other_account, store=ResultStore(tmp_path))({"prompt": ["a"]})
         assert len(router.log) == 4
 
     def test_function_in_a_chain_is_rejected(self, tmp_path: Path) -> None:

@@ -173,10 +173,10 @@ class TestClaims:
         assert list(store.yield_keys()) == []
 
     def test_renewal_ends_with_the_store(self, url: str) -> None:
-        others = threading.enumerate()
+        threads_before = threading.enumerate()
         store = ResultStore(url, claim_seconds=0.03)
         store.get_or_claim("a")
-        (thread,) = set(threading.enumerate()) - set(others)
+        (thread,) = set(threading.enumerate()) - set(threads_before)
         del store
         gc.collect()
         thread.join(timeout=30)
@@ -320,8 +320,8 @@ class TestClaimsOfLangChain:
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.sleep(0.3)  # until the thread has the claim
-        other = model.model_copy(update={"cache": ResultStore(url)})
-        assert (await asyncio.wait_for(other.ainvoke("Hi"), 20)).text
+        second_model = model.model_copy(update={"cache": ResultStore(url)})
+        assert (await asyncio.wait_for(second_model.ainvoke("Hi"), 20)).text
 
     def test_other_models_do_not_claim(self, url: str) -> None:
         """Nothing would release the claim if their call failed."""

@@ -39,13 +39,13 @@ def build_base_url(server: str, kind: str) -> str:
 
 def create_history(messages: int) -> list[Any]:
     """Create a conversation that ends with a question."""
-    said = [
+    turns = [
         HumanMessage(f"Question {n}: {QUESTION}")
         if n % 2
         else AIMessage(f"Answer {n}: it sends each packet on towards its network.")
         for n in range(messages - 2)
     ]
-    return [SystemMessage("You are brief."), *said, HumanMessage(QUESTION)][-messages:]
+    return [SystemMessage("You are brief."), *turns, HumanMessage(QUESTION)][-messages:]
 
 
 def create_tools() -> list[StructuredTool]:

@@ -38,8 +38,8 @@ class MinimalChatModel(BaseChatModel):
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
-    def _request(self, messages: list[BaseMessage], **members: Any) -> dict[str, Any]:
-        body = {"model": self.model, "messages": [_convert_message(m) for m in messages], **members}
+    def _request(self, messages: list[BaseMessage], **fields: Any) -> dict[str, Any]:
+        body = {"model": self.model, "messages": [_convert_message(m) for m in messages], **fields}
         return {
             "url": f"{self.base_url}/chat/completions",
             "content": orjson.dumps(body),

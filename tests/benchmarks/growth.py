@@ -34,9 +34,9 @@ def _show(title, sizes, case_of) -> None:
 
 
 def _create_message_case(server: str, number: int) -> Case:
-    given = create_history(number)
-    found = create_models(build_base_url(server, "whole"))
-    runs = {n: repeat(lambda m=model: m.invoke(given), 10) for n, model in found.items()}
+    messages = create_history(number)
+    models = create_models(build_base_url(server, "whole"))
+    runs = {n: repeat(lambda m=model: m.invoke(messages), 10) for n, model in models.items()}
     return Case([], runs)
 
 
@@ -45,15 +45,15 @@ def _create_chunk_case(server: str, number: int) -> Case:
         for _ in model.stream(QUESTION):
             pass
 
-    found = create_models(build_base_url(server, f"text.{number}"))
-    runs = {n: lambda m=model: measure_time(lambda: read(m), number) for n, model in found.items()}
+    models = create_models(build_base_url(server, f"text.{number}"))
+    runs = {n: lambda m=model: measure_time(lambda: read(m), number) for n, model in models.items()}
     return Case([], runs)
 
 
 def _create_call_case(server: str, number: int) -> Case:
-    found = create_models(build_base_url(server, "late"))
+    models = create_models(build_base_url(server, "late"))
     count = max(number * 2, 10)
-    runs = {n: lambda m=model: run_batch(m, number, count) for n, model in found.items()}
+    runs = {n: lambda m=model: run_batch(m, number, count) for n, model in models.items()}
     return Case([], runs, rounds=3)
 
 

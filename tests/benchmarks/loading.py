@@ -64,19 +64,19 @@ def measure_ratios() -> dict[str, float]:
             silence = bytes(64_000)
             head = build_wav_header(build_pcm_format(16_000), len(silence))
             (folder / f"{number:02}.wav").write_bytes(head + silence)
-        one, many = create_loader(folder, 1), create_loader(folder, AT_ONCE)
+        sequential, concurrent = create_loader(folder, 1), create_loader(folder, AT_ONCE)
         return {
-            "sync": measure_seconds(many.load) / measure_seconds(one.load),
-            "async": measure_seconds(lambda: asyncio.run(many.aload()))
-            / measure_seconds(lambda: asyncio.run(one.aload())),
+            "sync": measure_seconds(concurrent.load) / measure_seconds(sequential.load),
+            "async": measure_seconds(lambda: asyncio.run(concurrent.aload()))
+            / measure_seconds(lambda: asyncio.run(sequential.aload())),
         }
 
 
 def main() -> None:
     """Print the ratios with their goal."""
     for name, ratio in measure_ratios().items():
-        told = "reached" if ratio < GOAL else "missed"
-        print(f"{FILES} files, {AT_ONCE} at once, {name}: {ratio:.2f} (goal {GOAL}: {told})")
+        verdict = "reached" if ratio < GOAL else "missed"
+        print(f"{FILES} files, {AT_ONCE} at once, {name}: {ratio:.2f} (goal {GOAL}: {verdict})")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ class Measurements:
         """Return our ratio to a contender, and half the interquartile range of those by round."""
         ours, theirs = self._samples[OURS], self._samples[name]
         pairs = zip(ours, theirs, strict=True)
-        ratios = [one[quantity] / other[quantity] for one, other in pairs]
+        ratios = [
+            our_sample[quantity] / their_sample[quantity] for our_sample, their_sample in pairs
+        ]
         first, _, third = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (0, 0, 0)
         medians = [statistics.median(s[quantity] for s in samples) for samples in (ours, theirs)]
         return medians[0] / medians[1], (third - first) / 2

@@ -56,8 +56,8 @@ def create_image_case(server: str, folder: Path) -> Case:
         tool.generate(SENTENCE)
 
     def theirs() -> None:
-        made = client.images.generate(model="openai/gpt-image-1", prompt=SENTENCE)
-        (new() / "theirs.png").write_bytes(base64.b64decode(made.data[0].b64_json))
+        response = client.images.generate(model="openai/gpt-image-1", prompt=SENTENCE)
+        (new() / "theirs.png").write_bytes(base64.b64decode(response.data[0].b64_json))
 
     runs = {OURS: lambda: measure_memory(ours), SDK: lambda: measure_memory(theirs)}
     lines = [
@@ -70,19 +70,19 @@ def create_image_case(server: str, folder: Path) -> Case:
 def iter_inline_file_cases(server: str, folder: Path) -> Iterator[Case]:
     path = folder / "report.pdf"
     path.write_bytes(b"%PDF-1.7" + b"\n% page" * (FILE_SIZE // 7))
-    found = create_models(build_base_url(server, "whole"))
+    models = create_models(build_base_url(server, "whole"))
     data = base64.b64encode(path.read_bytes()).decode()
     url = f"data:application/pdf;base64,{data}"
     part = {"type": "file", "file": {"filename": path.name, "file_data": url}}
     ready = [HumanMessage([part])]
 
     def by_path() -> None:
-        found[OURS].invoke([HumanMessage([content_block(path, lazy=True)])])
+        models[OURS].invoke([HumanMessage([content_block(path, lazy=True)])])
 
     def theirs() -> None:
         read = base64.b64encode(path.read_bytes()).decode()
         inner = {"filename": path.name, "file_data": f"data:application/pdf;base64,{read}"}
-        found[OPENAI].invoke([HumanMessage([{"type": "file", "file": inner}])])
+        models[OPENAI].invoke([HumanMessage([{"type": "file", "file": inner}])])
 
     runs = {
         OURS: lambda: measure_memory(by_path),
@@ -93,15 +93,15 @@ def iter_inline_file_cases(server: str, folder: Path) -> Iterator[Case]:
         Row("15", "... memory", {}, "peak", maximum=0.8),
     ]
     yield Case(lines, runs, rounds=5)
-    given = {
-        name: lambda model=found[name]: measure_memory(lambda: model.invoke(ready))
+    ready_runs = {
+        name: lambda model=models[name]: measure_memory(lambda: model.invoke(ready))
         for name in (OURS, OPENAI)
     }
     lines = [
         Row("15", "15 MB file as a ready data URI", {OPENAI: 0.7}),
         Row("15", "... memory", {OPENAI: 0.7}, "peak"),
     ]
-    yield Case(lines, given, rounds=5)
+    yield Case(lines, ready_runs, rounds=5)
 
 
 def create_transcription_case(server: str, folder: Path) -> Case:

@@ -129,8 +129,8 @@ def _create_tool_deltas(count: int) -> list[dict[str, object]]:
     opened = {"index": 0, "id": "call_1", "type": "function"}
     first = {"tool_calls": [{**opened, "function": {"name": "search", "arguments": ""}}]}
     pieces = ['{"query": "', *(["word "] * (count - 2)), '"}']
-    rest = [{"tool_calls": [{"index": 0, "function": {"arguments": p}}]} for p in pieces]
-    return [first, *rest]
+    arguments = [{"tool_calls": [{"index": 0, "function": {"arguments": p}}]} for p in pieces]
+    return [first, *arguments]
 
 
 @lru_cache
@@ -223,10 +223,10 @@ class Tunnel(asyncio.Protocol):
             self._task = asyncio.ensure_future(self._connect(self._head.split()[1]))
 
     async def _connect(self, target: bytes) -> None:
-        loop, other = asyncio.get_running_loop(), Tunnel()
+        loop, tunnel = asyncio.get_running_loop(), Tunnel()
         port = int(target.rpartition(b":")[2])
-        self._peer, _ = await loop.create_connection(lambda: other, "127.0.0.1", port)
-        other._peer = self._transport
+        self._peer, _ = await loop.create_connection(lambda: tunnel, "127.0.0.1", port)
+        tunnel._peer = self._transport
         self._transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
 
     def connection_lost(self, error: Exception | None) -> None:

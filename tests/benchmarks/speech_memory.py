@@ -86,8 +86,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, work in create_runs(Path(folder), url).items():
             peak, resident = measure_memory(work)
-            found = f"{peak / 1e6:6.2f} MB allocated ({'ok' if peak <= GOAL else 'TOO MUCH'})"
-            print(f"{name:26} {found}, {resident / 1e6:6.2f} MB resident")
+            allocated = f"{peak / 1e6:6.2f} MB allocated ({'ok' if peak <= GOAL else 'TOO MUCH'})"
+            print(f"{name:26} {allocated}, {resident / 1e6:6.2f} MB resident")
     server.terminate()
 
 

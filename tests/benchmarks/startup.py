@@ -46,8 +46,10 @@ def run_in_new_process(code: str) -> Callable[[], Sample]:
 
     def run() -> Sample:
         command = [sys.executable, "-c", REPORT + code]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-        sample: Sample = json.loads(done.stdout)
+        process = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment
+        )
+        sample: Sample = json.loads(process.stdout)
         return sample
 
     return run

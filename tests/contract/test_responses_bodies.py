@@ -108,17 +108,17 @@ MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("messages", "sent"), MESSAGES.values(), ids=MESSAGES)
-def test_messages_are_sent_as_items(messages: list[Any], sent: list[Any]) -> None:
-    assert send_items(*messages) == sent
+@pytest.mark.parametrize(("messages", "items"), MESSAGES.values(), ids=MESSAGES)
+def test_messages_are_sent_as_items(messages: list[Any], items: list[Any]) -> None:
+    assert send_items(*messages) == items
 
 
 def test_two_tool_calls_and_results() -> None:
     names = [("f", "c1"), ("g", "c2")]
     calls = [{"name": name, "args": {}, "id": id_, "type": "tool_call"} for name, id_ in names]
     results = [ToolMessage("ok", tool_call_id=id_) for _, id_ in names]
-    sent = send_items("Hi", AIMessage("", tool_calls=calls), *results)
-    assert [(item["type"], item.get("call_id")) for item in sent[1:]] == [
+    items = send_items("Hi", AIMessage("", tool_calls=calls), *results)
+    assert [(item["type"], item.get("call_id")) for item in items[1:]] == [
         ("function_call", "c1"),
         ("function_call", "c2"),
         ("function_call_output", "c1"),

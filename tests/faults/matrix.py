@@ -91,15 +91,16 @@ def run_fault(fault: Fault, *, all_pools: bool = True) -> list[Result]:
 def _run_call(fault: Fault, integration: Integration, mode: str, pool: str) -> Result:
     with _serve_fault(fault) as (server, url):
         if mode == "sync":
-            seen = _observe(fault, integration, server, url, pool)
+            observation = _observe(fault, integration, server, url, pool)
         else:
-            seen = asyncio.run(_aobserve(fault, integration, server, url, pool))
-    outcome = "ok" if seen.error is None else type(seen.error).__name__
+            observation = asyncio.run(_aobserve(fault, integration, server, url, pool))
+    outcome = "ok" if observation.error is None else type(observation.error).__name__
     result = Result(integration.name, mode, pool, outcome)
-    result.attempts, result.unsent_attempts = seen.attempts, seen.unsent_attempts
-    result.seconds = seen.seconds
-    result.is_recovered = seen.is_freed and seen.next_value == get_expected_value(integration)
-    result.problems = tuple(_find_problems(fault, integration, result, seen))
+    result.attempts, result.unsent_attempts = observation.attempts, observation.unsent_attempts
+    result.seconds = observation.seconds
+    next_is_correct = observation.next_value == get_expected_value(integration)
+    result.is_recovered = observation.is_freed and next_is_correct
+    result.problems = tuple(_find_problems(fault, integration, result, observation))
     return result
 
 
@@ -116,21 +117,22 @@ def _observe(
         if pool == "httpx":
             http = httpx.Client(**_get_single_connection_options())
             settings["http_client"] = stack.enter_context(http)
-        seen, client = Observation(), _create_client(fault, url, **settings)
+        observation, client = Observation(), _create_client(fault, url, **settings)
         start = time.monotonic()
         try:
-            seen.value = integration.call(client, fault.has_large_request)
+            observation.value = integration.call(client, fault.has_large_request)
         except BaseException as error:  # noqa: BLE001 - checked later
-            seen.error = error
-        _record(seen, fault, server, start)
+            observation.error = error
+        _record(observation, fault, server, start)
         if not fault.location:
-            seen.is_freed = fault.ignores_disconnect or _is_freed(server)
+            observation.is_freed = fault.ignores_disconnect or _is_freed(server)
             server.recover()
+            next_client = _create_next_client(url, settings)
             try:
-                seen.next_value = integration.call(_create_next_client(url, settings), False)
+                observation.next_value = integration.call(next_client, False)
             except Exception as error:  # noqa: BLE001 - reported as a problem
-                seen.next_value = error
-        return seen
+                observation.next_value = error
+        return observation
 
 
 async def _aobserve(
@@ -138,21 +140,23 @@ async def _aobserve(
 ) -> Observation:
     async with httpx.AsyncClient(**_get_single_connection_options()) as http:
         settings = {"http_async_client": http} if pool == "httpx" else {}
-        seen, client = Observation(), _create_client(fault, url, **settings)
+        observation, client = Observation(), _create_client(fault, url, **settings)
         start = time.monotonic()
         try:
-            seen.value = await integration.acall(client, fault.has_large_request)
+            observation.value = await integration.acall(client, fault.has_large_request)
         except BaseException as error:  # noqa: BLE001 - checked later
-            seen.error = error
-        _record(seen, fault, server, start)
+            observation.error = error
+        _record(observation, fault, server, start)
         if not fault.location:
-            seen.is_freed = fault.ignores_disconnect or await asyncio.to_thread(_is_freed, server)
+            is_freed = fault.ignores_disconnect or await asyncio.to_thread(_is_freed, server)
+            observation.is_freed = is_freed
             server.recover()
+            next_client = _create_next_client(url, settings)
             try:
-                seen.next_value = await integration.acall(_create_next_client(url, settings), False)
+                observation.next_value = await integration.acall(next_client, False)
             except Exception as error:  # noqa: BLE001 - reported as a problem
-                seen.next_value = error
-        return seen
+                observation.next_value = error
+        return observation
 
 
 def _create_next_client(url: str, settings: dict[str, Any]) -> RouterClient:
@@ -164,17 +168,17 @@ def _is_freed(server: FaultServer) -> bool:
     return wait_until(lambda: server.open <= 1, MAX_CLEANUP_SECONDS)
 
 
-def _record(seen: Observation, fault: Fault, server: FaultServer, start: float) -> None:
-    seen.seconds = time.monotonic() - start
-    counted = getattr(seen.error, "attempts", 0)
+def _record(observation: Observation, fault: Fault, server: FaultServer, start: float) -> None:
+    observation.seconds = time.monotonic() - start
+    counted_attempts = getattr(observation.error, "attempts", 0)
     if fault.location:
-        seen.attempts = counted
+        observation.attempts = counted_attempts
         return
     if fault.delay == "silence":  # the last request may still be on its way
-        wait_until(lambda: len(server.requests) >= counted, MAX_CLEANUP_SECONDS)
-    seen.attempts = len(server.requests)
+        wait_until(lambda: len(server.requests) >= counted_attempts, MAX_CLEANUP_SECONDS)
+    observation.attempts = len(server.requests)
     if fault.delay == "silence":
-        seen.unsent_attempts = max(counted - seen.attempts, 0)
+        observation.unsent_attempts = max(counted_attempts - observation.attempts, 0)
 
 
 @cache
@@ -214,18 +218,18 @@ def _open_black_hole() -> Iterator[int]:
 
 
 def _find_problems(
-    fault: Fault, integration: Integration, result: Result, seen: Observation
+    fault: Fault, integration: Integration, result: Result, observation: Observation
 ) -> Iterator[str]:
     error_classes, attempts = fault.get_outcome(*integration.outcome_keys)
     if error_classes is None:
-        if seen.error:
-            yield f"unexpected error {seen.error!r}"
-        elif seen.value != get_expected_value(integration):
-            yield f"unexpected result {seen.value!r:.80}"
-    elif not isinstance(seen.error, error_classes):
-        yield f"expected {error_classes}, got {seen.error!r:.200} {seen.value!r:.80}"
+        if observation.error:
+            yield f"unexpected error {observation.error!r}"
+        elif observation.value != get_expected_value(integration):
+            yield f"unexpected result {observation.value!r:.80}"
+    elif not isinstance(observation.error, error_classes):
+        yield f"expected {error_classes}, got {observation.error!r:.200} {observation.value!r:.80}"
     else:
-        yield from _find_error_problems(fault, result, seen.error)
+        yield from _find_error_problems(fault, result, observation.error)
     expected = attempts if isinstance(attempts, tuple) else (attempts,)
     highest = result.attempts + result.unsent_attempts
     if not any(result.attempts <= number <= highest for number in expected):
@@ -233,7 +237,8 @@ def _find_problems(
     if result.seconds > TIMEOUTS[fault.delay]["deadline"] + MAX_OVERRUN_SECONDS:
         yield f"took {result.seconds:.2f} seconds"
     if not (result.is_recovered or fault.location):
-        yield f"not recovered: freed={seen.is_freed}, next call: {seen.next_value!r:.200}"
+        next_value = f"{observation.next_value!r:.200}"
+        yield f"not recovered: freed={observation.is_freed}, next call: {next_value}"
 
 
 def _find_error_problems(

@@ -42,8 +42,8 @@ def run_cancelled(calls: int = 200, pool: int = 4) -> str:
             for task in tasks[::2]:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            others = {type(result).__name__ for result in results} - {"CancelledError"}
-            assert not others, others
+            failures = {type(result).__name__ for result in results} - {"CancelledError"}
+            assert not failures, failures
             server.recover()
             after = await asyncio.gather(*(model.ainvoke(PROMPT) for _ in range(3 * pool)))
             assert {answer.text for answer in after} == {ANSWER}
@@ -70,17 +70,17 @@ async def _call_or_stream(model: ChatOrq, number: int) -> None:
 def run_dead_router(calls: int = 400) -> str:
     """Call a router that is down."""
     backoff, retry.INITIAL_BACKOFF_SECONDS = retry.INITIAL_BACKOFF_SECONDS, 0.0005
-    model, sent = create_model(f"http://127.0.0.1:{get_refusing_port()}", max_retries=2), 0
+    model, attempts = create_model(f"http://127.0.0.1:{get_refusing_port()}", max_retries=2), 0
     try:
         for _ in range(calls):
             try:
                 model.invoke(PROMPT)
             except RouterError as error:
-                sent += error.attempts
+                attempts += error.attempts
     finally:
         retry.INITIAL_BACKOFF_SECONDS = backoff
-    assert calls <= sent <= 500, sent
-    return f"{calls} calls made {sent} attempts"
+    assert calls <= attempts <= 500, attempts
+    return f"{calls} calls made {attempts} attempts"
 
 
 def run_several_loops(loops: int = 6) -> str:

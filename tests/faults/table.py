@@ -32,10 +32,10 @@ def print_table(names: Iterable[str] = ()) -> int:
 def _print_row(name: str, integration: str, results: list[Result]) -> None:
     """Print the results for all modes and pools of an integration in one row."""
     outcome = "/".join(sorted({result.outcome for result in results}))
-    sent = "/".join(sorted({str(result.attempts) for result in results}))
+    attempts = "/".join(sorted({str(result.attempts) for result in results}))
     slowest = max(result.seconds for result in results)
     freed = "yes" if all(result.is_recovered for result in results) else "-"
-    print(f"{name:<40} {integration:<24} {outcome:<24} {sent:>4} {slowest:>5.2f}  {freed}")
+    print(f"{name:<40} {integration:<24} {outcome:<24} {attempts:>4} {slowest:>5.2f}  {freed}")
     for result in results:
         for problem in result.problems:
             print(f"    !! {result.mode}, {result.pool} pool: {problem}")

@@ -42,11 +42,11 @@ def get_error(integration: Integration, is_async: bool, client: RouterClient) ->
     return raised.value
 
 
-def record_requests(seen: list[tuple[bytes, bytes]], step: Step) -> Step:
+def record_requests(requests: list[tuple[bytes, bytes]], step: Step) -> Step:
     """Run a step and record the head and body of its requests."""
 
     async def record(request: ServerRequest) -> None:
-        seen.append((request.head, request.body))
+        requests.append((request.head, request.body))
         await step(request)
 
     return record
@@ -59,14 +59,14 @@ def get_header(head: bytes, name: bytes) -> bytes:
 @all_integrations
 @sync_and_async
 def test_each_attempt_sends_the_complete_request(integration, is_async):
-    seen: list[tuple[bytes, bytes]] = []
+    requests: list[tuple[bytes, bytes]] = []
     steps = [
-        record_requests(seen, step)
+        record_requests(requests, step)
         for step in (respond_with(503, {}), respond_with(429, {}), respond_normally)
     ]
     with FaultServer(*steps) as server:
         send_call(integration, is_async, create_client(server), is_large=True)
-    heads, bodies = zip(*seen, strict=True)
+    heads, bodies = zip(*requests, strict=True)
     assert len(set(bodies)) == 1
     assert len({get_header(head, b"idempotency-key") for head in heads}) == 1
     assert [get_header(head, b"x-retry-count") for head in heads] == [b"0", b"1", b"2"]

@@ -142,9 +142,9 @@ def test_forms_arrive_unchanged(fields: Any, data: bytes, name: str) -> None:
         fields, {"file": type(source)(name, "a/b", source.size, source.open)}
     )
     plain = {key: v if isinstance(v, str) else None for key, v in fields.items()}
-    *others, (field, content, file_name) = parse_with_python_multipart(form)
-    assert [key for key, _, _ in others] == list(fields)
-    for key, value, _ in others:
+    *field_parts, (field, content, file_name) = parse_with_python_multipart(form)
+    assert [key for key, _, _ in field_parts] == list(fields)
+    for key, value, _ in field_parts:
         assert value == plain[key].encode() if plain[key] else json.loads(value) == fields[key]
     assert (field, content) == ("file", data)
     assert file_name is not None

@@ -72,14 +72,14 @@ def check_tool_image(package: Package) -> Finding:
     ]
     router = OfflineRouter()
     answer = get_outcome(lambda: package.create_model(router).invoke(history))
-    sent = orjson.dumps(router.requests[0].body) if router.requests else b""
-    if IMAGE_DATA.encode() not in sent:
+    body = orjson.dumps(router.requests[0].body) if router.requests else b""
+    if IMAGE_DATA.encode() not in body:
         return no(describe_outcome(answer))
     if isinstance(answer, AIMessage):
         return yes()
     return (
         partly(describe_outcome(answer))
-        if b'"image_url"' in sent
+        if b'"image_url"' in body
         else no("sent in LangChain's format")
     )
 

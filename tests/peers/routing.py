@@ -37,8 +37,8 @@ def check_controls(package: Package) -> Finding:
     answer = package.ask(router, controls=CONTROLS)
     if not router.requests or not CONTROLS.keys() <= router.requests[0].body.keys():
         return no(f"cannot be sent; {describe_outcome(answer)}")
-    sent = [controls for controls in INVALID_CONTROLS if _is_sent(package, controls)]
-    return partly(f"invalid controls are sent: {sent}") if sent else yes()
+    sent_controls = [controls for controls in INVALID_CONTROLS if _is_sent(package, controls)]
+    return partly(f"invalid controls are sent: {sent_controls}") if sent_controls else yes()
 
 
 def _is_sent(package: Package, controls: dict[str, Any]) -> bool:

@@ -54,13 +54,13 @@ def build_profile(properties: dict[str, Any]) -> dict[str, Any]:
 
 def build_family(models: Iterable[CatalogModel], facts: dict[str, Any]) -> dict[str, Any]:
     """Build a family of the models in a catalog that the facts lack."""
-    known = {
+    known_models = {
         id_format.format(name)
         for family in facts["families"]
         for id_format in family["id_formats"]
         for name in family["models"]
     }
-    new = {model.id: describe_model(model) for model in models if model.id not in known}
+    new = {model.id: describe_model(model) for model in models if model.id not in known_models}
     return {
         "name": "From the catalog of the router",
         "source": "GET /v2/model-catalog",
