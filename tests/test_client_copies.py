@@ -47,7 +47,7 @@ def test_unpickled_client_strips_key_from_environment(monkeypatch):
     assert script.headers("authorization") == ["Bearer sk-orq-padded"]
 
 
-def test_deep_copy_works():
+def test_deep_copy_sends_requests():
     assert copy.deepcopy(create_client(Script())).send(create_call()) == ANSWER
 
 

@@ -9,14 +9,14 @@ from orq_router_integrations import OfflineRouter
 from orq_router_integrations.errors import InvalidResponseError, RouterInputError
 
 
-def test_enabled_models():
+def test_list_models_returns_the_enabled_models():
     client = OfflineRouter(models=["openai/gpt-4o", "cohere/rerank-v3.5"]).client()
     ids = [model.id for model in client.list_models()]
     assert ids == ["openai/gpt-4o", "cohere/rerank-v3.5"]
     assert asyncio.run(client.alist_models()) == client.list_models()
 
 
-def test_catalog():
+def test_catalog_entry_has_context_window_and_prices():
     client = OfflineRouter().client()
     (model,) = client.list_catalog_models(search="gpt-4o-mini")
     assert (model.fields["provider"]["id"], model.context_window) == ("openai", 128_000)
@@ -24,7 +24,7 @@ def test_catalog():
     assert asyncio.run(client.alist_catalog_models(search="gpt-4o-mini")) == [model]
 
 
-def test_catalog_request():
+def test_catalog_request_has_query_and_filters():
     script = Script(respond(json={"data": [{"id": "a/b"}]}))
     client = create_client(script, default_query={"region": "eu"})
     assert [model.id for model in client.list_catalog_models(provider="a")] == ["a/b"]
@@ -49,7 +49,7 @@ def test_response_without_a_list_raises(method):
         getattr(client, method)()
 
 
-def test_catalog_filter_with_several_values():
+def test_catalog_filter_accepts_a_list():
     script = Script(respond(json={"data": [], "has_more": False}))
     assert create_client(script).list_catalog_models(provider=["openai", "azure"]) == []
     assert script.requests[0].url.query == b"provider=openai&provider=azure"

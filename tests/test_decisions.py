@@ -1,4 +1,4 @@
-"""OrqDecisionModel: requests, answers, refusals and LangChain's middleware."""
+"""``OrqDecisionModel``: requests, answers, refusals and LangChain's middleware."""
 
 import base64
 import json
@@ -70,7 +70,7 @@ class Model:
 
 
 class TestAnswers:
-    def test_all_types(self) -> None:
+    def test_answers_to_all_types_of_questions(self) -> None:
         answers = {"urgent": 0.9, "team": "tech", "mood": 1.4}
         model = Model(answers={LUNA: answers})
         response = model.ask(urgent=URGENT, team=TEAM, mood=MOOD)
@@ -80,7 +80,7 @@ class TestAnswers:
         assert response.scores["mood"].score == 1.4
         assert response.scores["mood"].legend == {0: "calm", 1: "upset", 2: "angry"}
 
-    def test_metadata(self) -> None:
+    def test_response_has_model_cost_and_usage(self) -> None:
         model = Model(
             controls={"fallbacks": ["openai/gpt-6-luna-mini"], "retry": {"count": 0}},
             faults={LUNA: 503},
@@ -92,7 +92,7 @@ class TestAnswers:
         assert response.request_id
         assert response.usage["total_tokens"] > 0
 
-    async def test_async_equals_sync(self) -> None:
+    async def test_sync_and_async_answers_are_equal(self) -> None:
         request = {"state": "Hi", "questions": {"urgent": URGENT, "team": TEAM}}
         model = Model().model
         response = await model.ainvoke(request)
@@ -105,12 +105,12 @@ class TestAnswers:
         assert caught.value.answers.nouls["urgent"].noul == 0.2
 
     @pytest.mark.parametrize("answer", [["a"], {"team": {"sales": 1}}, {"mood": "calm"}], ids=str)
-    def test_answer_that_does_not_fit(self, answer: Any) -> None:
+    def test_answer_that_does_not_fit_raises(self, answer: Any) -> None:
         model = Model(answers={"Production is down!": json.dumps(answer)})
         with pytest.raises(RouterError, match="decision does not fit its questions"):
             model.ask(team=TEAM, mood=MOOD)
 
-    async def test_async_refusal(self) -> None:
+    async def test_async_refusal_has_cost_and_request_id(self) -> None:
         model = Model(answers={LUNA: {"urgent": 0.2, "team": "refusal"}}).model
         with pytest.raises(RefusalError) as caught:
             await model.ainvoke({"state": "x", "questions": {"urgent": URGENT, "team": TEAM}})
@@ -118,7 +118,7 @@ class TestAnswers:
         assert caught.value.request_id == caught.value.answers.request_id
 
     @pytest.mark.slow
-    def test_timeout_of_the_router(self) -> None:
+    def test_call_timeout_raises(self) -> None:
         fault = Fault(status=200, seconds=60)
         model = Model(controls={"timeout": {"call_timeout": 5_000}}, faults={LUNA: fault})
         with pytest.raises(RequestTimeoutError):
@@ -204,16 +204,16 @@ class TestState:
             "invalid call",
         ],
     )
-    def test_content_of_messages(self, message: BaseMessage, expected: Any) -> None:
+    def test_message_becomes_json(self, message: BaseMessage, expected: Any) -> None:
         assert Model().get_body({"m": message})["state"] == {"m": expected}
 
-    def test_arguments_of_tool_calls_are_data(self) -> None:
+    def test_tool_call_arguments_are_not_read_as_images(self) -> None:
         args = {"type": "image", "url": "https://example.com/a.png"}
         message = AIMessage("", tool_calls=[{"name": "show", "args": args, "id": "1"}])
         state = Model().get_body([message])["state"]
         assert state["messages"][0]["tool_calls"][0]["args"] == args
 
-    def test_type_that_a_tool_declared_is_corrected(self, image: Any) -> None:
+    def test_wrong_mime_type_is_corrected(self, image: Any) -> None:
         message = ToolMessage([image | {"mime_type": "image/jpeg"}], tool_call_id="1")
         (sent_message,) = Model().get_body([message])["state"]
         assert sent_message["content"][-1]["image_url"] == to_data_url(image)
@@ -254,7 +254,7 @@ class TestState:
             "image_1": {"type": "image", "format": "png", "data_base64": image["base64"]}
         }
 
-    def test_image_in_a_question(self, image: Any) -> None:
+    def test_image_in_a_question_is_replaced_by_its_id(self, image: Any) -> None:
         question = Choice(instructions="Which?", criteria={"this": image, "none": None})
         body = Model().get_body("A boat", q=question)
         assert body["questions"]["q"]["criteria"] == {"this": {"image": "image_1"}, "none": None}
@@ -292,48 +292,50 @@ class TestInvalidInput:
             ({1: "a"}, {"q": URGENT}, "The key 1 must be a str"),
         ],
     )
-    def test_raises_before_sending(self, state: Any, questions: Any, problem: str) -> None:
+    def test_invalid_request_raises_before_sending(
+        self, state: Any, questions: Any, problem: str
+    ) -> None:
         model = Model()
         with pytest.raises(RouterInputError, match=problem):
             model.model.invoke({"state": state, "questions": questions})
         assert model.router.requests == []
 
     @pytest.mark.parametrize("request_", ["text", {"state": "x"}, {"questions": {"q": URGENT}}])
-    def test_request_without_its_keys(self, request_: Any) -> None:
+    def test_request_without_state_or_questions_raises(self, request_: Any) -> None:
         with pytest.raises(RouterInputError, match="'state' and 'questions'"):
             Model().model.invoke(request_)
 
-    def test_argument_of_a_call(self) -> None:
+    def test_argument_of_a_call_raises(self) -> None:
         request = {"state": "x", "questions": {"q": URGENT}}
         with pytest.raises(RouterInputError, match="Unknown argument 'controls'"):
             Model().model.invoke(request, controls={"name": "x"})
 
-    def test_box_for_another_provider(self, image: Any) -> None:
+    def test_box_question_for_another_provider_raises(self, image: Any) -> None:
         with pytest.raises(RouterInputError, match="does not support box questions"):
             Model().ask({"photo": image}, cat=Box(instructions="cat"))
 
-    def test_state_that_contains_itself(self) -> None:
+    def test_state_that_contains_itself_raises(self) -> None:
         state: dict[str, Any] = {}
         state["again"] = state
         with pytest.raises(RouterInputError, match="contains itself"):
             Model().ask(state)
 
-    def test_fallbacks_of_the_client_count(self) -> None:
+    def test_limit_of_models_includes_fallbacks_of_the_client(self) -> None:
         client = OfflineRouter().client(controls={"fallbacks": [f"a/{i}" for i in range(11)]})
         with pytest.raises(ValidationError, match="at most 10 models"):
             OrqDecisionModel(LUNA, client=client)
 
-    def test_too_many_images(self, image: Any) -> None:
+    def test_too_many_images_raise(self, image: Any) -> None:
         with pytest.raises(RouterInputError, match="at most 128 images"):
             Model().ask([image] * 129)
 
     @pytest.mark.parametrize("size", ["16x256", "256x2000"])
-    def test_size_of_an_asset(self, size: str) -> None:
+    def test_image_of_unsupported_size_raises(self, size: str) -> None:
         block = create_image_block(size)
         with pytest.raises(RouterInputError, match="pixels"):
             Model(JEV).ask({"photo": block})
 
-    def test_fallback_with_another_form_of_images(self, image: Any) -> None:
+    def test_fallback_with_another_image_format_raises(self, image: Any) -> None:
         model = Model(JEV, controls={"fallbacks": [LUNA]})
         with pytest.raises(RouterInputError, match="openai/gpt-6-luna does not accept images"):
             model.ask({"photo": image})
@@ -347,7 +349,7 @@ class TestInvalidInput:
             ({"model": "luna"}, "Expected 'provider/model'"),
         ],
     )
-    def test_constructor(self, settings: Any, problem: str) -> None:
+    def test_invalid_settings_raise(self, settings: Any, problem: str) -> None:
         with pytest.raises(ValidationError, match=problem):
             OrqDecisionModel(**{"model": LUNA, "api_key": "sk-orq-example"} | settings)
 

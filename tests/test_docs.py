@@ -64,16 +64,16 @@ def tables() -> ModuleType:
 
 
 class TestGeneratedTables:
-    def test_fields_of_a_model(self, tables: ModuleType) -> None:
+    def test_table_of_model_fields(self, tables: ModuleType) -> None:
         table = tables.build_table("arguments", "OrqEmbeddings")
         assert "| `model` | <code>str</code> | required |  | The embedding model" in table
         assert "| `max_batch_tokens` | <code>int</code> | `16000` | tokens |" in table
 
-    def test_parameters_of_another_class(self, tables: ModuleType) -> None:
+    def test_table_of_constructor_parameters(self, tables: ModuleType) -> None:
         table = tables.build_table("arguments", "OfflineRouter")
         assert "| `latency` | <code>float</code> | `0.0` | seconds | Real delay" in table
 
-    def test_units_may_differ_by_class(self, tables: ModuleType) -> None:
+    def test_unit_depends_on_the_class(self, tables: ModuleType) -> None:
         table = tables.build_table("arguments", "RouterControls")
         assert "| `timeout` | <code>RouterTimeout</code> |  | milliseconds |" in table
 
@@ -82,7 +82,7 @@ class TestGeneratedTables:
         """The descriptions of fields only become docstrings when the package is imported."""
         assert f"<!-- arguments: {name} -->" in (DOCS / "reference.md").read_text()
 
-    def test_errors_have_a_status(self, tables: ModuleType) -> None:
+    def test_table_of_errors_has_statuses(self, tables: ModuleType) -> None:
         assert re.search(r"`RateLimitError` \| .* \| 429 \|", tables.build_table("errors", ""))
 
 
@@ -108,11 +108,11 @@ class TestWebService:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.post(path, json={"text": "Hi"})
 
-    async def test_answers(self, service: dict[str, Any]) -> None:
+    async def test_question_is_answered(self, service: dict[str, Any]) -> None:
         response = await self.post(service, "/ask", answers={"Hi": "Hello!"})
         assert response.json() == {"text": "Hello!"}
 
-    async def test_streams(self, service: dict[str, Any]) -> None:
+    async def test_answer_is_streamed(self, service: dict[str, Any]) -> None:
         response = await self.post(service, "/stream", answers={"Hi": "Hello!"})
         assert "".join(re.findall(r'^data: "(.*)"$', response.text, re.MULTILINE)) == "Hello!"
 

@@ -205,7 +205,7 @@ def test_langchain_class_and_is_retryable(cls):
 
 @pytest.mark.parametrize("copy_error", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
 @pytest.mark.parametrize("cls", dict.fromkeys(iter_error_classes()), ids=lambda cls: cls.__name__)
-def test_copy_and_pickle(cls, copy_error):
+def test_copies_and_pickles_keep_the_details(cls, copy_error):
     error = cls("m", status_code=429, code="c", failures=FAILURES, retry_after=1.5, partial="Hel")
     copied = copy_error(error)
     assert (type(copied), str(copied), vars(copied)) == (cls, str(error), vars(error))
@@ -374,7 +374,7 @@ def test_error_within_a_stream_has_the_partial_text(caller, body, expected, wrap
     [b"[" * 300 + b"]" * 300, b"[" * 900 + b"]" * 900, b'["\\ud83d", 1' + b"0" * 30 + b"]"],
     ids=["deep", "deeper", "half a character and a huge number"],
 )
-def test_deeply_nested_or_invalid_failures(caller, mode, failures):
+def test_deeply_nested_or_invalid_failures_are_read(caller, mode, failures):
     body = b'{"error": {"message": "blocked", "failures": %s}}' % failures
     complete = create_client(lambda _: httpx.Response(400, content=body))
     streamed = create_client(respond_with_stream(b"data: " + body + b"\n\n"))

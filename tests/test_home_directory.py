@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_images_are_saved_and_read(home: Path) -> None:
+def test_images_are_saved_to_and_read_from_home(home: Path) -> None:
     tool = OrqImageTool(model="openai/gpt-image-1", directory="~", client=OfflineRouter().client())
     assert tool.directory == home
     boat = tool.generate("a boat")
@@ -32,7 +32,7 @@ def test_images_are_saved_and_read(home: Path) -> None:
     assert tool.edit("add a bird", "~/boat.png").operation == "edit"
 
 
-def test_speech_is_written(home: Path) -> None:
+def test_speech_is_written_to_home(home: Path) -> None:
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", client=OfflineRouter().client())
     tool.synthesize_to_file("Hello.", "~/hello.wav")
     assert (home / "hello.wav").is_file()
@@ -43,7 +43,7 @@ def test_speech_is_written(home: Path) -> None:
     ["~/calls", "~/calls/*.wav", Path("~/calls/a.wav"), ["~/calls"]],
     ids=["directory", "pattern", "path", "list"],
 )
-def test_recordings_are_found(home: Path, source: object) -> None:
+def test_recordings_are_found_in_home(home: Path, source: object) -> None:
     (home / "calls").mkdir()
     save_recording(home / "calls" / "a.wav", "Hello.")
     loader = OrqTranscriptionLoader(
@@ -54,6 +54,6 @@ def test_recordings_are_found(home: Path, source: object) -> None:
     assert (home / "calls.db").is_file()
 
 
-def test_results_are_stored(home: Path) -> None:
+def test_results_are_stored_in_home(home: Path) -> None:
     ResultStore("~/results").mset([("key", b"value")])
     assert (home / "results").is_dir()

@@ -1,4 +1,4 @@
-"""What the chat model, the tools and the loaders share: arguments, client, controls, repr."""
+"""``RouterIntegration``, the base class of all integrations: arguments, client, controls, repr."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_unknown_argument_of_a_call_raises():
         ChatOrq(GPT).invoke("Hi", max_completion_tokens=5)
 
 
-def test_repr_shows_only_given_arguments_and_starts_with_the_model():
+def test_repr_starts_with_the_model_and_omits_defaults():
     assert repr(ChatOrq(temperature=0.5, model=GPT)) == (
         "ChatOrq(model='openai/gpt-4o', temperature=0.5)"
     )

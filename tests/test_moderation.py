@@ -1,4 +1,4 @@
-"""OrqModeration: texts in, results out, and errors that never pass as harmless."""
+"""``OrqModeration``: results, failed calls and invalid input."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def create(router: OfflineRouter, **settings: Any) -> OrqModeration:
 
 
 class TestResults:
-    def test_one_text(self) -> None:
+    def test_flagged_text_has_categories_and_scores(self) -> None:
         (result,) = create(OfflineRouter()).invoke(HARMFUL)
         assert result.flagged
         assert result.flagged_categories == ("violence",)
@@ -29,14 +29,14 @@ class TestResults:
     @pytest.mark.parametrize(
         "model", ["openai/omni-moderation-latest", "mistral/mistral-moderation"]
     )
-    async def test_list_keeps_its_order(self, model: str) -> None:
+    async def test_results_are_in_order_of_the_texts(self, model: str) -> None:
         moderation = create(OfflineRouter(), model=model, chunk_size=2)
         texts = [HARMFUL, HARMLESS, HARMLESS, HARMFUL, HARMLESS]
         expected = [True, False, False, True, False]
         assert [result.flagged for result in moderation.invoke(texts)] == expected
         assert [result.flagged for result in await moderation.ainvoke(texts)] == expected
 
-    def test_batches_are_bounded(self) -> None:
+    def test_texts_are_sent_in_batches(self) -> None:
         router = OfflineRouter()
         create(router, chunk_size=2).invoke(["a", "b", "c"])
         assert sorted(len(request.body["input"]) for request in router.requests) == [1, 2]
@@ -46,7 +46,7 @@ class TestResults:
         assert create(router).invoke([]) == []
         assert router.requests == []
 
-    def test_in_a_chain(self) -> None:
+    def test_moderation_in_a_chain(self) -> None:
         chain = create(OfflineRouter()) | RunnableLambda(lambda results: results[0].flagged)
         assert chain.invoke(HARMFUL) is True
         assert chain.batch([HARMFUL, HARMLESS]) == [True, False]
@@ -54,7 +54,7 @@ class TestResults:
 
 class TestFailures:
     @pytest.mark.parametrize("status", [400, 401, 429, 500])
-    async def test_error_is_raised(self, status: int) -> None:
+    async def test_failed_call_raises(self, status: int) -> None:
         router = OfflineRouter(faults={"openai/omni-moderation-latest": status})
         with pytest.raises(RouterError):
             create(router).invoke(HARMLESS)
@@ -89,17 +89,17 @@ class TestInvalidInput:
             (None, "got NoneType"),
         ],
     )
-    def test_raises_before_sending(self, texts: Any, problem: str) -> None:
+    def test_invalid_text_raises_before_sending(self, texts: Any, problem: str) -> None:
         router = OfflineRouter()
         with pytest.raises(RouterInputError, match=problem):
             create(router).invoke(texts)
         assert router.requests == []
 
-    def test_argument_of_a_call(self) -> None:
+    def test_argument_of_a_call_raises(self) -> None:
         with pytest.raises(RouterInputError, match="Unknown argument 'model'"):
             create(OfflineRouter()).invoke(HARMLESS, model="openai/other")
 
-    def test_controls_are_not_supported(self) -> None:
+    def test_unsupported_controls_raise(self) -> None:
         with pytest.raises(ValidationError, match=r"controls\.fallbacks: Not supported"):
             create(OfflineRouter(), controls={"fallbacks": ["openai/other"]})
 

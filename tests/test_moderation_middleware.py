@@ -1,4 +1,4 @@
-"""OrqModerationMiddleware: input, output and tool results of agents built by LangChain."""
+"""``OrqModerationMiddleware``: input, output and tool results of agents."""
 
 import json
 from typing import Any
@@ -44,12 +44,12 @@ def run(
 
 
 class TestInput:
-    def test_error(self) -> None:
+    def test_flagged_input_raises_by_default(self) -> None:
         with pytest.raises(FlaggedContentError, match=r"flagged the input \(violence\)") as caught:
             run(HARMFUL)
         assert caught.value.result.flagged_categories == ("violence",)
 
-    def test_end(self) -> None:
+    def test_flagged_input_ends_the_run(self) -> None:
         router = OfflineRouter()
         assert run(HARMFUL, router=router, on_flagged="end") == [
             ("human", REMOVED),
@@ -57,13 +57,13 @@ class TestInput:
         ]
         assert [call.path for call in router.log] == ["/moderations"]
 
-    def test_replace(self) -> None:
+    def test_flagged_input_is_replaced(self) -> None:
         assert run(HARMFUL, on_flagged="replace", replacement="[{categories}]") == [
             ("human", "[violence]"),
             ("ai", "Hello!"),
         ]
 
-    def test_not_checked(self) -> None:
+    def test_check_can_be_disabled(self) -> None:
         assert run(HARMFUL, check_input=False)[-1] == ("ai", "Hello!")
 
 
@@ -72,15 +72,15 @@ class TestOutput:
     def router(self) -> OfflineRouter:
         return OfflineRouter(answers={MODEL: HARMFUL})
 
-    def test_error(self, router: OfflineRouter) -> None:
+    def test_flagged_output_raises_by_default(self, router: OfflineRouter) -> None:
         with pytest.raises(FlaggedContentError, match="flagged the output"):
             run(router=router)
 
     @pytest.mark.parametrize("on_flagged", ["end", "replace"])
-    def test_text_is_replaced(self, router: OfflineRouter, on_flagged: str) -> None:
+    def test_flagged_output_is_replaced(self, router: OfflineRouter, on_flagged: str) -> None:
         assert run(router=router, on_flagged=on_flagged) == [("human", "Hi"), ("ai", REMOVED)]
 
-    def test_not_checked(self, router: OfflineRouter) -> None:
+    def test_check_can_be_disabled(self, router: OfflineRouter) -> None:
         assert run(router=router, check_output=False)[-1] == ("ai", HARMFUL)
 
     def test_tool_calls_of_a_flagged_answer_do_not_run(self) -> None:
@@ -95,22 +95,22 @@ class TestToolResults:
     def router(self) -> OfflineRouter:
         return OfflineRouter(answers={MODEL: [Answer(tool_calls=[CALL]), "Done."]})
 
-    def test_not_checked_by_default(self, router: OfflineRouter) -> None:
+    def test_tool_results_are_not_checked_by_default(self, router: OfflineRouter) -> None:
         assert ("tool", "They attack at dawn") in run(router=router)
 
-    def test_error(self, router: OfflineRouter) -> None:
+    def test_flagged_tool_result_raises(self, router: OfflineRouter) -> None:
         with pytest.raises(FlaggedContentError, match="flagged the tool result"):
             run(router=router, check_tool_results=True)
 
-    def test_replace(self, router: OfflineRouter) -> None:
+    def test_flagged_tool_result_is_replaced(self, router: OfflineRouter) -> None:
         messages = run(router=router, check_tool_results=True, on_flagged="replace")
         assert messages[2:] == [("tool", REMOVED), ("ai", "Done.")]
 
-    def test_end(self, router: OfflineRouter) -> None:
+    def test_flagged_tool_result_ends_the_run(self, router: OfflineRouter) -> None:
         messages = run(router=router, check_tool_results=True, on_flagged="end")
         assert messages[-2:] == [("tool", REMOVED), ("ai", REMOVED)]
 
-    def test_results_of_several_calls(self) -> None:
+    def test_results_of_parallel_calls_are_replaced(self) -> None:
         calls = [CALL, CALL | {"id": "2"}]
         router = OfflineRouter(answers={MODEL: [Answer(tool_calls=calls), "Done."]})
         messages = run(router=router, check_tool_results=True, on_flagged="replace")
@@ -173,18 +173,20 @@ class TestStructuredOutput:
 
     @pytest.mark.parametrize("on_flagged", ["end", "replace"])
     @pytest.mark.parametrize("tools", [(), (search,)], ids=["alone", "with tools"])
-    def test_is_removed(self, agent: Any, on_flagged: str, tools: Any) -> None:
+    def test_flagged_structured_output_is_removed(
+        self, agent: Any, on_flagged: str, tools: Any
+    ) -> None:
         state = agent(on_flagged, tools).invoke({"messages": [("user", "Hi")]})
         assert state["structured_response"] is None
         assert [message.text for message in state["messages"]] == ["Hi", REMOVED]
         assert HARMFUL not in str(state)
 
-    def test_error(self, agent: Any) -> None:
+    def test_flagged_structured_output_raises(self, agent: Any) -> None:
         with pytest.raises(FlaggedContentError, match="flagged the output"):
             agent("error").invoke({"messages": [("user", "Hi")]})
 
 
-async def test_async_agent() -> None:
+async def test_async_agent_replaces_flagged_output() -> None:
     router = OfflineRouter(answers={MODEL: HARMFUL})
     middleware = OrqModerationMiddleware(
         OrqModeration(client=router.client()), on_flagged="replace"
@@ -208,6 +210,6 @@ def test_failed_moderation_ends_the_run() -> None:
         ({"check_inputs": True}, "Unknown argument 'check_inputs'. Did you mean 'check_input'"),
     ],
 )
-def test_invalid_arguments(settings: Any, problem: str) -> None:
+def test_invalid_arguments_raise(settings: Any, problem: str) -> None:
     with pytest.raises(RouterInputError, match=problem):
         OrqModerationMiddleware(**settings)

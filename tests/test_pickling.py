@@ -169,7 +169,9 @@ def load_model(data: bytes) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("key", "result"), [("sk-other", "sk-other"), ("", "RouterInputError")])
-def test_other_process(monkeypatch: pytest.MonkeyPatch, key: str, result: str) -> None:
+def test_key_is_read_in_the_other_process(
+    monkeypatch: pytest.MonkeyPatch, key: str, result: str
+) -> None:
     data, _ = dump(ChatOrq("openai/gpt-4o"))
     monkeypatch.setenv("ORQ_API_KEY", key)
     with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -45,7 +45,7 @@ both_modes = pytest.mark.parametrize("call", [rerank_sync, rerank_async], ids=["
 
 
 @both_modes
-def test_scores(call):
+def test_scores_are_sorted(call):
     script = Script(score_by_length)
     scores = call(create_rerank(script), "q", ["a", "ccc", "bb"])
     assert [item.index for item in scores] == [1, 2, 0]
@@ -59,7 +59,7 @@ def test_scores(call):
 
 
 @both_modes
-def test_top_n_of_object_and_call(call):
+def test_top_n_of_a_call_takes_precedence(call):
     script = Script(score_by_length)
     rerank = create_rerank(script, top_n=2)
     assert len(call(rerank, "q", ["a", "bb", "ccc"])) == 2
@@ -69,14 +69,14 @@ def test_top_n_of_object_and_call(call):
 
 
 @both_modes
-def test_no_documents_make_no_request(call):
+def test_empty_list_makes_no_request(call):
     script = Script(score_by_length)
     assert call(create_rerank(script), "q", []) == []
     assert script.sent == 0
 
 
 @both_modes
-def test_several_requests_are_merged(call):
+def test_scores_of_several_requests_are_merged(call):
     script = Script(score_by_length)
     texts = ["x" * (number % 977 + 1) for number in range(2500)]
     scores = call(create_rerank(script, top_n=5), "q", texts)

@@ -66,7 +66,7 @@ class TestIntegration(RetrieversIntegrationTests):
 
 
 @both_modes
-def test_documents(retrieve):
+def test_matches_become_documents(retrieve):
     (document,) = retrieve(create_offline_retriever(k=1), "Which button stops it?")
     assert document.page_content == "Press the red button to stop."
     assert document.id == "manual-0"
@@ -76,7 +76,7 @@ def test_documents(retrieve):
 
 
 @both_modes
-def test_request(retrieve):
+def test_request_url_and_body(retrieve):
     script = Script(respond(json={"matches": [MATCH]}))
     retriever = create_retriever(script, knowledge_base="a b/ü")
     retrieve(retriever, "Hi")
@@ -87,7 +87,7 @@ def test_request(retrieve):
 
 
 @pytest.mark.parametrize("base_url", ["https://my.orq.ai/v2/gateway", "https://x.y/eu/v3/router"])
-def test_root_of_other_base_urls(base_url):
+def test_url_under_other_base_urls(base_url):
     script = Script(respond(json={"matches": []}))
     create_retriever(script, client=create_client(script, base_url=base_url)).invoke("Hi")
     root = base_url.rpartition("/v")[0]
@@ -185,7 +185,7 @@ def test_invalid_knowledge_base_raises(knowledge_base):
 
 
 @both_modes
-def test_missing_knowledge_base(retrieve):
+def test_unknown_knowledge_base_raises(retrieve):
     with pytest.raises(NotFoundError, match="'other' was not found"):
         retrieve(create_offline_retriever(knowledge_base="other"), "Hi")
 
@@ -199,7 +199,7 @@ def test_malformed_response_raises(retrieve, body):
         retrieve(create_retriever(Script(respond(json=body))), "Hi")
 
 
-def test_error_of_the_platform_has_its_message():
+def test_platform_error_has_its_message():
     def fail(_: httpx.Request) -> httpx.Response:
         return httpx.Response(404, json={"code": 5, "message": "no such base", "details": []})
 

@@ -45,13 +45,13 @@ def test_empty_key_in_the_environment_raises(monkeypatch, value):
 
 
 @pytest.mark.parametrize("name", ["timeout", "deadline", "stream_chunk_timeout"])
-def test_timeout_as_timedelta(name):
+def test_timeout_may_be_a_timedelta(name):
     client = RouterClient(api_key=KEY, **{name: timedelta(minutes=1)})
     assert getattr(client, name) == 60.0
     assert name in get_error_message(**{name: timedelta(days=2)})
 
 
-def test_key_from_the_environment(monkeypatch):
+def test_key_is_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", f" {KEY}\n")
     assert RouterClient().api_key.get_secret_value() == KEY
     assert RouterClient(api_key="another").api_key.get_secret_value() == "another"
@@ -79,7 +79,7 @@ def test_invalid_character_in_a_key_is_named_by_position(key, position):
 
 
 @pytest.mark.parametrize(("length", "is_valid"), [(4096, True), (4097, False)])
-def test_maximum_key_length(length, is_valid):
+def test_too_long_key_raises(length, is_valid):
     if is_valid:
         assert RouterClient(api_key="k" * length)
     else:
@@ -198,12 +198,12 @@ def is_rejected_or_works(caller: Any, **settings: Any) -> bool:
 
 @both_callers
 @pytest.mark.parametrize("timeout", [1e9, 1e10, 1e15])
-def test_very_long_timeout(caller, timeout):
+def test_very_long_timeout_is_rejected_or_works(caller, timeout):
     assert is_rejected_or_works(caller, timeout=timeout)
 
 
 @both_callers
-def test_very_long_call_timeout(caller):
+def test_very_long_call_timeout_is_rejected_or_works(caller):
     assert is_rejected_or_works(caller, controls={"timeout": {"call_timeout": 10**15}})
 
 
@@ -234,7 +234,7 @@ def test_reserved_header_raises(name):
 
 @both_callers
 @pytest.mark.parametrize("value", ["", "plain", " padded ", "\t", "caf\u00e9", "\u00a0"])
-def test_unusual_header_value(caller, value):
+def test_unusual_header_value_is_rejected_or_works(caller, value):
     assert is_rejected_or_works(caller, default_headers={"X-Team": value})
 
 
@@ -282,12 +282,12 @@ def test_secrets_are_hidden_in_dumps(dump):
     assert "hush-hush" not in dumped
 
 
-def test_key_function_in_dumps():
+def test_key_of_a_function_is_not_in_dumps():
     client = RouterClient(api_key=lambda: KEY)
     assert KEY not in repr(client) + str(client.model_dump())
 
 
-def test_get_settings():
+def test_client_from_settings_of_another_object():
     settings = RouterSettings(api_key=KEY, base_url="my.orq.ai", timeout=5.0, max_retries=1)
     client = RouterClient(**settings.get_settings())
     assert client.get_settings() == settings.get_settings()
@@ -311,7 +311,7 @@ WRONG_SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("create", [RouterClient, partial(ChatOrq, model="openai/gpt-4o")])
 @pytest.mark.parametrize("value", WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
-def test_validation_errors_hold_no_input(create: Any, value: dict[str, Any]) -> None:
+def test_validation_errors_do_not_contain_the_input(create: Any, value: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         create(**value)
     details = caught.value.errors(include_url=False)

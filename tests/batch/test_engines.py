@@ -33,7 +33,7 @@ PACKAGES = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for listeners in /proc")
 @pytest.mark.parametrize("engine", PACKAGES)
-def test_engine(engine: str, tmp_path: Path) -> None:
+def test_engine_pays_for_each_row_once(engine: str, tmp_path: Path) -> None:
     """Every row comes back, and none is paid for twice."""
     if not importlib.util.find_spec(PACKAGES[engine]):
         pytest.skip(f"{PACKAGES[engine]} is not installed")
@@ -64,7 +64,7 @@ def test_engine(engine: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])
-def test_shared_pace(server: str, tmp_path: Path) -> None:
+def test_connections_share_a_rate_limit(server: str, tmp_path: Path) -> None:
     """Connections share a limit, and each process keeps to it if the server stops."""
     pytest.importorskip({"redis": "redis", "postgres": "psycopg"}[server])
     serve = getattr(database_servers, f"serve_{server}")
@@ -98,7 +98,7 @@ def s3_options() -> dict:
         yield {"key": "key", "secret": "secret", "client_kwargs": arguments}
 
 
-def test_store_on_s3(s3_options: dict) -> None:
+def test_store_works_on_s3(s3_options: dict) -> None:
     """The first writer wins, one worker computes each result, and claims expire."""
     url, computed = "s3://bucket/answers", []
     store = ResultStore(url, **s3_options)

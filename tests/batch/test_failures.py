@@ -1,4 +1,4 @@
-"""Failures of jobs: what is lost, paid for twice and wasted, counted by the router."""
+"""Batch jobs under failures: no row is lost, and few requests are wasted or paid for twice."""
 
 import json
 import os
@@ -66,7 +66,9 @@ def assert_complete(rows: list[dict[str, Any]], prompts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("processes", [0, 2], ids=["worker", "driver"])
-def test_killed_and_restarted(router: FaultyRouter, tmp_path: Path, processes: int) -> None:
+def test_killed_job_completes_after_a_restart(
+    router: FaultyRouter, tmp_path: Path, processes: int
+) -> None:
     """At most what was in flight in the killed processes is paid for twice."""
     job = Job(router.url, PROMPTS, str(tmp_path), processes=processes)
     kill_when(lambda: len(router.paid) >= 30, start(job))
@@ -74,7 +76,7 @@ def test_killed_and_restarted(router: FaultyRouter, tmp_path: Path, processes: i
     assert router.paid_twice <= job.concurrency * max(processes, 1)
 
 
-def test_every_item_twice_at_the_same_moment(router: FaultyRouter, tmp_path: Path) -> None:
+def test_concurrent_jobs_pay_for_each_item_once(router: FaultyRouter, tmp_path: Path) -> None:
     twice = [prompt for prompt in PROMPTS[:20] for _ in range(2)]
     job = Job(router.url, twice, str(tmp_path / "store"), start=str(tmp_path / "start"))
     for rows in run_together([job] * 3, tmp_path):
@@ -82,7 +84,9 @@ def test_every_item_twice_at_the_same_moment(router: FaultyRouter, tmp_path: Pat
     assert router.paid_twice == 0
 
 
-def test_server_errors_and_resets(router: FaultyRouter, tmp_path: Path) -> None:
+def test_job_completes_despite_server_errors_and_resets(
+    router: FaultyRouter, tmp_path: Path
+) -> None:
     faults = {7: 500, 27: 503, 47: RESET, 67: 500, 87: 503}
     router.get_fault = lambda number: faults.get(number % 100)
     prompts = [f"Question {number}?" for number in range(200)]
@@ -96,7 +100,7 @@ def test_server_errors_and_resets(router: FaultyRouter, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("is_shared", "max_wasted"), [(False, 0.4), (True, 0.05)], ids=["adaptive", "shared"]
 )
-def test_eight_processes_above_the_limit(
+def test_processes_stay_close_to_the_rate_limit(
     router: FaultyRouter, tmp_path: Path, record_property, is_shared: bool, max_wasted: float
 ) -> None:
     """Nothing is lost, few requests are rejected, and the limit is used."""
@@ -135,7 +139,9 @@ def run_together(jobs: list[Job], directory: Path) -> list[list[dict[str, Any]]]
 
 
 @pytest.mark.parametrize("status", [401, 402])
-def test_fatal_error_half_way(router: FaultyRouter, tmp_path: Path, status: int) -> None:
+def test_fatal_error_loses_no_paid_results(
+    router: FaultyRouter, tmp_path: Path, status: int
+) -> None:
     """What was paid for is returned and stored, and the next run pays for the rest."""
     router.get_fault = lambda number: status if number >= 24 else None
     job = Job(router.url, PROMPTS, str(tmp_path))
@@ -149,7 +155,9 @@ def test_fatal_error_half_way(router: FaultyRouter, tmp_path: Path, status: int)
     assert router.paid_twice == 0
 
 
-def test_store_is_unreachable_for_a_while(router: FaultyRouter, tmp_path: Path, caplog) -> None:
+def test_unreachable_store_does_not_stop_the_job(
+    router: FaultyRouter, tmp_path: Path, caplog
+) -> None:
     """Results are returned but not stored, so that the next run pays for them again."""
     store = tmp_path / "store"
     rows = create_rows(Job(router.url, [], str(store)))

@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def test_killed_node(tmp_path: Path) -> None:
+def test_killed_node_loses_no_rows(tmp_path: Path) -> None:
     """Nothing is lost, and at most what was in flight on the node is paid for twice."""
     root = Path(__file__).parents[2]
     environment = os.environ | {

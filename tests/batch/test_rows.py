@@ -1,4 +1,4 @@
-"""Rows: columns in and out, errors as rows, nothing paid twice, any engine."""
+"""Rows: columns, errors, stored results, pickles, media and embeddings."""
 
 import asyncio
 import io
@@ -48,7 +48,7 @@ class TestColumns:
         assert table["id"] == list(range(12))
         assert table["answer"] == [prompt.upper() for prompt in PROMPTS]
 
-    def test_metadata(self) -> None:
+    def test_columns_with_metadata_are_added(self) -> None:
         table = create_rows(OfflineRouter())({"prompt": ["Hi"]})
         assert table["answering_model"] == [MODEL]
         assert table["attempts"] == [1]
@@ -57,20 +57,20 @@ class TestColumns:
         assert table["error"] == table["status"] == [None]
         assert table["from_store"] == [False]
 
-    async def test_async_equals_sync(self) -> None:
+    async def test_sync_and_async_rows_are_equal(self) -> None:
         rows = create_rows(OfflineRouter(answers={"Hi": "Hello!"}))
         table = await AsyncRows(rows)({"prompt": ["Hi", ""]})
         assert table["answer"] == rows({"prompt": ["Hi", ""]})["answer"] == ["Hello!", None]
 
-    def test_empty_batch(self) -> None:
+    def test_empty_batch_makes_no_request(self) -> None:
         assert create_rows(OfflineRouter())({"prompt": []})["answer"] == []
 
-    def test_messages(self) -> None:
+    def test_prompt_may_be_a_list_of_messages(self) -> None:
         messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
         router = OfflineRouter(answers={"Hi": "Hello!"})
         assert create_rows(router)({"prompt": [messages]})["answer"] == ["Hello!"]
 
-    def test_chain_with_structured_output(self) -> None:
+    def test_chain_returns_structured_output(self) -> None:
         class City(BaseModel):
             name: str
 
@@ -81,7 +81,7 @@ class TestColumns:
         assert rows({"prompt": ["Where?"]})["answer"] == [{"name": "Utrecht"}]
 
     @pytest.mark.parametrize("kind", ["numpy", "pandas", "arrow"])
-    def test_tables_of_engines(self, kind: str) -> None:
+    def test_batch_of_numpy_pandas_or_arrow(self, kind: str) -> None:
         create = {"numpy": create_numpy, "pandas": create_pandas, "arrow": create_arrow}[kind]
         batch = create({"id": [1, 2], "prompt": ["a", "b"]})
         table = create_rows(OfflineRouter(answers={"a": "A", "b": "B"}))(batch)
@@ -98,7 +98,7 @@ class TestColumns:
         assert table["answer"] == ["A"]
         assert list(batch) == [5, "prompt"]
 
-    def test_messages_in_arrays(self) -> None:
+    def test_messages_in_numpy_arrays(self) -> None:
         """NumPy and pandas convert cells with lists to arrays."""
         numpy = pytest.importorskip("numpy")
         cell = numpy.empty(1, dtype=object)
@@ -108,7 +108,7 @@ class TestColumns:
         table = create_rows(OfflineRouter(answers={"Hi": "Hello!"}))({"prompt": column})
         assert table["answer"] == ["Hello!", None]
 
-    def test_types_of_arrow_columns(self) -> None:
+    def test_arrow_columns_keep_their_types(self) -> None:
         arrow = pytest.importorskip("pyarrow")
         schema = {"id": arrow.int32(), "note": arrow.string(), "prompt": arrow.string()}
         columns = {"id": [1], "note": [None], "prompt": ["a"]}
@@ -119,7 +119,7 @@ class TestColumns:
             assert table.schema.types[:3] == list(schema.values())
             assert table["answer"].to_pylist() == ["A"]
 
-    def test_types_of_pandas_columns(self) -> None:
+    def test_pandas_columns_keep_their_types(self) -> None:
         pandas = pytest.importorskip("pandas")
         batch = pandas.DataFrame({"id": [1, None], "prompt": ["a", None], 7: [1, 2]}, index=[5, 5])
         batch = batch.astype({"id": "Int64", 7: "int8"})
@@ -130,7 +130,7 @@ class TestColumns:
         assert table["answer"].iloc[0] == "A"
         assert "answer" not in batch
 
-    def test_columns_of_embeddings(self) -> None:
+    def test_embeddings_are_lists(self) -> None:
         numpy = pytest.importorskip("numpy")
         embeddings = OrqEmbeddings("openai/text-embedding-3-small", client=OfflineRouter().client())
         table = EmbeddingRows(embeddings)({"text": numpy.array(["a", ""])})
@@ -151,7 +151,7 @@ def create_arrow(columns: dict[str, Any]) -> Any:
 
 
 class TestErrors:
-    def test_failed_item_is_a_row(self) -> None:
+    def test_failed_item_becomes_a_row_with_its_error(self) -> None:
         router = OfflineRouter(answers={"a": "A", "b": RuntimeError("down"), "c": "C"})
         table = create_rows(router)({"prompt": ["a", "b", "c"]})
         assert table["answer"] == ["A", None, "C"]
@@ -161,7 +161,7 @@ class TestErrors:
         assert table["trace_id"][1]
 
     @pytest.mark.parametrize("value", ["", " ", None, 7, [], [{"role": "alien"}]])
-    def test_wrong_type_is_a_row(self, value: Any) -> None:
+    def test_invalid_prompt_becomes_a_row_with_its_error(self, value: Any) -> None:
         router = OfflineRouter(answers={"a": "A"})
         table = create_rows(router)({"prompt": ["a", value]})
         assert table["answer"] == ["A", None]
@@ -184,12 +184,12 @@ class TestErrors:
         assert table["reply_error"] == [None]
 
     @pytest.mark.parametrize("answer", ["prompt", "cost"])
-    def test_names_of_new_columns_differ(self, answer: str) -> None:
+    def test_repeated_name_of_a_new_column_raises(self, answer: str) -> None:
         with pytest.raises(RouterInputError, match=f"The name '{answer}' of the new column"):
             create_rows(OfflineRouter(), answer=answer)
 
     @pytest.mark.parametrize("status", [401, 402, 404])
-    def test_fatal_error_stops_early(self, status: int) -> None:
+    def test_fatal_error_ends_the_batch(self, status: int) -> None:
         """What was paid for is returned, and the other rows have the same error."""
         router = OfflineRouter(faults={MODEL: [*[200] * 3, *[status] * 50]})
         rows = create_rows(router, max_concurrency=1)
@@ -210,13 +210,13 @@ class TestErrors:
             (["a"], "Expected a dict of columns"),
         ],
     )
-    def test_invalid_table(self, table: Any, problem: str) -> None:
+    def test_invalid_table_raises(self, table: Any, problem: str) -> None:
         with pytest.raises(RouterInputError, match=problem):
             create_rows(OfflineRouter())(table)
 
 
 class TestStore:
-    def test_second_run_pays_nothing(self, tmp_path: Path) -> None:
+    def test_stored_results_are_not_requested_again(self, tmp_path: Path) -> None:
         router = OfflineRouter()
         first = create_rows(router, store=ResultStore(tmp_path))({"prompt": PROMPTS})
         second = create_rows(router, store=ResultStore(tmp_path))({"prompt": PROMPTS})
@@ -283,7 +283,7 @@ class TestStore:
             assert table["from_store"] == [is_stored]
         assert len(router.log) == 2
 
-    def test_unreadable_result_that_cannot_be_deleted(self, tmp_path: Path) -> None:
+    def test_unreadable_result_that_cannot_be_deleted_is_ignored(self, tmp_path: Path) -> None:
         store = ResultStore(tmp_path)
         rows = create_rows(OfflineRouter(), store=store)
         rows({"prompt": ["a"]})
@@ -323,7 +323,9 @@ class TestStore:
         assert len(keys[0]) == 2
 
     @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-    async def test_idempotency_keys_of_equal_requests(self, tmp_path: Path, is_async: bool) -> None:
+    async def test_equal_requests_have_different_idempotency_keys(
+        self, tmp_path: Path, is_async: bool
+    ) -> None:
         """A chain that asks twice expects two answers, and the same keys after a restart."""
         keys = []
         for number in range(2):
@@ -373,7 +375,7 @@ class TestMedia:
         assert len(router.log) == 1
         assert table["error_type"][2:] == ["FileNotFoundError", "RouterInputError"]
 
-    def test_images(self, tmp_path: Path) -> None:
+    def test_images_are_stored(self, tmp_path: Path) -> None:
         router = OfflineRouter()
         tool = OrqImageTool(model="openai/gpt-image-1", client=router.client())
         for _ in range(2):
@@ -381,7 +383,7 @@ class TestMedia:
             assert table["image"][0].startswith(b"\x89PNG")
         assert len(router.log) == 1
 
-    def test_images_in_files(self, tmp_path: Path) -> None:
+    def test_images_in_a_directory_are_paths(self, tmp_path: Path) -> None:
         tool = OrqImageTool(
             model="openai/gpt-image-1", directory=tmp_path, client=OfflineRouter().client()
         )
@@ -390,7 +392,7 @@ class TestMedia:
         with pytest.raises(RouterInputError, match="Leave out directory="):
             ImageRows(tool, store=ResultStore(tmp_path))
 
-    def test_idempotency_keys_of_uploads(self, tmp_path: Path) -> None:
+    def test_idempotency_keys_of_uploads_are_reproducible(self, tmp_path: Path) -> None:
         keys = []
         for number in range(2):
             router = OfflineRouter()
@@ -409,7 +411,7 @@ class TestEmbeddings:
         )
         return EmbeddingRows(embeddings, **settings)
 
-    async def test_one_request_for_a_batch(self) -> None:
+    async def test_batch_is_embedded_in_one_request(self) -> None:
         router = OfflineRouter()
         table = self.create(router)({"text": ["a", "b", "a", ""]})
         assert len(router.log) == 1
@@ -428,7 +430,7 @@ class TestEmbeddings:
         assert table["from_store"] == [True, False]
 
     @pytest.mark.slow
-    async def test_texts_that_several_workers_embed(self, tmp_path: Path) -> None:
+    async def test_workers_embed_each_text_once(self, tmp_path: Path) -> None:
         """Workers that wait for each other's texts do not block each other."""
         router = OfflineRouter(latency=0.2)
         batches = [["a", "b", "c"], ["c", "b", "d"], ["d", "a"], ["a", "b", "c", "d"]]
@@ -467,11 +469,11 @@ class TestEmbeddings:
         assert ["a", "b"] not in texts
         assert len(router.requests) == 4
 
-    def test_text_that_cannot_be_sent(self) -> None:
+    def test_lone_surrogate_is_an_error_in_its_row(self) -> None:
         table = self.create(OfflineRouter())({"text": ["a", "\ud800"]})
         assert table["error_type"] == [None, "RouterInputError"]
 
-    def test_text_that_looks_like_an_invalid_one(self) -> None:
+    def test_invalid_texts_are_not_confused_with_valid_ones(self) -> None:
         table = self.create(OfflineRouter())({"text": ["", "''", None, "None"]})
         assert [vector is not None for vector in table["embedding"]] == [False, True, False, True]
 
@@ -479,7 +481,7 @@ class TestEmbeddings:
         router = OfflineRouter(faults={"openai/text-embedding-3-small": 500})
         assert self.create(router)({"text": ["a", "b"]})["status"] == [500, 500]
 
-    def test_all_rows_invalid(self) -> None:
+    def test_invalid_texts_make_no_request(self) -> None:
         router = OfflineRouter()
         table = self.create(router)({"text": [None, ""]})
         assert table["error_type"] == ["RouterInputError"] * 2
@@ -497,7 +499,7 @@ class TestEmbeddings:
         (lambda: EmbeddingRows(None), "embeddings: Expected"),  # type: ignore[arg-type]
     ],
 )
-def test_invalid_arguments(create: Any, problem: str) -> None:
+def test_invalid_arguments_raise(create: Any, problem: str) -> None:
     with pytest.raises(RouterInputError, match=problem):
         create()
 

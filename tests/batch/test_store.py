@@ -1,4 +1,4 @@
-"""ResultStore: first writer wins, claims, failures, and LangChain's interfaces."""
+"""``ResultStore``: values, claims, failures, and LangChain's interfaces."""
 
 import asyncio
 import gc
@@ -34,13 +34,13 @@ class TestValues:
         ResultStore(url).mset([("a", b"2"), ("b", b"3")])
         assert ResultStore(url).mget(["a", "b", "c"]) == [b"1", b"3", None]
 
-    def test_delete(self, url: str) -> None:
+    def test_deleted_key_is_missing(self, url: str) -> None:
         store = ResultStore(url)
         store.mset([("a", b"1")])
         store.mdelete(["a", "missing"])
         assert store.mget(["a"]) == [None]
 
-    async def test_keys_with_any_characters(self, url: str) -> None:
+    async def test_keys_may_contain_any_characters(self, url: str) -> None:
         keys = ["a", "a/b c", "ü:%", "x" * 140]
         store = ResultStore(url)
         store.mset([(key, b"1") for key in [*keys, "y" * 1000]])
@@ -59,7 +59,9 @@ class TestValues:
         store.mset([(".b", b"1")])
         assert sorted(store.yield_keys()) == [".b", "a"]
 
-    def test_copy_in_another_working_directory(self, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_copy_works_in_another_working_directory(
+        self, tmp_path: Path, monkeypatch: Any
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         store = ResultStore("answers")
         store.mset([("a", b"1")])
@@ -67,7 +69,7 @@ class TestValues:
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert pickle.loads(pickle.dumps(store)).mget(["a"]) == [b"1"]
 
-    def test_concurrent_writers(self, tmp_path: Path) -> None:
+    def test_concurrent_writes_store_one_complete_value(self, tmp_path: Path) -> None:
         with ThreadPoolExecutor(16) as pool:
             values = [b"%d" % number * 10_000 for number in range(64)]
             list(pool.map(lambda value: ResultStore(tmp_path).mset([("a", value)]), values))
@@ -80,7 +82,7 @@ class TestValues:
         ResultStore(tmp_path).mset([("a", value)])
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
-    def test_pickle(self, url: str) -> None:
+    def test_pickle_keeps_values_and_settings(self, url: str) -> None:
         store = ResultStore(url, claim_seconds=7)
         store.mset([("a", b"1")])
         copy = pickle.loads(pickle.dumps(store))
@@ -195,20 +197,22 @@ class TestUnreachable:
             monkeypatch.setattr(store._files, name, fail)
         return store
 
-    def test_is_logged(self, store: ResultStore, caplog: pytest.LogCaptureFixture) -> None:
+    def test_failures_are_logged(
+        self, store: ResultStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with caplog.at_level(logging.WARNING):
             store.mset([("a", b"1")])
             assert store.mget(["a"]) == [None]
             assert store.get_or_claim("a") is None
         assert caplog.text.count("connection refused") >= 3
 
-    def test_answers_are_returned_anyway(self, store: ResultStore) -> None:
+    def test_answers_are_returned_without_the_store(self, store: ResultStore) -> None:
         model = ChatOrq("openai/gpt-4o", cache=store, client=OfflineRouter().client())
         assert model.invoke("Hi").text
 
 
 class TestLangChain:
-    def test_cache_of_a_chat_model(self, url: str) -> None:
+    def test_cached_answer_is_not_requested_again(self, url: str) -> None:
         router = OfflineRouter()
         for _ in range(2):
             model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
@@ -217,14 +221,14 @@ class TestLangChain:
         assert message.response_metadata["model_name"] == "openai/gpt-4o"
         assert isinstance(message, AIMessage)
 
-    async def test_cache_of_async_calls(self, url: str) -> None:
+    async def test_async_calls_use_the_cache(self, url: str) -> None:
         router = OfflineRouter()
         model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
         first, second = await model.ainvoke("Hi"), await model.ainvoke("Hi")
         assert first.content == second.content
         assert len(router.log) == 1
 
-    def test_tool_calls_survive(self, url: str) -> None:
+    def test_cached_message_keeps_its_tool_calls(self, url: str) -> None:
         message = AIMessage("", tool_calls=[{"name": "add", "args": {"a": 10**30}, "id": "1"}])
         store = ResultStore(url)
         store.update("prompt", "model", [ChatGeneration(message=message)])
@@ -232,7 +236,7 @@ class TestLangChain:
         assert isinstance(generation, ChatGeneration)
         assert generation.message == message
 
-    def test_other_settings_are_another_key(self, url: str) -> None:
+    def test_settings_are_part_of_the_key(self, url: str) -> None:
         router = OfflineRouter()
         for temperature in (0, 1):
             ChatOrq(
@@ -243,20 +247,20 @@ class TestLangChain:
             ).invoke("Hi")
         assert len(router.log) == 2
 
-    def test_damaged_answer_is_asked_for_again(self, url: str) -> None:
+    def test_damaged_answer_is_ignored(self, url: str) -> None:
         store = ResultStore(url)
         store.update("prompt", "model", [])
         path = next(iter(store._files.find(store._root)))
         store._files.pipe_file(path, b"[{]")
         assert store.lookup("prompt", "model") is None
 
-    def test_clear(self, url: str) -> None:
+    def test_clear_removes_the_answers(self, url: str) -> None:
         store = ResultStore(url)
         store.update("prompt", "model", [])
         store.clear()
         assert store.lookup("prompt", "model") is None
 
-    def test_store_of_a_loader(self, url: str) -> None:
+    def test_stored_transcript_is_not_requested_again(self, url: str) -> None:
         router = OfflineRouter(answers={"openai/whisper-1": "Good day."})
         for _ in range(2):
             loader = OrqTranscriptionLoader(
@@ -266,11 +270,11 @@ class TestLangChain:
         assert len(router.log) == 1
 
 
-class TestClaimsOfLangChain:
+class TestClaimsOfCalls:
     """Workers wait for each other where the result is stored by LangChain or by a loader."""
 
     @pytest.mark.slow
-    def test_prompt_that_several_threads_send(self, url: str) -> None:
+    def test_threads_send_an_equal_prompt_once(self, url: str) -> None:
         router = OfflineRouter(latency=0.1)
 
         def ask(_: int) -> str:
@@ -282,13 +286,13 @@ class TestClaimsOfLangChain:
         assert len(router.log) == 1
 
     @pytest.mark.slow
-    async def test_prompt_that_several_tasks_send(self, url: str) -> None:
+    async def test_tasks_send_an_equal_prompt_once(self, url: str) -> None:
         router = OfflineRouter(latency=0.1)
         model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=router.client())
         await model.abatch(["Hi"] * 40)
         assert len(router.log) == 1
 
-    async def test_prompt_twice_in_one_call_does_not_wait_for_itself(self, url: str) -> None:
+    async def test_repeated_prompt_does_not_block_its_call(self, url: str) -> None:
         router = OfflineRouter(faults={"openai/gpt-4o": [500, 500]})
         client = router.client(max_retries=0)
         model = ChatOrq("openai/gpt-4o", cache=ResultStore(url), client=client)
@@ -323,12 +327,12 @@ class TestClaimsOfLangChain:
         second_model = model.model_copy(update={"cache": ResultStore(url)})
         assert (await asyncio.wait_for(second_model.ainvoke("Hi"), 20)).text
 
-    def test_other_models_do_not_claim(self, url: str) -> None:
+    def test_lookups_of_other_models_do_not_claim(self, url: str) -> None:
         """Nothing would release the claim if their call failed."""
         assert ResultStore(url).lookup("prompt", "model") is None
         assert ResultStore(url).lookup("prompt", "model") is None
 
-    def test_idempotency_keys_of_cached_calls(self, tmp_path: Path) -> None:
+    def test_idempotency_keys_of_cached_calls_are_reproducible(self, tmp_path: Path) -> None:
         router = OfflineRouter()
         for name in "12":
             cache = ResultStore(tmp_path / name)
@@ -342,7 +346,7 @@ class TestClaimsOfLangChain:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-    async def test_recording_that_several_loaders_send(self, url: str, is_async: bool) -> None:
+    async def test_loaders_send_an_equal_recording_once(self, url: str, is_async: bool) -> None:
         router = OfflineRouter(answers={"openai/whisper-1": "Good day."}, latency=0.1)
 
         def create_loader() -> OrqTranscriptionLoader:
@@ -375,7 +379,7 @@ class TestClaimsOfLangChain:
                 await loader.aload() if is_async else loader.load()
         assert loaders[2].load()
 
-    def test_idempotency_keys_of_uploads(self, tmp_path: Path) -> None:
+    def test_idempotency_keys_of_chunks_are_reproducible(self, tmp_path: Path) -> None:
         """Each chunk of a recording has its own key, which does not depend on the run."""
         keys = []
         for name in "12":
@@ -424,7 +428,7 @@ class TestInvalidInput:
             ),
         ],
     )
-    def test_url(self, url: str, problem: str) -> None:
+    def test_unsupported_url_raises(self, url: str, problem: str) -> None:
         with pytest.raises(RouterInputError, match=problem):
             ResultStore(url)
 

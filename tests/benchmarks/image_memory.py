@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.image_memory``: memory that a 1.5 MB image to a file costs.
+"""``python -m tests.benchmarks.image_memory``: memory needed to write a 1.5 MB image.
 
 The reply comes over a socket from a process of its own. Two figures for each way, as for speech;
 the first line's resident memory holds what a first call loads. The stock client, which gives base64

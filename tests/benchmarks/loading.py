@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.loading``: many recordings at once, beside one after the other.
+"""``python -m tests.benchmarks.loading``: many recordings, loaded concurrently or one by one.
 
 40 files, a router that takes 0.1 s for each, eight requests at a time: the goal is less than a
 quarter of the time, as a ratio of two passes in one run.

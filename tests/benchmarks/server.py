@@ -1,4 +1,4 @@
-"""The server of the benchmarks: a process of its own, on a core of its own, that does little.
+"""The server of the benchmarks, which runs in its own process, on its own core.
 
 The first segment of a path says how it answers: ``/stream-text/v3/router/chat/completions``.
 """

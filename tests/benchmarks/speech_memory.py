@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.speech_memory``: memory that a 5 MB speech to a file costs.
+"""``python -m tests.benchmarks.speech_memory``: memory needed to write 5 MB of speech.
 
 The audio comes over a socket from a process of its own. Two figures for each way: what Python
 allocated at its peak (tracemalloc), and by how much the resident memory of the process grew; the

@@ -73,7 +73,7 @@ def test_controls_in_form(path, dialect, parse_form):
 
 
 @pytest.mark.parametrize(("path", "dialect"), FORM_CALLS)
-def test_headers_of_form(path, dialect):
+def test_controls_in_headers_of_form(path, dialect):
     encoded = encode(path, dialect, *get_supported_controls(path, dialect))
     _, headers = get_expected(path, dialect)
     assert encoded.headers == headers | {

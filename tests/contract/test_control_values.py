@@ -52,7 +52,7 @@ def encode(path: str, control: str, value: object) -> None:
     ("control", "value", "path"),
     [(control, value, path) for control, value, paths in SUPPORTED_BY for path in paths],
 )
-def test_supported_value(control, value, path):
+def test_supported_value_is_accepted(control, value, path):
     encode(path, control, value)
 
 

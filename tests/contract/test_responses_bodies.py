@@ -113,7 +113,7 @@ def test_messages_are_sent_as_items(messages: list[Any], items: list[Any]) -> No
     assert send_items(*messages) == items
 
 
-def test_two_tool_calls_and_results() -> None:
+def test_parallel_tool_calls_come_before_their_results() -> None:
     names = [("f", "c1"), ("g", "c2")]
     calls = [{"name": name, "args": {}, "id": id_, "type": "tool_call"} for name, id_ in names]
     results = [ToolMessage("ok", tool_call_id=id_) for _, id_ in names]
@@ -170,7 +170,7 @@ PARTS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("block", "part"), PARTS.values(), ids=PARTS)
-def test_content_part(block: Any, part: dict[str, Any]) -> None:
+def test_content_part_is_converted(block: Any, part: dict[str, Any]) -> None:
     assert send_items(HumanMessage([block])) == [message("user", [part])]
 
 
@@ -312,7 +312,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("kwargs", "fields"), PARAMETERS.values(), ids=PARAMETERS)
-def test_parameter(kwargs: dict[str, Any], fields: dict[str, Any]) -> None:
+def test_parameter_is_converted(kwargs: dict[str, Any], fields: dict[str, Any]) -> None:
     body = {"model": GPT, "input": [USER], **fields}
     assert dump_sorted(send("Hi", **kwargs)) == dump_sorted(body)
 
@@ -336,5 +336,5 @@ def test_server_tool_is_sent_unchanged(tool: dict[str, Any]) -> None:
     assert send("Hi", tools=[TOOL, tool])["tools"] == [FLAT, tool]
 
 
-def test_stream_has_no_stream_options() -> None:
+def test_stream_is_requested_without_stream_options() -> None:
     assert send("Hi", stream=True) == {"model": GPT, "input": [USER], "stream": True}

@@ -131,7 +131,9 @@ def test_unmodified_bodies_are_valid(path: str) -> None:
 
 
 @given(modified_bodies(), st.sampled_from(list(Dialect)))
-def test_modified_bodies(request: tuple[str, Any], dialect: Dialect) -> None:
+def test_modified_bodies_are_answered_or_rejected(
+    request: tuple[str, Any], dialect: Dialect
+) -> None:
     path, body = request
     post(f"/{dialect.value}{path}", json.dumps(body, allow_nan=True).encode("utf-8", "replace"))
 
@@ -144,7 +146,9 @@ def test_modified_bodies(request: tuple[str, Any], dialect: Dialect) -> None:
     st.binary(max_size=300),
     st.booleans(),
 )
-def test_modified_forms(path: str, extra: Any, data: bytes, is_valid: bool) -> None:
+def test_modified_forms_are_answered_or_rejected(
+    path: str, extra: Any, data: bytes, is_valid: bool
+) -> None:
     fields = {
         **VALID_BODIES[path],
         **{remove_surrogates(name): remove_surrogates(value) for name, value in extra.items()},
@@ -163,7 +167,9 @@ def remove_surrogates(value: Any) -> Any:
 
 
 @given(st.sampled_from(sorted(VALID_BODIES)), st.binary(max_size=200), st.text(max_size=60))
-def test_random_bytes(path: str, content: bytes, content_type: str) -> None:
+def test_random_bytes_are_answered_or_rejected(
+    path: str, content: bytes, content_type: str
+) -> None:
     content_type = content_type.encode("ascii", "ignore").decode()
     content_type = content_type.translate(dict.fromkeys(range(32))).strip()
     for media_type in ("application/json", "multipart/form-data; boundary=x", content_type):
@@ -177,7 +183,9 @@ def test_random_bytes(path: str, content: bytes, content_type: str) -> None:
         st.sampled_from(["authorization", "x-a", "accept"]), st.text("ab \t", max_size=9)
     ),
 )
-def test_random_paths(method: str, parts: list[str], headers: dict[str, str]) -> None:
+def test_random_paths_are_answered_or_rejected(
+    method: str, parts: list[str], headers: dict[str, str]
+) -> None:
     path = "/".join(["/v3/router", *parts])
     clean = {name: value.strip() for name, value in headers.items()}
     send(httpx.Request(method, f"https://offline.invalid{path}", headers=clean))

@@ -1,1 +1,1 @@
-"""Checks that compare chat model packages; the README shows the results in a table."""
+"""Checks that compare chat model packages; docs/comparison.md shows the results."""

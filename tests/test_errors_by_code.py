@@ -1,4 +1,4 @@
-"""Errors are classified by their code, and say so wherever they are shown."""
+"""Error codes: the class of an error, its retries, and how tools and loaders report it."""
 
 import json
 from typing import Any

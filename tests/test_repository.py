@@ -1,4 +1,4 @@
-"""The repository contains nothing that belongs to one person, machine or network."""
+"""The repository contains no credentials, personal paths or hosts of package registries."""
 
 import re
 import subprocess
