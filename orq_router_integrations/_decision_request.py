@@ -153,7 +153,7 @@ class _JsonConverter:
         blocks = list(_iter_content(message))
         if all(block.get("type") == "text" for block in blocks):
             return "".join(block["text"] for block in blocks)
-        # tools and models may declare wrong media types, and nobody can correct them
+        # the caller cannot correct a wrong media type that a tool or a model declared
         is_third_party = isinstance(message, AIMessage | ToolMessage)
         return [
             self._convert_media(block, f"{path}[{i}]", ignores_type=is_third_party)
@@ -186,9 +186,9 @@ def _is_media(block: Mapping[str, Any]) -> bool:
 
 
 def _is_message(item: Any) -> bool:
-    """Return whether an item of a list makes models read the list as messages of a chat.
+    """Return whether an item shows that its list contains the messages of a chat.
 
-    They accept such lists only if all messages are the user's.
+    Models only accept such a list as the state if all messages are from the user.
     """
     return isinstance(item, BaseMessage) or as_dict(item).get("role", "user") != "user"
 

@@ -59,7 +59,7 @@ class ChatRows(Rows):
         check_type("model", model, Runnable)
         self.model = model
         if store is not None:
-            self._describe_settings()  # raises if that is impossible
+            self._describe_settings()  # raises if the chain contains a function
 
     def _prepare(self, value: Any) -> Any:
         if not isinstance(value, list):

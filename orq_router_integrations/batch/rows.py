@@ -167,7 +167,7 @@ class Rows(ABC):
         except Exception as error:  # noqa: BLE001 - a failed item is a row
             return self._create_error_row(error, claimed_key)
         except BaseException:  # such as the end of a cancelled generator
-            self._release(claimed_key)  # otherwise others would wait as long as this process lives
+            self._release(claimed_key)  # or other workers would wait until this process ends
             raise
         return self._store_row(claimed_key, row)
 
@@ -267,7 +267,7 @@ class AsyncRows:
 # One limit per process, shared by all copies of an object in it
 
 _POOLS: dict[tuple[int, str], ThreadPoolExecutor] = {}
-"""By process id too, because the threads of a pool do not exist in a forked child."""
+"""By process id and id of the rows: a forked child does not have the threads of its parent."""
 
 _SEMAPHORES: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]" = (
     WeakKeyDictionary()

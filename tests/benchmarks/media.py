@@ -98,7 +98,7 @@ def iter_inline_file_cases(server: str, folder: Path) -> Iterator[Case]:
         for name in (OURS, OPENAI)
     }
     lines = [
-        Row("15", "15 MB file as a ready data URI", {OPENAI: 0.7}),
+        Row("15", "15 MB file as a ready data URL", {OPENAI: 0.7}),
         Row("15", "... memory", {OPENAI: 0.7}, "peak"),
     ]
     yield Case(lines, ready_runs, rounds=5)
