@@ -88,7 +88,7 @@ class SocketWatchdog:
         is_expired: Whether the request was ended.
     """
 
-    _lock = threading.Lock()
+    _lock = threading.RLock()  # the garbage collector may close a watchdog while it is held
     _watched: ClassVar[set["SocketWatchdog"]] = set()
     _has_thread = False
 
@@ -100,7 +100,7 @@ class SocketWatchdog:
     @classmethod
     def reset_after_fork(cls) -> None:
         """Start over: the thread does not exist in a forked child."""
-        cls._lock, cls._watched, cls._has_thread = threading.Lock(), set(), False
+        cls._lock, cls._watched, cls._has_thread = threading.RLock(), set(), False
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -125,7 +125,7 @@ class SocketWatchdog:
         while True:
             time.sleep(WATCHDOG_INTERVAL_SECONDS)
             with cls._lock:
-                for watchdog in cls._watched:
+                for watchdog in cls._watched.copy():
                     watchdog.check()
                 if not cls._watched:
                     cls._has_thread = False

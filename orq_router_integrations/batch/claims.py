@@ -38,7 +38,7 @@ class Claims:
 
     def reset_after_fork(self) -> None:
         """Forget all claims: a forked child has neither those of its parent nor their thread."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may release a claim while it is held
         self._paths: dict[str, str] = {}
         self._has_thread = False
 

@@ -1,8 +1,10 @@
 """Calls over an httpx client of the caller."""
 
 import asyncio
+import gc
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +25,11 @@ from support.scripted_router import (
     create_stream_call,
     encode_event,
 )
+from typing_extensions import Generator
 
 from orq_router_integrations import RouterClient
+from orq_router_integrations._http.client_sender import SocketWatchdog
+from orq_router_integrations._http.deadline import CANCEL_CHECK, Deadline
 from orq_router_integrations.errors import (
     RouterConnectionError,
     RouterInputError,
@@ -243,3 +248,39 @@ def test_closed_httpx_client_raises_input_error(caller):
     client = RouterClient(api_key=KEY, http_client=http, http_async_client=async_http)
     with pytest.raises(RouterInputError, match="is closed"):
         caller.send(client, create_call())
+
+
+def test_abandoned_call_may_be_collected_during_a_check():
+    """The garbage collector may run at any time, also in the thread that checks the calls."""
+    is_collected = threading.Event()
+
+    def collect() -> bool:
+        if not is_collected.is_set():
+            gc.collect()
+            is_collected.set()
+        return False
+
+    abandon(watch())
+    token = CANCEL_CHECK.set(collect)
+    calls = watch()
+    CANCEL_CHECK.reset(token)
+    next(calls)
+    assert is_collected.wait(30)
+    calls.close()
+
+
+def watch() -> Generator[None]:
+    watchdog = SocketWatchdog(Deadline(timeout=30, idle_timeout=30))
+
+    def send() -> Generator[None]:
+        with watchdog:
+            yield
+
+    return send()
+
+
+def abandon(generator: Generator[None]) -> None:
+    """Start a generator, and leave it to the garbage collector."""
+    next(generator)
+    cycle: list[Any] = [generator]
+    cycle.append(cycle)

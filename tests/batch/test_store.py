@@ -169,6 +169,17 @@ class TestClaims:
         else:
             pytest.fail("the claim was not renewed")
 
+    def test_claim_may_be_released_during_a_renewal(self, url: str, monkeypatch) -> None:
+        """The garbage collector may run at any time, and end a call that has claimed a result."""
+        store = ResultStore(url)
+        assert store.get_or_claim("a") is None
+        monkeypatch.setattr(store._files, "pipe_file", lambda *_: store.release("a"))
+        renewal = threading.Thread(target=store._claims.renew, daemon=True)
+        renewal.start()
+        renewal.join(30)
+        assert not renewal.is_alive()
+        assert ResultStore(url)._claims.acquire(store._get_path("a"))
+
     def test_claims_are_not_keys(self, url: str) -> None:
         store = ResultStore(url)
         store.get_or_claim("a")

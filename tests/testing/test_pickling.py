@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -63,8 +64,9 @@ def test_tool():
 @pytest.mark.slow
 def test_spawned_processes():
     model = create_model(OfflineRouter(answers=answer_with_temperature)).bind(temperature=0.5)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        assert pool.map(invoke, [model, model]) == ["temperature 0.5"] * 2
+    # Unlike a ``Pool``, it raises an error if a process dies.
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(invoke, [model, model])) == ["temperature 0.5"] * 2
 
 
 def test_cloudpickle():
