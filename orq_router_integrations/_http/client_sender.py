@@ -183,7 +183,7 @@ class BackgroundReader:
                 "http_async_client has connections of another event loop, which only work there. "
                 "Create an AsyncClient in each event loop, or omit http_async_client: the "
                 "connections of this package work in every event loop.",
-                endpoint=exchange.endpoint,
+                endpoint=exchange.encoded.path,
             )
         self._chunks: list[bytes] = []
         self._size = 0

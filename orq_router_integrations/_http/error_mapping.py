@@ -142,7 +142,9 @@ def _map_truncated_stream(error: TruncatedStreamError, exchange: Exchange[Any]) 
 @map_error.register
 def _map_embedded_error(error: EmbeddedError, exchange: Exchange[Any]) -> RouterError:
     response = exchange.response or Response(200, {})
-    mapped = create_error(response, exchange.endpoint, content=error.body, secret=exchange.secret)
+    mapped = create_error(
+        response, exchange.encoded.path, content=error.body, secret=exchange.secret
+    )
     mapped.partial, mapped.received = exchange.partial, exchange.received
     return mapped
 
@@ -151,7 +153,7 @@ def _map_embedded_error(error: EmbeddedError, exchange: Exchange[Any]) -> Router
 def _map_malformed_response(error: MalformedResponseError, exchange: Exchange[Any]) -> RouterError:
     response = exchange.response or Response(0, {})
     if response.status >= 300:  # the status is reliable even if the body cannot be decompressed
-        return create_error(response, exchange.endpoint, secret=exchange.secret)
+        return create_error(response, exchange.encoded.path, secret=exchange.secret)
     body = (error.body or response.content)[:MAX_ERROR_BYTES]
     text = redact(body.decode("utf-8", "replace"), exchange.secret)
     return InvalidResponseError(
@@ -176,7 +178,7 @@ def _get_details(exchange: Exchange[Any]) -> dict[str, Any]:
     """Return the attributes of an error that describe the call and the response so far."""
     response = exchange.response
     return {
-        "endpoint": exchange.endpoint,
+        "endpoint": exchange.encoded.path,
         "attempts": exchange.attempts,
         "partial": exchange.partial,
         "received": exchange.received,

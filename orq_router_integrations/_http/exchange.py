@@ -114,11 +114,6 @@ class Exchange(Generic[T]):
         self.idempotency_key = _create_idempotency_key(call.idempotency_seed, self.encoded)
 
     @property
-    def endpoint(self) -> str:
-        """Path of the endpoint, as shown in errors."""
-        return self.encoded.path
-
-    @property
     def pacer(self) -> Pacer:
         """The pacer of the client, which is created when it is first needed."""
         return self.state.get_pacer(self.pace)
@@ -144,7 +139,7 @@ class Exchange(Generic[T]):
     def _start_attempt(self, api_key: str) -> dict[str, str]:
         self.attempts += 1
         self.secret = api_key
-        self.response = self.decoder = self._reader = None
+        self.response = self.decoder = self._reader = self._decompressor = None
         self.received = 0
         return {
             "user-agent": f"orq-router-integrations/{__version__}",
@@ -200,7 +195,6 @@ class Exchange(Generic[T]):
             if 0 < seconds <= MAX_RETRY_AFTER_SECONDS:
                 self.pacer.gate.close(seconds)
         encoding = response.headers.get("content-encoding", "").lower()
-        self._decompressor = None
         if encoding not in {"", "identity"}:
             self._decompressor = BoundedDecompressor(encoding)
 
@@ -209,7 +203,7 @@ class Exchange(Generic[T]):
         # The body of a stream is only collected if it is an error.
         if isinstance(self.call, StreamCall) or not 200 <= response.status < 300:
             self.response = replace(response, content=content[:MAX_ERROR_BYTES])
-            raise create_error(self.response, self.endpoint, secret=self.secret)
+            raise create_error(self.response, self.encoded.path, secret=self.secret)
         max_bytes = self.call.endpoint.max_response_bytes
         if len(content) > max_bytes:
             message = f"The response body is larger than {max_bytes // 1024**2} MB"

@@ -327,4 +327,4 @@ def _create_bucket(pace: Pace) -> PaceBackend:
         return TokenBucket(pace)
     from orq_router_integrations._http.shared_pace import SharedBucket  # noqa: PLC0415
 
-    return SharedBucket(pace, fallback=TokenBucket(pace))
+    return SharedBucket(pace)

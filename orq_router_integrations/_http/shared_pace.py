@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import finalize
 
-from orq_router_integrations._http.pace import Pace, PaceBackend
+from orq_router_integrations._http.pace import Pace, PaceBackend, TokenBucket
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.error_response import hide_credentials
 
@@ -29,12 +29,12 @@ CLEANUP_INTERVAL = 100  # number of permits after which expired entries are dele
 class SharedBucket:
     """The limit of all processes that use a database.
 
-    While the database cannot be reached, ``fallback`` limits this process alone.
+    While the database cannot be reached, this process keeps to the limit alone.
     """
 
-    def __init__(self, pace: Pace, *, fallback: PaceBackend) -> None:
+    def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._fallback = fallback
+        self._fallback = TokenBucket(pace)
         self._connection: PaceBackend | None = None
         self._reconnect_at = 0.0
         self._lock = threading.Lock()  # several clients may have copies of a pace

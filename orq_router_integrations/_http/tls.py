@@ -20,13 +20,12 @@ _ADVICE = {
         "The server may require a client certificate. Pass an httpx client with one as "
         "http_client= and http_async_client=."
     ),
+    "": (
+        "Check the scheme, host and port of base_url, the clock of this machine, and the "
+        "certificate and TLS versions of the server."
+    ),
 }
-"""What to change, by a pattern of OpenSSL's error message in lower case."""
-
-_GENERAL_ADVICE = (
-    "Check the scheme, host and port of base_url, the clock of this machine, and the certificate "
-    "and TLS versions of the server."
-)
+"""What to change, by a pattern of OpenSSL's error message in lower case. The first match counts."""
 
 
 @cache
@@ -60,8 +59,6 @@ def explain_tls_error(error: Exception, causes: Iterable[BaseException]) -> str 
         if type(cause) in {ssl.SSLError, ssl.SSLCertVerificationError}:
             text = str(cause).lower().replace("_", " ")
             if isinstance(error, httpx.ConnectError) or "alert" in text:
-                matches = (
-                    advice for pattern, advice in _ADVICE.items() if re.search(pattern, text)
-                )
-                return next(matches, _GENERAL_ADVICE).format(source=_describe_source())
+                advice = next(_ADVICE[pattern] for pattern in _ADVICE if re.search(pattern, text))
+                return advice.format(source=_describe_source())
     return None

@@ -13,7 +13,7 @@ import pytest
 from orq_router_integrations import Pace
 from orq_router_integrations._http import shared_pace
 from orq_router_integrations._http.deadline import Deadline
-from orq_router_integrations._http.pace import Pacer, TokenBucket, _create_bucket
+from orq_router_integrations._http.pace import Pacer, _create_bucket
 from orq_router_integrations._http.shared_pace import connect
 from orq_router_integrations.errors import RouterInputError
 
@@ -68,7 +68,7 @@ def test_missing_package(tmp_path: Path, monkeypatch) -> None:
 def test_unreachable_during_a_run(tmp_path: Path, monkeypatch, caplog) -> None:
     """The local limit applies until the database is back."""
     pace = Pace(20, shared=tmp_path / "pace.db")
-    bucket = shared_pace.SharedBucket(pace, fallback=TokenBucket(pace))
+    bucket = shared_pace.SharedBucket(pace)
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(shared_pace, "connect", raise_error)
         assert bucket.acquire() == 0
