@@ -14,6 +14,8 @@ from orq_router_integrations.settings import ApiKey, validate_api_key
 _END_OF_ITERATION = (StopIteration, StopAsyncIteration, GeneratorExit)
 """Exceptions that could end a stream of the caller as if it were complete."""
 
+_NO_KEY = "The api_key function raised {}. Return a key on every call."
+
 
 def get_api_key(source: ApiKey | None) -> str:
     """Return the API key for one attempt of a sync call."""
@@ -48,7 +50,7 @@ async def aget_api_key(source: ApiKey | None, deadline: Deadline) -> str:
     except (StopAsyncIteration, RuntimeError) as error:
         cause = error.__cause__ or error  # a coroutine raises StopIteration as a RuntimeError
         if isinstance(cause, _END_OF_ITERATION):
-            raise _create_iteration_error(cause) from None
+            raise RouterInputError(_NO_KEY.format(type(cause).__name__)) from None
         raise
 
 
@@ -78,12 +80,7 @@ def _read_source(source: ApiKey | None) -> object:
     try:
         return source()
     except _END_OF_ITERATION as error:
-        raise _create_iteration_error(error) from None
-
-
-def _create_iteration_error(error: BaseException) -> RouterInputError:
-    name = type(error).__name__
-    return RouterInputError(f"The api_key function raised {name}. Return a key on every call.")
+        raise RouterInputError(_NO_KEY.format(type(error).__name__)) from None
 
 
 def _validate(key: object) -> str:

@@ -104,10 +104,10 @@ class SocketWatchdog:
 
     def __enter__(self) -> Self:
         with self._lock:
-            self._watched.add(self)
             if not self._has_thread:
-                SocketWatchdog._has_thread = True
                 threading.Thread(target=self._run, name="orq-watchdog", daemon=True).start()
+                SocketWatchdog._has_thread = True
+            self._watched.add(self)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:

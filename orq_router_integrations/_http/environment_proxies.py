@@ -16,21 +16,18 @@ def select_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> str | None:
     ``proxies`` are those of ``urllib.request.getproxies``.
     """
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or is_bypassed(url, proxies.get("no", "")):
+    no_proxy = proxies.get("no", "")
+    if not proxy or any(_matches(url, entry.strip()) for entry in no_proxy.lower().split(",")):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def is_bypassed(url: httpx.URL, no_proxy: str) -> bool:
-    """Check whether ``NO_PROXY`` excludes a URL.
-
-    Entries are host names (with their subdomains), addresses and networks, optionally with a port,
-    or ``*``.
-    """
-    return any(_matches(url, entry) for entry in no_proxy.lower().replace(" ", "").split(","))
-
-
 def _matches(url: httpx.URL, entry: str) -> bool:
+    """Check whether an entry of ``NO_PROXY`` excludes a URL.
+
+    It is a host name (also for subdomains), an address or a network, optionally with a port, or
+    ``*``.
+    """
     if entry.count(":") == 1 or "]:" in entry:
         entry = entry.removesuffix(f":{url.port or {'http': 80, 'https': 443}[url.scheme]}")
     entry = entry.removeprefix("[").replace("]", "", 1)

@@ -243,7 +243,6 @@ class Exchange(Generic[T]):
             self.deadline.resume()
 
     def __enter__(self) -> Self:
-        """Begin an attempt."""
         return self
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:

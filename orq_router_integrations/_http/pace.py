@@ -238,7 +238,7 @@ class Pacer:
         self.gate = Gate()
         self._lock = threading.Lock()
         self._waiting: deque[Future[None]] = deque()
-        self._thread: threading.Thread | None = None
+        self._has_thread = False
         self._bucket = get_bucket(self.pace) if self.pace else None
         self._pid = os.getpid()
 
@@ -273,10 +273,10 @@ class Pacer:
             if not self._waiting and is_local and not self._acquire():
                 turn.set_result(None)
                 return turn
+            if not self._has_thread:
+                threading.Thread(target=self._run, name="orq-pacer", daemon=True).start()
+                self._has_thread = True
             self._waiting.append(turn)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="orq-pacer", daemon=True)
-                self._thread.start()
         return turn
 
     def _acquire(self) -> float:
@@ -300,7 +300,7 @@ class Pacer:
             while self._waiting and self._waiting[0].cancelled():
                 self._waiting.popleft()
             if not self._waiting:
-                self._thread = None
+                self._has_thread = False
             return bool(self._waiting)
 
     def _admit_first(self) -> None:

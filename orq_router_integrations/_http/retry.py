@@ -100,6 +100,8 @@ class RetryPolicy:
             return False
         state, max_retries = self.exchange.state, self.exchange.settings.max_retries
         throttle, remaining = get_throttle_seconds(error), self.exchange.deadline.remaining
+        if throttle:
+            self.exchange.pacer.gate.reject(throttle)  # all calls of the client wait
         if throttle and max_retries:  # the pacer delays the next attempt
             self._wait_seconds = 0.0
             if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first

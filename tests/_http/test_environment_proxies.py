@@ -17,7 +17,7 @@ from support.scripted_router import ANSWER, KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient
 from orq_router_integrations._http import pool
-from orq_router_integrations._http.environment_proxies import is_bypassed, select_proxy
+from orq_router_integrations._http.environment_proxies import select_proxy
 from orq_router_integrations.errors import RouterConnectionError, RouterError, RouterInputError
 
 HOST = "nobody.invalid"
@@ -48,7 +48,8 @@ HOST = "nobody.invalid"
     ],
 )
 def test_no_proxy(url, no_proxy, expected):
-    assert is_bypassed(httpx.URL(url), no_proxy) is expected
+    proxy = select_proxy(httpx.URL(url), {"all": "http://proxy:3128", "no": no_proxy})
+    assert proxy == (None if expected else "http://proxy:3128")
 
 
 @pytest.fixture(autouse=True)

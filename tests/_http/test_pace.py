@@ -184,7 +184,7 @@ class TestPacer:
                 break
             await asyncio.sleep(0.02)
         assert not pacer._waiting
-        assert pacer._thread is None
+        assert not pacer._has_thread
 
     @pytest.mark.slow
     async def test_order(self) -> None:
