@@ -72,8 +72,8 @@ def list_nodes(path: Path) -> list[ast.AST]:
     return list(ast.walk(ast.parse(path.read_text())))
 
 
-def imported_modules(path: Path) -> Iterator[str]:
-    """Every module that a file imports, also inside functions."""
+def iter_imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, also inside functions."""
     for node in list_nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -84,38 +84,38 @@ def imported_modules(path: Path) -> Iterator[str]:
                 yield node.module
 
 
-def layer_of(path: Path) -> str:
+def get_layer(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def function_length(node: "ast.FunctionDef | ast.AsyncFunctionDef") -> int:
-    """Lines of a function without its docstring."""
+def count_lines(node: "ast.FunctionDef | ast.AsyncFunctionDef") -> int:
+    """Count the lines of a function without its docstring."""
     first = node.body[0]
-    doc = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
-    return node.end_lineno - node.lineno + 1 - doc
+    docstring_lines = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
+    return node.end_lineno - node.lineno + 1 - docstring_lines
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_imports_point_downwards() -> None:
-    upwards = [
+    upward_imports = [
         f"{path.relative_to(PACKAGE)} imports {name}"
         for path in FILES
-        for name in imported_modules(path)
-        if name.startswith(f"{NAME}.") and name.split(".")[1] not in MAY_IMPORT[layer_of(path)]
+        for name in iter_imports(path)
+        if name.startswith(f"{NAME}.") and name.split(".")[1] not in MAY_IMPORT[get_layer(path)]
     ]
-    assert not upwards
+    assert not upward_imports
 
 
 def test_third_party_libraries_stay_in_their_layer() -> None:
-    misplaced = [
+    misplaced_imports = [
         f"{path.relative_to(PACKAGE)} imports {name}"
         for path in FILES
-        for name in imported_modules(path)
-        if not may_import_library(layer_of(path), name.split(".")[0])
+        for name in iter_imports(path)
+        if not may_import_library(get_layer(path), name.split(".")[0])
     ]
-    assert not misplaced
+    assert not misplaced_imports
 
 
 def may_import_library(layer: str, library: str) -> bool:
@@ -131,7 +131,7 @@ def test_files_are_short() -> None:
 
 def test_functions_are_short() -> None:
     lengths = {
-        f"{path.relative_to(PACKAGE)}: {node.name}": function_length(node)
+        f"{path.relative_to(PACKAGE)}: {node.name}": count_lines(node)
         for path in FILES
         for node in list_nodes(path)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))

@@ -267,9 +267,9 @@ async def test_cancelled_async_steps_cancel_their_call() -> None:
     assert released.is_set()
 
 
-async def answer_first_file(wire: ServerRequest) -> None:
+async def answer_first_file(request: ServerRequest) -> None:
     """Answer the request for ``0.wav`` and let the others hang."""
-    await (respond_normally if b'"0.wav"' in wire.body else send_raw(ending="hang"))(wire)
+    await (respond_normally if b'"0.wav"' in request.body else send_raw(ending="hang"))(request)
 
 
 def get_audio_threads() -> list[threading.Thread]:

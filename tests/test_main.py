@@ -60,7 +60,7 @@ def test_demo_uses_given_files_and_models(
         (["serve", "--latency", "-1"], "latency"),
     ],
 )
-def test_wrong_argument_is_reported(
+def test_invalid_argument_is_reported(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
@@ -93,7 +93,7 @@ def test_serve_options_configure_the_router(
 
 
 @pytest.mark.parametrize("value", ["openai/gpt-4o", "503", "openai/gpt-4o=down"])
-def test_wrong_fault_is_reported(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_fault_is_reported(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["serve", "--fault", value])
     assert "expected MODEL=STATUS" in capsys.readouterr().err

@@ -39,7 +39,7 @@ async def call_async(model: ChatOrq, *, stream: bool) -> BaseMessage:
     return message
 
 
-def comparable(message: BaseMessage) -> dict[str, Any]:
+def get_comparable_fields(message: BaseMessage) -> dict[str, Any]:
     """Return the fields that are equal for all modes of a call."""
     metadata = {k: v for k, v in message.response_metadata.items() if k not in PER_RESPONSE}
     fields: dict[str, Any] = message.model_dump(exclude={"id", "response_metadata"})
@@ -66,7 +66,9 @@ async def test_all_modes_return_the_same_message(answer: Answer) -> None:
         await call_async(create_model(answers=lambda _: answer), stream=False),
         await call_async(create_model(answers=lambda _: answer), stream=True),
     ]
-    assert [comparable(message) for message in messages] == [comparable(messages[0])] * 4
+    assert [get_comparable_fields(message) for message in messages] == [
+        get_comparable_fields(messages[0])
+    ] * 4
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

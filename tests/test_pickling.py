@@ -128,8 +128,8 @@ def test_copies_keep_the_secrets() -> None:
     model = ChatOrq("openai/gpt-4o", api_key="sk-orq-SECRET", default_headers={"X-A": "1"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for twin in (copy.copy(model), copy.deepcopy(model), model.model_copy()):
-            assert (twin.api_key, twin.default_headers) == (model.api_key, {"X-A": "1"})
+        for clone in (copy.copy(model), copy.deepcopy(model), model.model_copy()):
+            assert (clone.api_key, clone.default_headers) == (model.api_key, {"X-A": "1"})
 
 
 # Rate limiters
@@ -155,8 +155,8 @@ class SharedRateLimiter(BaseRateLimiter):
 
 @each_integration
 def test_other_rate_limiter_is_pickled(cls: Any, fields: Any) -> None:
-    twin = pickle.loads(pickle.dumps(cls(**fields, rate_limiter=SharedRateLimiter())))
-    assert isinstance(twin.rate_limiter, SharedRateLimiter)
+    clone = pickle.loads(pickle.dumps(cls(**fields, rate_limiter=SharedRateLimiter())))
+    assert isinstance(clone.rate_limiter, SharedRateLimiter)
 
 
 def load_model(data: bytes) -> str:

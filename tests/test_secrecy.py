@@ -121,7 +121,7 @@ class RecordingTracer(BaseTracer):
         self.exported += run.model_dump_json() if hasattr(run, "model_dump_json") else run.json()
 
 
-FAILURES = {
+RESPONSES = {
     "success": respond(),
     "echo in an error": respond(401, {"error": {"message": f"Bearer {KEY} is wrong"}}),
     "lost connection": httpx.ReadError("lost"),
@@ -132,7 +132,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["invoke", "stream"])
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("step", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("step", RESPONSES.values(), ids=RESPONSES)
 def test_key_is_not_in_logs_traces_or_errors(
     caplog: pytest.LogCaptureFixture, step: Any, is_async: bool, is_stream: bool
 ) -> None:

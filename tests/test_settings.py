@@ -19,7 +19,7 @@ HOST = "https://my.orq.ai/v3/router"
 
 
 def get_error_message(**settings: Any) -> str:
-    """Create a client with wrong settings and return the error message."""
+    """Create a client with invalid settings, and return the error message."""
     with pytest.raises(ValidationError) as raised:
         RouterClient(**{"api_key": KEY} | settings)
     assert isinstance(raised.value, ValueError)
@@ -27,7 +27,7 @@ def get_error_message(**settings: Any) -> str:
     return str(raised.value)
 
 
-def base_url(value: str, **settings: Any) -> str:
+def get_base_url(value: str, **settings: Any) -> str:
     return RouterClient(api_key=KEY, base_url=value, **settings).base_url
 
 
@@ -108,7 +108,7 @@ def test_key_must_be_a_str_or_function(key):
 @pytest.mark.parametrize("source", ["argument", "environment"])
 def test_url_is_completed(monkeypatch, source, value, expected):
     if source == "argument":
-        assert base_url(value) == expected
+        assert get_base_url(value) == expected
     else:
         monkeypatch.setenv("ORQ_BASE_URL", value)
         assert RouterClient(api_key=KEY).base_url == expected
@@ -169,7 +169,7 @@ ELSEWHERE = ["my.orq.ai", "10.0.0.1", "127.0.0.1.evil.example", "localhost.evil.
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_http_is_allowed_for_loopback(host):
     assert is_loopback(host.strip("[]"))
-    assert base_url(f"http://{host}:8000") == f"http://{host}:8000/v3/router"
+    assert get_base_url(f"http://{host}:8000") == f"http://{host}:8000/v3/router"
 
 
 @pytest.mark.parametrize("host", ELSEWHERE)
@@ -177,7 +177,7 @@ def test_http_to_another_host_requires_allow_insecure(host):
     message = get_error_message(base_url=f"http://{host}/v3/router")
     assert "base_url" in message
     assert "allow_insecure=True" in message
-    assert base_url(f"http://{host}", allow_insecure=True) == f"http://{host}/v3/router"
+    assert get_base_url(f"http://{host}", allow_insecure=True) == f"http://{host}/v3/router"
 
 
 @pytest.mark.parametrize("name", ["timeout", "deadline", "stream_chunk_timeout"])

@@ -77,10 +77,10 @@ def test_killed_job_completes_after_a_restart(
 
 
 def test_concurrent_jobs_pay_for_each_item_once(router: FaultyRouter, tmp_path: Path) -> None:
-    twice = [prompt for prompt in PROMPTS[:20] for _ in range(2)]
-    job = Job(router.url, twice, str(tmp_path / "store"), start=str(tmp_path / "start"))
+    repeated_prompts = [prompt for prompt in PROMPTS[:20] for _ in range(2)]
+    job = Job(router.url, repeated_prompts, str(tmp_path / "store"), start=str(tmp_path / "start"))
     for rows in run_together([job] * 3, tmp_path):
-        assert_complete(rows, twice)
+        assert_complete(rows, repeated_prompts)
     assert router.paid_twice == 0
 
 

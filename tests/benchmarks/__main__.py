@@ -36,15 +36,15 @@ def main() -> None:
             proxies.iter_cases(addresses),
         )
         for case in cases:
-            if not selected or selected & {line.number for line in case.lines}:
+            if not selected or selected & {row.number for row in case.rows}:
                 _print_rows(case, options.rounds)
         calls.close()
 
 
 def _print_rows(case: Case, rounds: int) -> None:
     measurements = Measurements(case, rounds)
-    for line in case.lines:
-        print(format_row(line, measurements), flush=True)
+    for row in case.rows:
+        print(format_row(row, measurements), flush=True)
 
 
 def _format_versions() -> list[str]:

@@ -23,7 +23,7 @@ SHORT = "our short call"
 
 
 def iter_cases(server: str) -> Iterator[Case]:
-    """Yield all cases; each is created when its turn comes."""
+    """Yield all cases, each of them created when it is needed."""
     yield create_invoke_case(server)
     yield create_ainvoke_case(server)
     yield create_traced_case(server)
@@ -39,11 +39,11 @@ def repeat(work: Any, units: int = CALLS) -> Any:
     """Create a run that repeats some work."""
 
     def run() -> Sample:
-        def all_of_it() -> None:
+        def repeat_work() -> None:
             for _ in range(units):
                 work()
 
-        return measure_time(all_of_it, units)
+        return measure_time(repeat_work, units)
 
     return run
 
@@ -68,29 +68,29 @@ def create_traced_case(server: str) -> Case:
 
 
 def create_ainvoke_case(server: str) -> Case:
-    async def several(model: Any) -> None:
+    async def invoke_repeatedly(model: Any) -> None:
         for _ in range(CALLS):
             await model.ainvoke(QUESTION)
 
     runs = {
-        name: lambda model=model: measure_time(run_async(lambda: several(model)), CALLS)
+        name: lambda model=model: measure_time(run_async(lambda: invoke_repeatedly(model)), CALLS)
         for name, model in create_models(build_base_url(server, "whole")).items()
     }
     return Case([Row("2", "ainvoke", {FLOOR: 0.75})], runs)
 
 
 def iter_stream_cases(server: str) -> Iterator[Case]:
-    burst, paced, tool = f"text.{CHUNKS}", "paced.100", f"tool.{CHUNKS}"
-    yield create_stream_case(server, burst, Row("3", "text chunk", {FLOOR: 0.90}))
-    yield create_astream_case(server, burst, Row("3", "text chunk, async", {FLOOR: 0.85}))
+    burst_kind, paced_kind, tool_kind = f"text.{CHUNKS}", "paced.100", f"tool.{CHUNKS}"
+    yield create_stream_case(server, burst_kind, Row("3", "text chunk", {FLOOR: 0.90}))
+    yield create_astream_case(server, burst_kind, Row("3", "text chunk, async", {FLOOR: 0.85}))
     traced = Row("3", "text chunk, with a tracer", {FLOOR: 1.05})
-    yield create_stream_case(server, burst, traced, callbacks=[Listener()])
-    yield create_stream_case(server, paced, Row("4", "paced chunk", {FLOOR: 0.90}))
-    yield create_astream_case(server, paced, Row("4", "paced chunk, async", {FLOOR: 0.65}))
-    yield create_stream_case(server, tool, Row("5", "tool-call chunk", {FLOOR: 0.50}))
+    yield create_stream_case(server, burst_kind, traced, callbacks=[Listener()])
+    yield create_stream_case(server, paced_kind, Row("4", "paced chunk", {FLOOR: 0.90}))
+    yield create_astream_case(server, paced_kind, Row("4", "paced chunk, async", {FLOOR: 0.65}))
+    yield create_stream_case(server, tool_kind, Row("5", "tool-call chunk", {FLOOR: 0.50}))
 
 
-def create_stream_case(server: str, kind: str, line: Row, **config: Any) -> Case:
+def create_stream_case(server: str, kind: str, row: Row, **config: Any) -> Case:
     chunks = int(kind.partition(".")[2])
     url = build_base_url(server, kind)
 
@@ -102,12 +102,12 @@ def create_stream_case(server: str, kind: str, line: Row, **config: Any) -> Case
         name: lambda model=model: measure_time(lambda: read(model), chunks)
         for name, model in create_models(url).items()
     }
-    wire = RawSocketClient(url, b"\r\n0\r\n\r\n")
-    runs[SOCKET] = lambda: measure_time(wire.call, chunks)
-    return Case([line], runs)
+    socket_client = RawSocketClient(url, b"\r\n0\r\n\r\n")
+    runs[SOCKET] = lambda: measure_time(socket_client.call, chunks)
+    return Case([row], runs)
 
 
-def create_astream_case(server: str, kind: str, line: Row) -> Case:
+def create_astream_case(server: str, kind: str, row: Row) -> Case:
     chunks = int(kind.partition(".")[2])
 
     async def read(model: Any) -> None:
@@ -118,7 +118,7 @@ def create_astream_case(server: str, kind: str, line: Row) -> Case:
         name: lambda model=model: measure_time(run_async(lambda: read(model)), chunks)
         for name, model in create_models(build_base_url(server, kind)).items()
     }
-    return Case([line], runs)
+    return Case([row], runs)
 
 
 def create_first_token_case(server: str) -> Case:
@@ -162,18 +162,18 @@ def create_async_first_token_case(server: str) -> Case:
 def iter_long_input_cases(server: str) -> Iterator[Case]:
     models = create_models(build_base_url(server, "whole"))
     messages, tools = create_history(61), create_tools()
-    short = repeat(lambda: models[OURS].invoke(QUESTION))
+    short_run = repeat(lambda: models[OURS].invoke(QUESTION))
     runs = {
         name: repeat(lambda model=model: model.invoke(messages), 20)
         for name, model in models.items()
     }
-    yield Case([Row("7", "61 messages", {OPENAI: 0.10, SHORT: 1.5})], {**runs, SHORT: short})
-    bound = {name: model.bind_tools(tools) for name, model in models.items()}
+    yield Case([Row("7", "61 messages", {OPENAI: 0.10, SHORT: 1.5})], {**runs, SHORT: short_run})
+    models_with_tools = {name: model.bind_tools(tools) for name, model in models.items()}
     runs = {
         name: repeat(lambda model=model: model.invoke(QUESTION), 20)
-        for name, model in bound.items()
+        for name, model in models_with_tools.items()
     }
-    yield Case([Row("7", "20 tools", {SHORT: 1.5})], {**runs, SHORT: short})
+    yield Case([Row("7", "20 tools", {SHORT: 1.5})], {**runs, SHORT: short_run})
 
 
 def run_batch(model: Any, concurrency: int, calls: int) -> Sample:
@@ -185,18 +185,18 @@ def run_batch(model: Any, concurrency: int, calls: int) -> Sample:
 def iter_batch_cases(server: str) -> Iterator[Case]:
     models = create_models(build_base_url(server, "late"))
     runs = {name: lambda m=model: run_batch(m, 50, 300) for name, model in models.items()}
-    lines = [
+    rows = [
         Row("8", "abatch, 50 at once", {OPENAI: 0.22}),
         Row("8", "... requests", {OPENAI: 3.5}, "rate"),
     ]
-    yield Case(lines, runs, rounds=5)
+    yield Case(rows, runs, rounds=5)
     models = create_models(build_base_url(server, "late"))
     runs = {name: lambda m=model: run_batch(m, 200, 400) for name, model in models.items()}
-    lines = [
+    rows = [
         Row("9", "abatch, 200 at once", {OPENAI: 0.18}),
         Row("9", "... requests", {OPENAI: 4.5}, "rate"),
     ]
-    yield Case(lines, runs, rounds=5)
+    yield Case(rows, runs, rounds=5)
 
 
 def create_threads_case(server: str) -> Case:
@@ -208,11 +208,11 @@ def create_threads_case(server: str) -> Case:
         name: lambda model=model: batch(model)
         for name, model in create_models(build_base_url(server, "whole")).items()
     }
-    lines = [
+    rows = [
         Row("10", "batch, 16 threads", {FLOOR: 0.85}),
         Row("10", "... requests", {OPENAI: 2.8}, "rate"),
     ]
-    return Case(lines, runs)
+    return Case(rows, runs)
 
 
 def close() -> None:

@@ -1,9 +1,8 @@
 """``python -m tests.benchmarks.image_memory``: memory needed to write a 1.5 MB image.
 
-The reply comes over a socket from a process of its own. Two figures for each way, as for speech;
-the first line's resident memory holds what a first call loads. The stock client, which gives base64
-and leaves the decoding to its user, is measured beside.
-Goal: at most 1.5 MB over the level before the call.
+The server runs in its own process. Each run prints two figures, as in ``speech_memory``. The
+``openai`` client, whose users decode the base64 themselves, is measured for comparison.
+Goal: at most 1.5 MB more than before the call.
 """
 
 import asyncio
@@ -29,8 +28,8 @@ MODEL = "openai/gpt-image-1"
 
 def create_response_body(size: int) -> bytes:
     """Create a response with one image of ``size`` bytes."""
-    picture = b"\x89PNG\r\n\x1a\n" + bytes(size - 8)
-    return b'{"created":1,"data":[{"b64_json":"' + base64.b64encode(picture) + b'"}]}'
+    image = b"\x89PNG\r\n\x1a\n" + bytes(size - 8)
+    return b'{"created":1,"data":[{"b64_json":"' + base64.b64encode(image) + b'"}]}'
 
 
 def serve(listener: socket.socket, size: int) -> None:
@@ -47,26 +46,26 @@ def _send_response(connection: socket.socket, body: bytes) -> None:
             while b"\r\n\r\n" not in request or not request.endswith(b"}"):
                 request += connection.recv(65_536)
             connection.sendall(HEAD % len(body))
-            for at in range(0, len(body), CHUNK):
-                connection.sendall(body[at : at + CHUNK])
+            for start in range(0, len(body), CHUNK):
+                connection.sendall(body[start : start + CHUNK])
 
 
 def create_runs(folder: Path, url: str) -> dict[str, Callable[[], object]]:
     """Return the calls to measure, by name."""
     settings = {"model": MODEL, "base_url": url, "api_key": "any"}
     tool, loop = OrqImageTool(**settings, directory=folder), asyncio.new_event_loop()
-    held = OrqImageTool(**settings)
-    stock = openai.OpenAI(base_url=url, api_key="any")
+    memory_tool = OrqImageTool(**settings)
+    openai_client = openai.OpenAI(base_url=url, api_key="any")
 
-    def by_hand() -> None:
-        image = stock.images.generate(model=MODEL, prompt="boat").data[0]
-        (folder / "stock.png").write_bytes(base64.b64decode(image.b64_json))
+    def generate_with_openai() -> None:
+        image = openai_client.images.generate(model=MODEL, prompt="boat").data[0]
+        (folder / "openai.png").write_bytes(base64.b64decode(image.b64_json))
 
     return {
         "sync, to a file": lambda: tool.generate("boat"),
         "async, to a file": lambda: loop.run_until_complete(tool.agenerate("boat")),
-        "sync, in memory": lambda: held.generate("boat"),
-        "stock client, to a file": by_hand,
+        "sync, in memory": lambda: memory_tool.generate("boat"),
+        "openai client, to a file": generate_with_openai,
     }
 
 

@@ -39,7 +39,7 @@ class Row:
 class Case:
     """Contenders that do the same work, and the rows filled by their samples."""
 
-    lines: Sequence[Row]
+    rows: Sequence[Row]
     runs: Mapping[str, Callable[[], Sample]]
     rounds: int | None = None
 
@@ -101,21 +101,21 @@ HEADER = """\
 COLUMNS = (OURS, FLOOR, OPENAI, SDK, SOCKET)
 
 
-def format_row(line: Row, measurements: Measurements) -> str:
+def format_row(row: Row, measurements: Measurements) -> str:
     """Format a row: medians, our ratios with their noise, and whether the goals are met."""
-    unit, sign = UNITS.get(line.quantity, " us"), ">=" if line.quantity == "rate" else "<="
-    values = [measurements.compute_median(name, line.quantity) for name in COLUMNS]
+    unit, sign = UNITS.get(row.quantity, " us"), ">=" if row.quantity == "rate" else "<="
+    values = [measurements.compute_median(name, row.quantity) for name in COLUMNS]
     cells = ["" if value is None else f"{_format_number(value)}{unit}" for value in values]
     ratios, met = [], []
-    for name, goal in line.goals.items():
-        ratio, noise = measurements.compute_ratio(name, line.quantity)
+    for name, goal in row.goals.items():
+        ratio, noise = measurements.compute_ratio(name, row.quantity)
         ratios.append(f"{ratio:.2f} ±{noise:.2f} {name} ({sign} {goal:g})")
-        met.append(ratio >= goal if line.quantity == "rate" else ratio <= goal)
-    if line.maximum is not None:
-        ratios.append(f"(<= {line.maximum:,g}{unit})")
-        met.append((values[0] or 0) <= line.maximum)
+        met.append(ratio >= goal if row.quantity == "rate" else ratio <= goal)
+    if row.maximum is not None:
+        ratios.append(f"(<= {row.maximum:,g}{unit})")
+        met.append((values[0] or 0) <= row.maximum)
     result = "" if not met else "yes" if all(met) else "NO"
-    return f"| {' | '.join([line.number, line.title, *cells, ', '.join(ratios), result])} |"
+    return f"| {' | '.join([row.number, row.title, *cells, ', '.join(ratios), result])} |"
 
 
 def _format_number(value: float) -> str:

@@ -29,7 +29,7 @@ SENTENCE = "Good morning."
 
 
 def iter_cases(server: str) -> Iterator[Case]:
-    """Yield all cases; each is created when its turn comes."""
+    """Yield all cases, each of them created when it is needed."""
     with tempfile.TemporaryDirectory() as folder:
         yield create_image_case(server, Path(folder))
         yield from iter_inline_file_cases(server, Path(folder))
@@ -60,11 +60,11 @@ def create_image_case(server: str, folder: Path) -> Case:
         (new() / "theirs.png").write_bytes(base64.b64decode(response.data[0].b64_json))
 
     runs = {OURS: lambda: measure_memory(ours), SDK: lambda: measure_memory(theirs)}
-    lines = [
+    rows = [
         Row("14", "image of 1.5 MB to a file", {SDK: 0.6}),
         Row("14", "... memory", {}, "peak", maximum=0.8),
     ]
-    return Case(lines, runs)
+    return Case(rows, runs)
 
 
 def iter_inline_file_cases(server: str, folder: Path) -> Iterator[Case]:
@@ -88,20 +88,20 @@ def iter_inline_file_cases(server: str, folder: Path) -> Iterator[Case]:
         OURS: lambda: measure_memory(by_path),
         OPENAI: lambda: measure_memory(theirs),
     }
-    lines = [
+    rows = [
         Row("15", "15 MB file by path, inline", {OPENAI: 0.13}),
         Row("15", "... memory", {}, "peak", maximum=0.8),
     ]
-    yield Case(lines, runs, rounds=5)
+    yield Case(rows, runs, rounds=5)
     ready_runs = {
         name: lambda model=models[name]: measure_memory(lambda: model.invoke(ready))
         for name in (OURS, OPENAI)
     }
-    lines = [
+    rows = [
         Row("15", "15 MB file as a ready data URL", {OPENAI: 0.7}),
         Row("15", "... memory", {OPENAI: 0.7}, "peak"),
     ]
-    yield Case(lines, ready_runs, rounds=5)
+    yield Case(rows, ready_runs, rounds=5)
 
 
 def create_transcription_case(server: str, folder: Path) -> Case:
@@ -126,11 +126,11 @@ def create_transcription_case(server: str, folder: Path) -> Case:
             client.audio.transcriptions.create(model="openai/whisper-1", file=file)
 
     runs = {OURS: lambda: measure_memory(ours), SDK: lambda: measure_memory(theirs)}
-    lines = [
+    rows = [
         Row("16", "200 MB transcription upload", {SDK: 0.95}),
         Row("16", "... memory", {}, "peak", maximum=0.4),
     ]
-    return Case(lines, runs, rounds=5)
+    return Case(rows, runs, rounds=5)
 
 
 def _create_speech_tool(server: str) -> OrqSpeechTool:
@@ -164,8 +164,8 @@ def create_speech_case(server: str) -> Case:
         OURS: lambda: _measure_first_chunk(iter(tool.stream(SENTENCE))),
         SDK: lambda: _measure_first_chunk(theirs()),
     }
-    line = Row("17", "speech, first bytes (the rest comes 300 ms later)", {}, "wall", maximum=1_400)
-    return Case([line], runs)
+    row = Row("17", "speech, first bytes (the rest comes 300 ms later)", {}, "wall", maximum=1_400)
+    return Case([row], runs)
 
 
 def create_speech_file_case(server: str, folder: Path) -> Case:
@@ -173,5 +173,5 @@ def create_speech_file_case(server: str, folder: Path) -> Case:
     runs = {
         OURS: lambda: measure_memory(lambda: tool.synthesize_to_file(SENTENCE, folder / "talk.wav"))
     }
-    line = Row("17", "speech of 5 MB to a file, memory", {}, "peak", maximum=1)
-    return Case([line], runs, rounds=5)
+    row = Row("17", "speech of 5 MB to a file, memory", {}, "peak", maximum=1)
+    return Case([row], runs, rounds=5)

@@ -29,8 +29,8 @@ def iter_cases(addresses: Addresses) -> Iterator[Case]:
             DIRECT: create_model(url, {}),
         }
         runs = {name: lambda m=model: measure(m) for name, model in models.items()}
-        line = Row("22", "abatch, 50 at once, behind an HTTPS proxy", {DIRECT: 1.5})
-        yield Case([line], runs, rounds=5)
+        row = Row("22", "abatch, 50 at once, behind an HTTPS proxy", {DIRECT: 1.5})
+        yield Case([row], runs, rounds=5)
 
 
 def measure(model: Any) -> Sample:

@@ -27,7 +27,7 @@ COMMUNITY = "langchain-community"
 
 
 def iter_cases(server: str) -> Iterator[Case]:
-    """Yield all cases; each is created when its turn comes."""
+    """Yield all cases, each of them created when it is needed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield create_hour_case(server, folder)
@@ -60,11 +60,11 @@ def create_hour_case(server: str, folder: Path) -> Case:
         sample = dict(measure_memory(loader.load))
         return {**sample, "cpu": sample["cpu"] / 60}
 
-    lines = [
+    rows = [
         Row("18", "an hour of WAV, by minute", {}, maximum=25_000),
         Row("18", "... memory", {}, "peak", maximum=60),
     ]
-    return Case(lines, {OURS: measure}, rounds=3)
+    return Case(rows, {OURS: measure}, rounds=3)
 
 
 def create_short_recordings_case(server: str, folder: Path) -> Case:
@@ -88,8 +88,8 @@ def create_short_recordings_case(server: str, folder: Path) -> Case:
         OURS: lambda: measure_time(loader.load, FILES),
         COMMUNITY: lambda: measure_time(parse_in_threads, COMMUNITY_FILES),
     }
-    line = Row("19", "1,000 short recordings, 32 at once", {COMMUNITY: 3}, "rate")
-    return Case([line], runs, rounds=3)
+    row = Row("19", "1,000 short recordings, 32 at once", {COMMUNITY: 3}, "rate")
+    return Case([row], runs, rounds=3)
 
 
 def create_community_parser(url: str) -> Any:

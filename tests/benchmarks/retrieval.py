@@ -21,7 +21,7 @@ DOCUMENTS, DOCUMENT_BYTES = 1000, 10_000
 
 
 def iter_cases(server: str) -> Iterator[Case]:
-    """Yield all cases; each is created when its turn comes."""
+    """Yield all cases, each of them created when it is needed."""
     yield create_embeddings_case(server)
     yield create_rerank_case(server)
 
@@ -46,11 +46,11 @@ def create_embeddings_case(server: str) -> Case:
         contenders[THEIRS] = create_theirs()
     runs = {name: lambda model=model: run_embeddings(model) for name, model in contenders.items()}
     goals = {name: goal for name, goal in {THEIRS: 0.5, NO_COUNT: 1.0}.items() if name in runs}
-    lines = [
+    rows = [
         Row("20", "2,000 texts to vectors", goals),
         Row("20", "... memory", {NO_COUNT: 1.1}, "peak"),
     ]
-    return Case(lines, runs, rounds=3)
+    return Case(rows, runs, rounds=3)
 
 
 def run_embeddings(model: Any) -> Sample:
@@ -66,5 +66,5 @@ def create_rerank_case(server: str) -> Case:
     megabytes = DOCUMENTS * DOCUMENT_BYTES / 1e6
     runs = {OURS: lambda: measure_memory(lambda: rerank.compress_documents(documents, "Which?"))}
     # The only copy of the documents is the JSON body, whose buffer doubles when it grows.
-    line = Row("21", "rerank of 10 MB, memory", {}, "peak", maximum=1.8 * megabytes)
-    return Case([line], runs, rounds=3)
+    row = Row("21", "rerank of 10 MB, memory", {}, "peak", maximum=1.8 * megabytes)
+    return Case([row], runs, rounds=3)

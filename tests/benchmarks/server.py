@@ -126,8 +126,8 @@ def _create_text_deltas(count: int) -> list[dict[str, object]]:
 
 def _create_tool_deltas(count: int) -> list[dict[str, object]]:
     """Create one tool call whose arguments arrive in ``count`` fragments."""
-    opened = {"index": 0, "id": "call_1", "type": "function"}
-    first = {"tool_calls": [{**opened, "function": {"name": "search", "arguments": ""}}]}
+    header = {"index": 0, "id": "call_1", "type": "function"}
+    first = {"tool_calls": [{**header, "function": {"name": "search", "arguments": ""}}]}
     pieces = ['{"query": "', *(["word "] * (count - 2)), '"}']
     arguments = [{"tool_calls": [{"index": 0, "function": {"arguments": p}}]} for p in pieces]
     return [first, *arguments]
@@ -195,9 +195,9 @@ class Connection(asyncio.Protocol):
         self._transport.write(pieces[0])
         if len(pieces) > 1:
             pace = PAUSE if self._kind == b"speech" else PACE
-            self._task = asyncio.ensure_future(self._paced(pieces[1:], pace))
+            self._task = asyncio.ensure_future(self._write_paced(pieces[1:], pace))
 
-    async def _paced(self, pieces: list[bytes], pace: float) -> None:
+    async def _write_paced(self, pieces: list[bytes], pace: float) -> None:
         for piece in pieces:
             await asyncio.sleep(pace)
             self._transport.write(piece)

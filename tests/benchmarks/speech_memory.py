@@ -1,9 +1,8 @@
 """``python -m tests.benchmarks.speech_memory``: memory needed to write 5 MB of speech.
 
-The audio comes over a socket from a process of its own. Two figures for each way: what Python
-allocated at its peak (tracemalloc), and by how much the resident memory of the process grew; the
-first line's holds what a first call loads.
-Goal: at most 1 MB over the level before the call.
+The server runs in its own process. Each run prints two figures: the peak of what Python allocated
+(tracemalloc), and the growth of the resident memory of this process, which for the first run
+includes what a first call imports. Goal: at most 1 MB more than before the call.
 """
 
 import asyncio
@@ -38,10 +37,10 @@ def _send_response(connection: socket.socket, size: int) -> None:
         while request := connection.recv(65_536):
             while b"\r\n\r\n" not in request or not request.endswith(b"}"):
                 request += connection.recv(65_536)
-            start = build_wav_header(build_pcm_format(24_000), None)
-            connection.sendall(HEAD + b"%x\r\n%s\r\n" % (len(start), start))
-            for at in range(len(start), size, CHUNK):
-                piece = bytes(min(CHUNK, size - at))
+            header = build_wav_header(build_pcm_format(24_000), None)
+            connection.sendall(HEAD + b"%x\r\n%s\r\n" % (len(header), header))
+            for start in range(len(header), size, CHUNK):
+                piece = bytes(min(CHUNK, size - start))
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             connection.sendall(b"0\r\n\r\n")
 
@@ -64,14 +63,14 @@ def create_runs(folder: Path, url: str) -> dict[str, Callable[[], object]]:
     """Return the calls to measure, by name."""
     settings = {"model": "openai/tts-1", "voice": "alloy", "base_url": url, "api_key": "any"}
     tool = OrqSpeechTool(**settings)
-    parts = OrqSpeechTool(**settings, max_chars=80)
+    joining_tool = OrqSpeechTool(**settings, max_chars=80)
     path, loop = folder / "speech.wav", asyncio.new_event_loop()
     return {
         "sync": lambda: tool.synthesize_to_file(SENTENCES, path),
         "async": lambda: loop.run_until_complete(tool.asynthesize_to_file(SENTENCES, path)),
-        "sync, two pieces joined": lambda: parts.synthesize_to_file(SENTENCES, path),
+        "sync, two pieces joined": lambda: joining_tool.synthesize_to_file(SENTENCES, path),
         "async, two pieces joined": lambda: loop.run_until_complete(
-            parts.asynthesize_to_file(SENTENCES, path)
+            joining_tool.asynthesize_to_file(SENTENCES, path)
         ),
     }
 

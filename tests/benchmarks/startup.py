@@ -29,7 +29,7 @@ def report(**found):
 
 
 def iter_cases(server: str) -> Iterator[Case]:
-    """Yield all cases; each is created when its turn comes."""
+    """Yield all cases, each of them created when it is needed."""
     yield create_import_case()
     yield create_modules_case()
     yield create_first_answer_case(server)
@@ -68,11 +68,11 @@ def create_modules_case() -> Case:
     )
     names = (OURS, FLOOR, OPENAI)
     runs = {name: run_in_new_process(code.format(IMPORTS[name])) for name in names}
-    lines = [
+    rows = [
         Row("11", "... modules in addition to BaseChatModel's", {}, "modules", maximum=60),
         Row("11", "... memory in addition to BaseChatModel's", {}, "memory", maximum=5),
     ]
-    return Case(lines, runs)
+    return Case(rows, runs)
 
 
 def create_first_answer_case(server: str) -> Case:

@@ -10,11 +10,11 @@ from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.request_encoding import encode_request
 
 
-def guardrail(**options):
+def create_guardrail(**options):
     return [{"id": "g", "execute_on": "input"} | options]
 
 
-def balancer(type_):
+def create_load_balancer(type_):
     return {"type": type_, "models": ["a/b"]}
 
 
@@ -22,20 +22,20 @@ SUPPORTED_BY = [
     ("retry", {"count": 0}, RESPONSES + EMBEDDINGS + DECISIONS),
     ("retry", {"count": 1}, ROUTED + RESPONSES + DECISIONS),
     ("retry", {"count": 5}, ROUTED + RESPONSES + DECISIONS),
-    ("load_balancer", balancer("weight_based"), ROUTED + RESPONSES),
-    ("load_balancer", balancer("round_robin"), RESPONSES),
-    ("load_balancer", balancer("latency_based"), RESPONSES),
+    ("load_balancer", create_load_balancer("weight_based"), ROUTED + RESPONSES),
+    ("load_balancer", create_load_balancer("round_robin"), RESPONSES),
+    ("load_balancer", create_load_balancer("latency_based"), RESPONSES),
     ("identity", "u1", PATHS),
     ("identity", {"id": "u1", "email": "j@example.com"}, CHAT + RESPONSES + DECISIONS),
     ("identity", {"id": "u1", "logo_url": "https://example.com/a.png"}, CHAT + DECISIONS),
-    ("guardrails", guardrail(), CHAT + RESPONSES),
-    ("guardrails", guardrail(execute_on="output"), CHAT + RESPONSES),
-    ("guardrails", guardrail(execute_on="both"), RESPONSES),
-    ("guardrails", guardrail(is_guardrail=True), RESPONSES),
-    ("guardrails", guardrail(is_guardrail=False), RESPONSES),
-    ("guardrails", guardrail(options={"a": 1}), RESPONSES),
-    ("guardrails", guardrail(sample_rate=0), RESPONSES),
-    ("guardrails", guardrail(timeout=1000), RESPONSES),
+    ("guardrails", create_guardrail(), CHAT + RESPONSES),
+    ("guardrails", create_guardrail(execute_on="output"), CHAT + RESPONSES),
+    ("guardrails", create_guardrail(execute_on="both"), RESPONSES),
+    ("guardrails", create_guardrail(is_guardrail=True), RESPONSES),
+    ("guardrails", create_guardrail(is_guardrail=False), RESPONSES),
+    ("guardrails", create_guardrail(options={"a": 1}), RESPONSES),
+    ("guardrails", create_guardrail(sample_rate=0), RESPONSES),
+    ("guardrails", create_guardrail(timeout=1000), RESPONSES),
     ("plugins", [{"id": "pii_redaction"}], CHAT + RESPONSES + GENERATION + RERANK),
     ("plugins", [{"id": "response_healing"}], CHAT + RESPONSES),
     ("plugins", [{"id": "trace_scrubbing", "mask": ["all"]}], CHAT + RESPONSES),

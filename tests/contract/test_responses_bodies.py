@@ -40,20 +40,20 @@ def send_items(*messages: Any) -> Any:
     return send(list(messages))["input"]
 
 
-def message(role: str, content: Any) -> dict[str, Any]:
+def create_message(role: str, content: Any) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": content}
 
 
-def assistant(content: Any) -> dict[str, Any]:
-    return message("assistant", content)
+def create_assistant_message(content: Any) -> dict[str, Any]:
+    return create_message("assistant", content)
 
 
-def call_message(**arguments: Any) -> AIMessage:
+def create_call_message(**arguments: Any) -> AIMessage:
     call = {"name": "f", "args": arguments, "id": "c1", "type": "tool_call"}
     return AIMessage("", tool_calls=[call])
 
 
-USER = message("user", "Hi")
+USER = create_message("user", "Hi")
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":1}'}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "12"}
 
@@ -61,47 +61,51 @@ MESSAGES: dict[str, tuple[list[Any], list[Any]]] = {
     "a user message": ([HumanMessage("Hi")], [USER]),
     "a system message": (
         [SystemMessage("Be brief."), "Hi"],
-        [message("system", "Be brief."), USER],
+        [create_message("system", "Be brief."), USER],
     ),
     "a developer message": (
         [ChatMessage("Be brief.", role="developer"), "Hi"],
-        [message("developer", "Be brief."), USER],
+        [create_message("developer", "Be brief."), USER],
     ),
     "a system message in parts": (
         [SystemMessage([{"type": "text", "text": "Be brief."}]), "Hi"],
-        [message("system", [{"type": "input_text", "text": "Be brief."}]), USER],
+        [create_message("system", [{"type": "input_text", "text": "Be brief."}]), USER],
     ),
     "an answer": (
         ["Hi", AIMessage("Hello"), "Hi"],
-        [USER, assistant("Hello"), USER],
+        [USER, create_assistant_message("Hello"), USER],
     ),
     "an answer in parts": (
         ["Hi", AIMessage([{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]), "Hi"],
-        [USER, assistant("AB"), USER],
+        [USER, create_assistant_message("AB"), USER],
     ),
     "an empty answer": (["Hi", AIMessage(""), "Hi"], [USER, USER]),
     "a refusal": (
         ["Hi", AIMessage("", additional_kwargs={"refusal": "No."}), "Hi"],
-        [USER, assistant([{"type": "refusal", "refusal": "No."}]), USER],
+        [USER, create_assistant_message([{"type": "refusal", "refusal": "No."}]), USER],
     ),
     "a call and its result": (
-        ["Hi", call_message(a=1), ToolMessage("12", tool_call_id="c1")],
+        ["Hi", create_call_message(a=1), ToolMessage("12", tool_call_id="c1")],
         [USER, CALL, RESULT],
     ),
     "text before a call": (
         [
             "Hi",
-            call_message(a=1).model_copy(update={"content": "Let me see."}),
+            create_call_message(a=1).model_copy(update={"content": "Let me see."}),
             ToolMessage("12", tool_call_id="c1"),
         ],
-        [USER, assistant("Let me see."), CALL, RESULT],
+        [USER, create_assistant_message("Let me see."), CALL, RESULT],
     ),
     "a result in parts": (
-        ["Hi", call_message(a=1), ToolMessage([{"type": "text", "text": "12"}], tool_call_id="c1")],
+        [
+            "Hi",
+            create_call_message(a=1),
+            ToolMessage([{"type": "text", "text": "12"}], tool_call_id="c1"),
+        ],
         [USER, CALL, RESULT],
     ),
     "an empty result": (
-        ["Hi", call_message(a=1), ToolMessage("", tool_call_id="c1")],
+        ["Hi", create_call_message(a=1), ToolMessage("", tool_call_id="c1")],
         [USER, CALL, {**RESULT, "output": ""}],
     ),
     "a named user": ([HumanMessage("Hi", name="Ann")], [USER]),
@@ -171,16 +175,16 @@ PARTS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("block", "part"), PARTS.values(), ids=PARTS)
 def test_content_part_is_converted(block: Any, part: dict[str, Any]) -> None:
-    assert send_items(HumanMessage([block])) == [message("user", [part])]
+    assert send_items(HumanMessage([block])) == [create_message("user", [part])]
 
 
 def test_tool_image_is_sent_as_user_message_by_default() -> None:
     image = {"type": "image", "base64": MEDIA["png"], "mime_type": "image/png"}
     *_, result, attachment = send_items(
-        "Hi", call_message(a=1), ToolMessage([image], tool_call_id="c1")
+        "Hi", create_call_message(a=1), ToolMessage([image], tool_call_id="c1")
     )
     assert "1 attachment" in result["output"]
-    assert attachment == message("user", [{"type": "input_image", "image_url": PNG_URL}])
+    assert attachment == create_message("user", [{"type": "input_image", "image_url": PNG_URL}])
 
 
 def test_tool_image_is_sent_in_tool_result() -> None:
@@ -188,7 +192,9 @@ def test_tool_image_is_sent_in_tool_result() -> None:
     blocks = [{"type": "text", "text": "12"}, image]
     router = OfflineRouter()
     model = ChatOrq(model=GPT, api="responses", client=router.client(), tool_media="tool")
-    model.invoke([HumanMessage("Hi"), call_message(a=1), ToolMessage(blocks, tool_call_id="c1")])
+    model.invoke(
+        [HumanMessage("Hi"), create_call_message(a=1), ToolMessage(blocks, tool_call_id="c1")]
+    )
     parts = [
         {"type": "input_text", "text": "12"},
         {"type": "input_image", "image_url": PNG_URL},

@@ -131,10 +131,10 @@ def create_recovery_faults() -> Iterator[Fault]:
     for times in (1, 2):
         failing = (respond_with(503, {}),) * times
         yield Fault(f"503, {times} times", (*failing, steps.require_retry_count), (None, times + 1))
-    for how in ("reset", "close"):
-        lost = send_raw(ending=how)
+    for ending in ("reset", "close"):
+        lost = send_raw(ending=ending)
         once = {"once": (e.RouterConnectionError, 1)}
-        yield Fault(f"{how} before the head, once", (lost, respond_normally), (None, 2), once)
+        yield Fault(f"{ending} before the head, once", (lost, respond_normally), (None, 2), once)
 
 
 def create_retry_after_faults() -> Iterator[Fault]:
@@ -148,8 +148,8 @@ def create_retry_after_faults() -> Iterator[Fault]:
     yield Fault(
         "Retry-After as a date", (respond_with(429, {}, date, after),), (e.RateLimitError, 1)
     )
-    never = respond_with(503, {}, "x-should-retry: false")
-    yield Fault("x-should-retry: false", (never,), (e.ServerError, 1))
+    final = respond_with(503, {}, "x-should-retry: false")
+    yield Fault("x-should-retry: false", (final,), (e.ServerError, 1))
 
 
 def create_connection_faults() -> Iterator[Fault]:
@@ -185,16 +185,16 @@ def create_framing_faults() -> Iterator[Fault]:
     for name, data in invalid.items():
         lost = {"stream": (e.RouterConnectionError, 3)} if "chunk" in name else {}
         yield Fault(name, (send_raw(data),), CONNECTION_LOST, once | lost)
-    for how in ("close", "reset"):
+    for ending in ("close", "reset"):
         yield Fault(
-            f"half a response, {how}",
-            (respond_half(ending=how),),
+            f"half a response, {ending}",
+            (respond_half(ending=ending),),
             CONNECTION_LOST,
             once | {"stream": INTERRUPTED},
         )
         yield Fault(
-            f"half in chunks, {how}",
-            (respond_half(ending=how, is_chunked=True),),
+            f"half in chunks, {ending}",
+            (respond_half(ending=ending, is_chunked=True),),
             CONNECTION_LOST,
             once | {"stream": INTERRUPTED},
         )
@@ -259,11 +259,11 @@ def create_upload_faults() -> Iterator[Fault]:
         yield Fault(
             name, (steps.respond_then_read(step),), (error_class, 1), has_large_request=True
         )
-        either = ((error_class, e.RouterConnectionError), (1, 2, 3))
+        outcome = ((error_class, e.RouterConnectionError), (1, 2, 3))
         yield Fault(
             f"{name}, then a reset",
             (steps.respond_then_reset(step),),
-            either,
+            outcome,
             has_large_request=True,
         )
     yield Fault(

@@ -51,17 +51,17 @@ def create_chat_integrations(api: Any) -> Iterator[Integration]:
     def model(client: RouterClient) -> ChatOrq:
         return ChatOrq(model="openai/gpt-4o", api=api, client=client)
 
-    def invoke(client: RouterClient, big: bool) -> str:
-        return model(client).invoke(_create_prompt(big)).text
+    def invoke(client: RouterClient, is_large: bool) -> str:
+        return model(client).invoke(_create_prompt(is_large)).text
 
-    async def ainvoke(client: RouterClient, big: bool) -> str:
-        return (await model(client).ainvoke(_create_prompt(big))).text
+    async def ainvoke(client: RouterClient, is_large: bool) -> str:
+        return (await model(client).ainvoke(_create_prompt(is_large))).text
 
-    def stream(client: RouterClient, big: bool) -> str:
-        return "".join(chunk.text for chunk in model(client).stream(_create_prompt(big)))
+    def stream(client: RouterClient, is_large: bool) -> str:
+        return "".join(chunk.text for chunk in model(client).stream(_create_prompt(is_large)))
 
-    async def astream(client: RouterClient, big: bool) -> str:
-        chunks: AsyncIterator[Any] = model(client).astream(_create_prompt(big))
+    async def astream(client: RouterClient, is_large: bool) -> str:
+        chunks: AsyncIterator[Any] = model(client).astream(_create_prompt(is_large))
         return "".join([chunk.text async for chunk in chunks])
 
     yield Integration(f"{api} invoke", (api, "invoke"), invoke, ainvoke)
@@ -74,10 +74,10 @@ def create_image_integrations() -> Iterator[Integration]:
     def tool(client: RouterClient) -> OrqImageTool:
         return OrqImageTool(model="openai/gpt-image-1", size="64x64", client=client)
 
-    def generate(client: RouterClient, big: bool) -> Any:
+    def generate(client: RouterClient, is_large: bool) -> Any:
         return tool(client).generate(_create_prompt(False)).images
 
-    async def agenerate(client: RouterClient, big: bool) -> Any:
+    async def agenerate(client: RouterClient, is_large: bool) -> Any:
         return (await tool(client).agenerate(_create_prompt(False))).images
 
     yield Integration("image", ("image", "once"), generate, agenerate)
@@ -89,16 +89,16 @@ def create_speech_integrations() -> Iterator[Integration]:
     def tool(client: RouterClient) -> OrqSpeechTool:
         return OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
 
-    def synthesize(client: RouterClient, big: bool) -> bytes:
+    def synthesize(client: RouterClient, is_large: bool) -> bytes:
         return tool(client).synthesize(SPEECH_TEXT).data
 
-    async def asynthesize(client: RouterClient, big: bool) -> bytes:
+    async def asynthesize(client: RouterClient, is_large: bool) -> bytes:
         return (await tool(client).asynthesize(SPEECH_TEXT)).data
 
-    def stream(client: RouterClient, big: bool) -> bytes:
+    def stream(client: RouterClient, is_large: bool) -> bytes:
         return b"".join(tool(client).stream(SPEECH_TEXT))
 
-    async def astream(client: RouterClient, big: bool) -> bytes:
+    async def astream(client: RouterClient, is_large: bool) -> bytes:
         return b"".join([data async for data in tool(client).astream(SPEECH_TEXT)])
 
     yield Integration("speech", ("speech", "once"), synthesize, asynthesize)
@@ -108,15 +108,15 @@ def create_speech_integrations() -> Iterator[Integration]:
 def create_loader_integrations(loader: Any) -> Iterator[Integration]:
     """A loader that uploads a recording."""
 
-    def create_loader(client: RouterClient, big: bool) -> Any:
-        data = create_wav(bytes(4_000_000 if big else 4000))
+    def create_loader(client: RouterClient, is_large: bool) -> Any:
+        data = create_wav(bytes(4_000_000 if is_large else 4000))
         return loader(source=data, model="openai/whisper-1", client=client)
 
-    def load(client: RouterClient, big: bool) -> list[str]:
-        return [document.page_content for document in create_loader(client, big).load()]
+    def load(client: RouterClient, is_large: bool) -> list[str]:
+        return [document.page_content for document in create_loader(client, is_large).load()]
 
-    async def aload(client: RouterClient, big: bool) -> list[str]:
-        return [document.page_content for document in await create_loader(client, big).aload()]
+    async def aload(client: RouterClient, is_large: bool) -> list[str]:
+        return [document.page_content for document in await create_loader(client, is_large).aload()]
 
     yield Integration(loader.__name__, ("upload",), load, aload)
 
@@ -127,27 +127,29 @@ def create_small_integrations() -> Iterator[Integration]:
     def embeddings(client: RouterClient) -> OrqEmbeddings:
         return OrqEmbeddings("openai/text-embedding-3-small", dimensions=4, client=client)
 
-    def embed(client: RouterClient, big: bool) -> list[float]:
-        return embeddings(client).embed_query(_create_prompt(big))
+    def embed(client: RouterClient, is_large: bool) -> list[float]:
+        return embeddings(client).embed_query(_create_prompt(is_large))
 
-    async def aembed(client: RouterClient, big: bool) -> list[float]:
-        return await embeddings(client).aembed_query(_create_prompt(big))
+    async def aembed(client: RouterClient, is_large: bool) -> list[float]:
+        return await embeddings(client).aembed_query(_create_prompt(is_large))
 
-    def rerank(client: RouterClient, big: bool) -> Any:
-        return OrqRerank("cohere/rerank-v3.5", client=client).rerank("Hi", [_create_prompt(big)])
+    def rerank(client: RouterClient, is_large: bool) -> Any:
+        return OrqRerank("cohere/rerank-v3.5", client=client).rerank(
+            "Hi", [_create_prompt(is_large)]
+        )
 
-    async def arerank(client: RouterClient, big: bool) -> Any:
+    async def arerank(client: RouterClient, is_large: bool) -> Any:
         model = OrqRerank("cohere/rerank-v3.5", client=client)
-        return await model.arerank("Hi", [_create_prompt(big)])
+        return await model.arerank("Hi", [_create_prompt(is_large)])
 
     yield Integration("embeddings", ("invoke",), embed, aembed)
 
-    def moderate(client: RouterClient, big: bool) -> Any:
-        (result,) = OrqModeration(client=client).invoke(_create_prompt(big))
+    def moderate(client: RouterClient, is_large: bool) -> Any:
+        (result,) = OrqModeration(client=client).invoke(_create_prompt(is_large))
         return result.scores
 
-    async def amoderate(client: RouterClient, big: bool) -> Any:
-        (result,) = await OrqModeration(client=client).ainvoke(_create_prompt(big))
+    async def amoderate(client: RouterClient, is_large: bool) -> Any:
+        (result,) = await OrqModeration(client=client).ainvoke(_create_prompt(is_large))
         return result.scores
 
     yield Integration("rerank", ("invoke",), rerank, arerank)
@@ -157,22 +159,22 @@ def create_small_integrations() -> Iterator[Integration]:
 def create_ocr_integrations() -> Iterator[Integration]:
     """The OCR loader, which encodes a file while it is sent."""
 
-    def create_loader(client: RouterClient, big: bool) -> OrqOCRLoader:
-        data = b"%PDF-1.7" + bytes(4_000_000 if big else 400)
+    def create_loader(client: RouterClient, is_large: bool) -> OrqOCRLoader:
+        data = b"%PDF-1.7" + bytes(4_000_000 if is_large else 400)
         return OrqOCRLoader(data, model="mistral/mistral-ocr-latest", client=client)
 
-    def load(client: RouterClient, big: bool) -> list[str]:
-        return [document.page_content for document in create_loader(client, big).load()]
+    def load(client: RouterClient, is_large: bool) -> list[str]:
+        return [document.page_content for document in create_loader(client, is_large).load()]
 
-    async def aload(client: RouterClient, big: bool) -> list[str]:
-        return [document.page_content for document in await create_loader(client, big).aload()]
+    async def aload(client: RouterClient, is_large: bool) -> list[str]:
+        return [document.page_content for document in await create_loader(client, is_large).aload()]
 
     yield Integration("OCR", ("invoke",), load, aload)
 
 
 INTEGRATIONS: dict[str, Integration] = {
-    face.name: face
-    for faces in (
+    integration.name: integration
+    for integrations in (
         create_chat_integrations("chat_completions"),
         create_chat_integrations("responses"),
         create_image_integrations(),
@@ -182,5 +184,5 @@ INTEGRATIONS: dict[str, Integration] = {
         create_small_integrations(),
         create_ocr_integrations(),
     )
-    for face in faces
+    for integration in integrations
 }

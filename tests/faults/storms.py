@@ -101,24 +101,24 @@ async def _respond_with_number(request: ServerRequest) -> None:
     await respond_normally(request)
 
 
-def _gets_its_number(model: ChatOrq, number: int) -> bool:
+def _answers_with_number(model: ChatOrq, number: int) -> bool:
     return f"number {number}." in model.invoke(f"number {number}.").text
 
 
-def run_threads(count: int = 32, each: int = 10) -> str:
-    """Share one model between threads; each has to get its own answers."""
+def run_threads(count: int = 32, calls: int = 10) -> str:
+    """Share one model between threads, which must get their own answers."""
     with FaultServer(_respond_with_number) as server:
         model, results = create_model(server.url), []
 
         def ask(start: int) -> None:
-            results.extend(_gets_its_number(model, start * 1000 + n) for n in range(each))
+            results.extend(_answers_with_number(model, start * 1000 + n) for n in range(calls))
 
         workers = [threading.Thread(target=ask, args=[n]) for n in range(count)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        assert results == [True] * (count * each)
+        assert results == [True] * (count * calls)
         assert server.accepted <= count, server.accepted
         return f"{len(results)} correct answers in {count} threads, {server.accepted} connections"
 
@@ -127,18 +127,18 @@ def run_forks(children: int = 4) -> str:
     """Call from forked children and their parent, which has open connections."""
     with FaultServer(_respond_with_number) as server:
         model = create_model(server.url)
-        assert _gets_its_number(model, 1)
+        assert _answers_with_number(model, 1)
         pids = []
         for child in range(children):
             if not (pid := os.fork()):
                 is_correct = False
                 with suppress(BaseException):
                     is_correct = all(
-                        _gets_its_number(model, 1000 * (child + 1) + n) for n in range(20)
+                        _answers_with_number(model, 1000 * (child + 1) + n) for n in range(20)
                     )
                 os._exit(0 if is_correct else 1)
             pids.append(pid)
-        is_parent_correct = all(_gets_its_number(model, n) for n in range(20))
+        is_parent_correct = all(_answers_with_number(model, n) for n in range(20))
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         assert is_parent_correct
         assert codes == [0] * children, codes

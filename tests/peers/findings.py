@@ -12,7 +12,7 @@ class Finding(NamedTuple):
     """A cell: the verdict, the reason if it is not "yes", and whether the code was only read."""
 
     verdict: str
-    why: str = ""
+    reason: str = ""
     read: bool = False
 
     @property
@@ -25,16 +25,16 @@ def yes() -> Finding:
     return Finding(YES)
 
 
-def partly(why: str) -> Finding:
-    return Finding(PARTLY, why)
+def partly(reason: str) -> Finding:
+    return Finding(PARTLY, reason)
 
 
-def no(why: str, *, read: bool = False) -> Finding:
-    return Finding(NO, why, read)
+def no(reason: str, *, read: bool = False) -> Finding:
+    return Finding(NO, reason, read)
 
 
 def combine(results: dict[str, bool]) -> Finding:
-    """Return "yes" if all results are true, "no" if none is, else "partly"."""
+    """Return "yes" if all results are true, "no" if all are false, else "partly"."""
     missing = ", ".join(name for name, passed in results.items() if not passed)
     if not missing:
         return yes()

@@ -68,8 +68,8 @@ def check_answering_model(package: Package) -> Finding:
     metadata = repr(answer.response_metadata)
     if FALLBACK in metadata:
         return yes()
-    bare = FALLBACK.partition("/")[2]
-    return partly(f"only {bare}") if bare in metadata else no(describe_outcome(metadata))
+    bare_name = FALLBACK.partition("/")[2]
+    return partly(f"only {bare_name}") if bare_name in metadata else no(describe_outcome(metadata))
 
 
 @row("The message reports the cost")

@@ -42,8 +42,8 @@ def format_markdown(findings: Findings, packages: Sequence[type[Package]]) -> st
 def format_reasons(findings: Findings, packages: Sequence[type[Package]]) -> str:
     """List the reasons for cells that are not "yes"."""
     return "\n".join(
-        f"- {title}; {package.chat_model}: {finding.verdict}. {finding.why}"
+        f"- {title}; {package.chat_model}: {finding.verdict}. {finding.reason}"
         for title, cells in findings.items()
         for package, finding in zip(packages, cells, strict=True)
-        if finding.why
+        if finding.reason
     )

@@ -47,11 +47,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec and callspec.params.get("origin") == "live":
-            reason = why_skip_live(item, recording=is_recording(config))
+            reason = get_skip_reason(item, recording=is_recording(config))
             item.add_marker(pytest.mark.skipif(bool(reason), reason=reason))
 
 
-def why_skip_live(item: pytest.Item, *, recording: bool) -> str:
+def get_skip_reason(item: pytest.Item, *, recording: bool) -> str:
     if recording:
         if "ORQ_API_KEY" in LIVE_SETTINGS:
             return ""

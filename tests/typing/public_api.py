@@ -38,13 +38,13 @@ class Joke(BaseModel):
     setup: str
 
 
-async def key() -> str:
+async def get_key() -> str:
     return "sk-orq-test"
 
 
-def constructing() -> ChatOrq:
+def construct_objects() -> ChatOrq:
     client = RouterClient(api_key=SecretStr("k"), max_retries=0)
-    RouterClient(api_key=key)
+    RouterClient(api_key=get_key)
     RouterClient(api_key="sk-orq-test", controls={"retry": {"count": 1}})
     RouterClient(deadline=timedelta(minutes=5), timeout=30)
     controls = RouterControls(
@@ -66,19 +66,19 @@ def constructing() -> ChatOrq:
     return ChatOrq(model="openai/gpt-4o", controls=controls, client=client, temperature=0.0)
 
 
-def sync_calls(model: ChatOrq) -> None:
+def call_sync(model: ChatOrq) -> None:
     assert_type(model.invoke("Hi"), AIMessage)
     assert_type(model.stream("Hi"), Iterator[AIMessageChunk])
     model.bind_tools([Joke], tool_choice="any", strict=True).invoke("Hi")
     model.with_structured_output(Joke, method="json_mode", include_raw=True).invoke("Hi")
 
 
-async def async_calls(model: ChatOrq) -> None:
+async def call_async(model: ChatOrq) -> None:
     assert_type(await model.ainvoke("Hi"), AIMessage)
     assert_type(model.astream("Hi"), AsyncIterator[AIMessageChunk])
 
 
-async def speech(tool: OrqSpeechTool) -> None:
+async def synthesize_speech(tool: OrqSpeechTool) -> None:
     assert_type(tool.synthesize("Hi", voice="nova", audio_format="wav", speed=1.5), Speech)
     assert_type(
         await tool.asynthesize_to_file("hi.wav", "Hi", controls={"retry": {"count": 1}}), Speech
@@ -86,7 +86,7 @@ async def speech(tool: OrqSpeechTool) -> None:
     tool.synthesize("Hi", speeed=2)  # type: ignore[call-arg]
 
 
-def offline() -> None:
+def script_offline_router() -> None:
     router = OfflineRouter(
         answers={"Hi": [Answer("Hello"), Answer(tool_calls=[{"name": "f", "args": {}}])]},
         faults={"openai/gpt-4o": [503, Fault(status=429)]},
@@ -95,20 +95,20 @@ def offline() -> None:
     assert_type(router.log, list[ProviderCall])
 
 
-async def images(tool: OrqImageTool) -> None:
-    drawn = tool.generate("boat", n=2, controls={"retry": {"count": 1}})
-    assert_type(drawn, ImageResult)
-    assert_type(await tool.aedit("bird", [drawn, b"bytes", "path.png"], mask=drawn), ImageResult)
+async def draw_images(tool: OrqImageTool) -> None:
+    boats = tool.generate("boat", n=2, controls={"retry": {"count": 1}})
+    assert_type(boats, ImageResult)
+    assert_type(await tool.aedit("bird", [boats, b"bytes", "path.png"], mask=boats), ImageResult)
     assert_type(
-        await tool.adownload(tool.create_variation(drawn.image, size="256x256")), ImageResult
+        await tool.adownload(tool.create_variation(boats.image, size="256x256")), ImageResult
     )
 
 
-def errors(error: RouterError) -> tuple[int | None, str | None, float | None]:
+def read_error(error: RouterError) -> tuple[int | None, str | None, float | None]:
     return error.status_code, error.code, error.retry_after
 
 
-def loading(client: RouterClient) -> str:
+def load_recordings(client: RouterClient) -> str:
     loader = OrqTranscriptionLoader(
         source=["a.wav", b"ID3", Blob.from_path("b.mp3")],
         model="openai/whisper-1",
@@ -124,12 +124,12 @@ def loading(client: RouterClient) -> str:
     return to_srt(loader.load())
 
 
-async def parsing(parser: OrqAudioParser, blob: Blob) -> None:
+async def parse_recording(parser: OrqAudioParser, blob: Blob) -> None:
     assert_type(parser.lazy_parse(blob), Iterator[Document])
     assert_type(await parser.aparse(blob), list[Document])
 
 
-async def retrieving(client: RouterClient) -> None:
+async def retrieve_documents(client: RouterClient) -> None:
     embeddings = OrqEmbeddings("openai/text-embedding-3-small", client=client, dimensions=256)
     assert_type(embeddings.embed_query("Hi"), list[float])
     assert_type(await embeddings.aembed_documents(["Hi"]), list[list[float]])
@@ -145,7 +145,7 @@ async def retrieving(client: RouterClient) -> None:
     assert_type(retriever.invoke("Hi", k=5), list[Document])
 
 
-async def deciding(client: RouterClient) -> None:
+async def decide_and_moderate(client: RouterClient) -> None:
     moderation = OrqModeration(client=client)
     assert_type(moderation.invoke("Hi")[0].flagged, bool)
     assert_type((await moderation.ainvoke(["Hi"]))[0].scores, Mapping[str, float])

@@ -1,4 +1,4 @@
-"""Every integration rejects wrong settings, models, controls and input before it sends a request.
+"""Every integration rejects invalid settings, models, controls and input before it sends a request.
 
 Input that only one integration accepts is tested with that integration.
 """
@@ -164,7 +164,7 @@ SETTINGS: list[tuple[Settings, str]] = [
 
 @every_integration
 @pytest.mark.parametrize(("arguments", "message"), SETTINGS)
-def test_wrong_setting_raises(integration, arguments, message, server):
+def test_invalid_setting_raises(integration, arguments, message, server):
     settings = {"api_key": KEY, "base_url": server.url, **arguments}
     with pytest.raises(ValidationError) as caught:
         INTEGRATIONS[integration][0](settings)
@@ -178,7 +178,7 @@ MODELS = ["", "  ", "gpt-4o", "openai/", "a/b\0", "a/\r\nb", "a/\ud800", 5, None
 
 @pytest.mark.parametrize("integration", [name for name in INTEGRATIONS if name != "client"])
 @pytest.mark.parametrize("model", MODELS, ids=ascii)
-def test_wrong_model_raises(integration, model, server):
+def test_invalid_model_raises(integration, model, server):
     with pytest.raises(ValidationError, match="model"):
         INTEGRATIONS[integration][0]({"api_key": KEY, "base_url": server.url, "model": model})
     assert server.requests == []
@@ -210,7 +210,7 @@ CALL_ARGUMENTS = [
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("integration", CALLS)
 @pytest.mark.parametrize(("arguments", "message"), CALL_ARGUMENTS)
-def test_wrong_argument_of_a_call_raises(
+def test_invalid_argument_of_a_call_raises(
     integration, arguments, message, awaited, server, monkeypatch
 ):
     monkeypatch.setenv("ORQ_API_KEY", KEY)
@@ -223,7 +223,7 @@ def test_wrong_argument_of_a_call_raises(
 
 
 @both_callers
-def test_wrong_key_from_a_function_raises(caller, server):
+def test_invalid_key_from_a_function_raises(caller, server):
     for key in ("", "a\nb", "\u00e9", None, 5):
         with pytest.raises(RouterInputError, match="api_key"):
             caller.send(
@@ -250,7 +250,7 @@ MESSAGES = {
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
 @pytest.mark.parametrize("mode", ["chat", "stream"])
 @pytest.mark.parametrize(("messages", "message"), MESSAGES.values(), ids=MESSAGES)
-async def test_wrong_messages_raise(messages, message, mode, api, server):
+async def test_invalid_messages_raise(messages, message, mode, api, server):
     model = create_chat_model({"api_key": KEY, "base_url": server.url, "api": api})
     with pytest.raises(RouterInputError, match=message):
         model.invoke(messages) if mode == "chat" else list(model.stream(messages))
@@ -264,13 +264,13 @@ DIRECTORIES = ["a" * 300, "\0", __file__, Path(__file__).parent / "none"]
 
 @pytest.mark.parametrize("create_tool", [create_image_tool, create_speech_tool])
 @pytest.mark.parametrize("directory", DIRECTORIES, ids=range(len(DIRECTORIES)))
-def test_wrong_directory_raises(create_tool, directory):
+def test_invalid_directory_raises(create_tool, directory):
     with pytest.raises(ValidationError, match=r"directory: .* is not a directory"):
         create_tool({"api_key": KEY, "directory": directory})
 
 
 @pytest.mark.parametrize("path", [None, 5, "\0", "a" * 300])
-def test_wrong_path_raises(path, server):
+def test_invalid_path_raises(path, server):
     tool = create_speech_tool({"api_key": KEY, "base_url": server.url})
     with pytest.raises(RouterInputError, match="path: "):
         tool.synthesize_to_file(text="x", path=path)
@@ -280,7 +280,7 @@ def test_wrong_path_raises(path, server):
 
 
 @pytest.mark.parametrize("blob", [None, 5, "a.wav", b"x"])
-def test_wrong_blob_raises(blob, server):
+def test_invalid_blob_raises(blob, server):
     parser = create_parser({"api_key": KEY, "base_url": server.url})
     with pytest.raises(RouterInputError, match="blob: Expected a Blob"):
         parser.parse(blob)
