@@ -144,7 +144,7 @@ def convert_block(block: Any, *, api: str = CHAT_COMPLETIONS, is_third_party: bo
 def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) -> Part:
     match kind:
         case "approval":
-            return dict(block)
+            return _convert_approval(block)
         case "video":
             raise ValueError("The router does not accept video. Send extracted frames as images.")
         case "text":
@@ -163,6 +163,16 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
         # A file is converted according to its type.
         source, kind = {**source, "mime_type": detected or source["mime_type"]}, "file"
     return _convert_data(source, kind)
+
+
+def _convert_approval(block: Mapping[str, Any]) -> Part:
+    match block:
+        case {"approve": bool(), "approval_request_id": str()}:
+            return dict(block)
+    raise ValueError(
+        f"An {APPROVAL_RESPONSE} needs 'approve' as a bool, and the id of the request as "
+        "'approval_request_id'."
+    )
 
 
 def _convert_link(source: Mapping[str, Any], kind: str) -> Part:
@@ -246,8 +256,14 @@ def convert_blocks(content: Any, convert: Callable[[Any], Any]) -> Any:
         try:
             converted.append(convert(block))
         except ValueError as error:
-            raise ValueError(f".content[{index}]: {error}") from None
+            raise add_location(error, f".content[{index}]") from None
     return converted
+
+
+def add_location(error: ValueError, location: str) -> ValueError:
+    text = str(error)
+    separator = "" if text.startswith(".") else ": "  # such as ".content[0]: ..."
+    return ValueError(f"{location}{separator}{text}")
 
 
 def describe_parts(parts: list[Part]) -> str:

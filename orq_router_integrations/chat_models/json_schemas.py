@@ -1,7 +1,8 @@
 """Create JSON schemas of Python types, inline references, and convert schemas to strict mode."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from types import UnionType
 from typing import (
     Annotated,
@@ -29,6 +30,9 @@ _SCHEMA_KEYWORDS = (
     "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
     "anyOf", "oneOf", "allOf", "prefixItems",
 )  # fmt: skip
+# Definitions that refer to others several times double the size with each level. Providers reject
+# large schemas; OpenAI allows 5,000 properties.
+_MAX_INLINED_REFS = 1000
 _NOT_AN_OBJECT = ("anyOf", "oneOf", "enum", "const", "$ref", "items", "prefixItems")
 
 
@@ -73,15 +77,15 @@ def is_object_schema(schema: Mapping[str, Any]) -> bool:
 
 
 def inline_refs(schema: Mapping[str, Any]) -> Schema:
-    """Replace references by the schemas they refer to, unless the schema is recursive.
+    """Replace references by the schemas they refer to.
 
-    The root of the result is never a reference. The definitions of a recursive schema are in
-    ``$defs``.
+    The root of the result is never a reference. Other references are kept, with the definitions in
+    ``$defs``, if the schema is recursive or would need more than ``_MAX_INLINED_REFS`` copies.
     """
     definitions = {**as_dict(schema.get("definitions")), **as_dict(schema.get("$defs"))}
     root = {key: value for key, value in schema.items() if key not in ("definitions", "$defs")}
     try:
-        return _inline(root, schema, ())  # type: ignore[no-any-return]
+        return _inline(root, schema, (), count(1))  # type: ignore[no-any-return]
     except RecursionError:  # raised by ``_inline``
         if "$ref" in root:
             root = {**_resolve(root.pop("$ref"), schema), **root}
@@ -90,16 +94,18 @@ def inline_refs(schema: Mapping[str, Any]) -> Schema:
         return json.loads(text.replace(b'"#/definitions/', b'"#/$defs/'))  # type: ignore[no-any-return]
 
 
-def _inline(node: Any, root: Mapping[str, Any], parents: tuple[str, ...]) -> Any:
+def _inline(
+    node: Any, root: Mapping[str, Any], parents: tuple[str, ...], copies: Iterator[int]
+) -> Any:
     if not isinstance(node, Mapping):
         return node
-    inlined = _map_subschemas(node, lambda child: _inline(child, root, parents))
+    inlined = _map_subschemas(node, lambda child: _inline(child, root, parents, copies))
     ref = inlined.pop("$ref", None)
     if not isinstance(ref, str):
         return inlined
-    if ref in parents:
+    if ref in parents or next(copies) > _MAX_INLINED_REFS:
         raise RecursionError(ref)
-    return {**_inline(_resolve(ref, root), root, (*parents, ref)), **inlined}
+    return {**_inline(_resolve(ref, root), root, (*parents, ref), copies), **inlined}
 
 
 def _resolve(ref: str, root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from orq_router_integrations.chat_models.content_parts import (
     DATA_FIELDS,
     MEDIA_TYPES,
     Part,
+    add_location,
     convert_block,
     convert_blocks,
     convert_text_block,
@@ -71,7 +72,7 @@ def convert_messages(
             else:
                 payload = _convert_chat_message(message, provider, api)
         except ValueError as error:
-            raise _add_index(error, index) from None
+            raise add_location(error, f"messages[{index}]") from None
         payloads.append(payload)
     if attachments:
         payloads.append({"role": "user", "content": attachments})
@@ -101,12 +102,6 @@ def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMes
             yield message.model_copy(update=update)
         else:
             yield message
-
-
-def _add_index(error: ValueError, index: int) -> ValueError:
-    text = str(error)
-    separator = "" if text.startswith(".") else ": "  # such as ".content[0]: ..."
-    return ValueError(f"messages[{index}]{separator}{text}")
 
 
 def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) -> dict[str, Any]:
@@ -211,7 +206,7 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         try:
             content = convert_blocks(message.content, normalize)
         except ValueError as error:
-            raise _add_index(error, index) from None
+            raise add_location(error, f"messages[{index}]") from None
         if content != message.content:
             normalized[index] = message.model_copy(update={"content": content})
     return normalized

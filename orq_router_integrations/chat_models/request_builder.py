@@ -27,7 +27,7 @@ from orq_router_integrations.errors import RouterInputError, RouterTimeoutError,
 from orq_router_integrations.wire import chat_completions, responses_output
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import Call, Response, StreamCall
-from orq_router_integrations.wire.chat_params import RESPONSES_PARAMS, WIRE_NAMES
+from orq_router_integrations.wire.chat_params import RESPONSES_PARAMS, WIRE_NAMES, check_params
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import STORED_RESPONSE
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
@@ -169,6 +169,7 @@ def _build_body(
             f"{min(unsupported)!r} is only supported by the Responses API. Use api='responses'."
         )
     extra_body = {**model.extra_body, **params.extra_body}
+    check_params(fields, extra_body, for_responses=model.api == RESPONSES)
     return merge_extra_body(body, extra_body, reserved=("stream", "stream_options"))
 
 

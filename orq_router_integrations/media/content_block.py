@@ -84,8 +84,7 @@ def content_block(
     'file'
     """
     try:
-        if detail not in (None, *mime.IMAGE_DETAILS):
-            raise ValueError(f"detail must be 'low', 'high' or 'auto', not {detail!r}.")
+        _check_options(mime_type, filename, detail)
         file = resolve_source(source)
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
@@ -105,6 +104,14 @@ def content_block(
     if block["type"] == "image" and detail:
         block["extras"] = {"detail": detail}
     return block
+
+
+def _check_options(mime_type: Any, filename: Any, detail: Any) -> None:
+    for name, value in {"mime_type": mime_type, "filename": filename}.items():
+        if not isinstance(value, str | None):
+            raise ValueError(f"{name}: Expected a str, got {type(value).__name__}.")
+    if detail not in (None, *mime.IMAGE_DETAILS):
+        raise ValueError(f"detail: Expected 'low', 'high' or 'auto', got {detail!r:.80}.")
 
 
 def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64 | None]:

@@ -10,13 +10,13 @@ from typing_extensions import TypedDict, Unpack
 from orq_router_integrations._http.async_generators import ScopedAsyncGenerator
 from orq_router_integrations._http.safe_download import adownload, download
 from orq_router_integrations._integration import merge_extra_body
-from orq_router_integrations.errors import raise_input_errors
+from orq_router_integrations.errors import RouterInputError, raise_input_errors
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall, open_download
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
-from orq_router_integrations.tools.image_result import ImageResult
+from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
@@ -194,7 +194,7 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterInputError: A URL is not https, or its host is not public.
             RouterError: A URL cannot be fetched, or its data is not an image.
         """
-        images, directory = list(result.images), validate_directory(self.directory)
+        images, directory = list(_get_images(result)), validate_directory(self.directory)
         http_client = self.resolved_client.http_client
         for index, image in enumerate(images):
             if url := image.pending_url:
@@ -205,7 +205,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs; see ``download``."""
-        images, directory = list(result.images), validate_directory(self.directory)
+        images, directory = list(_get_images(result)), validate_directory(self.directory)
         http_client = self.resolved_client.http_async_client
         for index, image in enumerate(images):
             if url := image.pending_url:
@@ -261,7 +261,7 @@ class OrqImageTool(OrqTool, ImageParams):
         return await self.adownload(result) if self.fetch_urls else result
 
     def _register(self, result: ImageResult) -> ImageResult:
-        self._registry.register(result.images)
+        self._registry.register(_get_images(result))
         return result
 
     @property
@@ -315,3 +315,12 @@ class OrqImageTool(OrqTool, ImageParams):
         for model in candidates.primaries:
             check_model_params(model, request.collect_image_params())
         return merge_extra_body(request.to_wire(), self.extra_body)
+
+
+def _get_images(result: Any) -> tuple[GeneratedImage, ...]:
+    if not isinstance(result, ImageResult):
+        raise RouterInputError(
+            f"result: Expected an ImageResult, got {type(result).__name__}. Use ImageResult.of() "
+            "for a tool message."
+        )
+    return result.images

@@ -1,5 +1,7 @@
 """Parameters of ``POST /chat/completions`` and ``POST /responses``, with their valid ranges."""
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, with_config
@@ -166,6 +168,39 @@ class ChatParams(DeferredModel):
         """Return the parameters that are set, under their names in the request body."""
         params = self.model_dump(include=_PARAM_NAMES, exclude_none=True, warnings=False)
         return {WIRE_NAMES.get(name, name): value for name, value in params.items() if value != []}
+
+
+def check_params(
+    params: Mapping[str, Any], extra_body: Mapping[str, Any], *, for_responses: bool
+) -> None:
+    """Reject parameters that require another one, which may also be in ``extra_body``.
+
+    ``params`` are parameters under their names in the body of a chat completion.
+    """
+    body = {**extra_body, **params}
+    thinking = params.get("thinking", {})
+    budget, limit = thinking.get("budget_tokens", 0), params.get("max_completion_tokens", math.inf)
+    needs_logprobs = params.get("top_logprobs") and not for_responses
+    problems = {
+        "top_logprobs: Requires log probabilities. Set logprobs=True.": (
+            needs_logprobs and not body.get("logprobs")
+        ),
+        "modalities: Spoken output requires a voice and a format. Set audio.": (
+            "audio" in params.get("modalities", ()) and not body.get("audio")
+        ),
+        "thinking: The type 'enabled' requires a budget. Set budget_tokens.": (
+            thinking == {"type": "enabled"} and not for_responses
+        ),
+        "thinking.budget_tokens: Must be less than max_tokens. Reduce it.": (
+            budget > limit if for_responses else budget >= limit
+        ),
+        "background: Requires a stored response. Remove store=False.": (
+            params.get("background") and body.get("store") is False
+        ),
+    }
+    for problem, is_present in problems.items():
+        if is_present:
+            raise ValueError(problem)
 
 
 _PARAM_NAMES = set(ChatParams.model_fields)  # subclasses have other fields

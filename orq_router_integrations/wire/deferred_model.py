@@ -90,6 +90,13 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
     )
 
 
+class _ComputedDefault:
+    """Default value in a signature that is not computed, because it may be a secret."""
+
+    def __repr__(self) -> str:
+        return "<computed>"
+
+
 class _LazySignature:
     """Builds the signature of a model when it is read, with defaults and no annotations."""
 
@@ -99,8 +106,8 @@ class _LazySignature:
             is_positional = name == owner.positional_field
             kind = Parameter.POSITIONAL_OR_KEYWORD if is_positional else Parameter.KEYWORD_ONLY
             default = Parameter.empty if field.is_required() else field.default
-            if field.default_factory:
-                default = ...  # not computed, because it may be a secret
+            if factory := field.default_factory:
+                default = factory() if isinstance(factory, type) else _ComputedDefault()
             parameters.append(Parameter(name, kind, default=default))
         return Signature(parameters)
 

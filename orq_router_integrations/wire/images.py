@@ -3,7 +3,7 @@
 Only documented model families have rules. All other models accept every parameter.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -93,6 +93,16 @@ class ImageRequest(ImageParams):
             raise ValueError("The prompt is empty. Describe the image to draw.")
         return prompt and check_encodable(prompt)
 
+    @model_validator(mode="after")
+    def _check_compression(self) -> Self:
+        is_png = _get_family(self.model) == "gpt-image" and self.output_format in (None, "png")
+        if is_png and self.output_compression not in (None, 100):  # 100 is the default
+            raise ValueError(
+                "output_compression: Not supported for PNG, the default format. "
+                "Use output_format='jpeg' or 'webp'."
+            )
+        return self
+
     def to_wire(self) -> dict[str, Any]:
         fields = self.model_dump(exclude_none=True, by_alias=True)
         first = {name: fields[name] for name in ("model", "prompt") if name in fields}
@@ -120,6 +130,12 @@ VARIATION = ImageOperation(
     "vary", IMAGE_VARIATIONS, frozenset({"n", "size", "return_format", "user"}), 1
 )
 
+_SUPPORTED_VALUES = {
+    ("edit", "quality"): ("auto", "high", "medium", "low", "standard"),
+    ("vary", "size"): ("256x256", "512x512", "1024x1024"),
+}
+"""Values that an operation supports, for parameters of which it does not support all values."""
+
 _MODEL_FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
 _FAMILIES_BY_PARAM = {
     "style": ("dall-e-3",),
@@ -132,10 +148,14 @@ _FAMILIES_BY_PARAM = {
 """Families that support a parameter, for parameters that not all families support."""
 
 
+def _get_family(model: str) -> str | None:
+    name = model.rpartition("/")[2]
+    return next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
+
+
 def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model supports parameters; undocumented models support all."""
-    name = model.rpartition("/")[2]
-    family = next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
+    family = _get_family(model)
     for param in params:
         families = _FAMILIES_BY_PARAM.get(param)
         if family and families and family not in families:
@@ -149,10 +169,13 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
         )
 
 
-def check_operation_params(operation: ImageOperation, params: Iterable[str]) -> None:
-    for name in params:
+def check_operation_params(operation: ImageOperation, params: Mapping[str, Any]) -> None:
+    """Check that an operation supports parameters and their values."""
+    path = operation.endpoint.path
+    for name, value in params.items():
         if name not in operation.params:
             supported = ", ".join(sorted(operation.params))
-            raise ValueError(
-                f"{name}: Not supported by {operation.endpoint.path}. Supported: {supported}."
-            )
+            raise ValueError(f"{name}: Not supported by {path}. Supported: {supported}.")
+        values = _SUPPORTED_VALUES.get((operation.name, name), (value,))
+        if value not in values:
+            raise ValueError(f"{name}: {path} does not support {value!r}. Use {', '.join(values)}.")

@@ -40,11 +40,14 @@ PARAMS: dict[str, Case] = {
     "n float": ({"n": 1.5}, "valid integer"),
     "max_tokens 0": ({"max_tokens": 0}, "greater than or equal to 1"),
     "top_logprobs above 20": ({"top_logprobs": 21, "logprobs": True}, "less than or equal to 20"),
+    "top_logprobs without logprobs": ({"top_logprobs": 2}, "Set logprobs=True"),
     "seed float": ({"seed": 0.5}, "valid integer"),
     "five stop sequences": ({"stop": ["a", "b", "c", "d", "e"]}, "at most 4"),
     "empty stop sequence": ({"stop": [""]}, "at least 1 character"),
     "unknown effort": ({"reasoning_effort": "huge"}, "'high'"),
     "small thinking budget": ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "1024"),
+    "thinking without budget": ({"thinking": {"type": "enabled"}}, "Set budget_tokens"),
+    "audio modality without audio": ({"modalities": ["audio"]}, "Set audio"),
     "unknown audio format": ({"audio": {"voice": "alloy", "format": "ogg"}}, "'wav'"),
 }
 

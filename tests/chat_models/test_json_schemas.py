@@ -12,6 +12,7 @@ from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, tool
 from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import create_model as create_pydantic_model
 from support.chat import create_model, last_body
 from support.strict_subset import find_dangling_refs, find_strict_problems
 from typing_extensions import TypedDict
@@ -218,6 +219,37 @@ def test_repeated_definitions_are_inlined() -> None:
     assert schema["properties"]["first"]["properties"]["title"] == {"type": "string"}
     assert schema["properties"]["first"] == schema["properties"]["second"]
     assert "$defs" not in schema
+
+
+def create_nested_class(levels: int) -> Any:
+    """Create a class whose definitions refer twice to the next one, so that they form 2^n paths."""
+    cls: Any = int
+    for level in range(levels):
+        cls = create_pydantic_model(f"Level{level}", left=(cls, ...), right=(cls, ...))
+    return cls
+
+
+NESTED = create_nested_class(40)
+SCHEMAS = {
+    "class": NESTED,
+    "reference at the root": {
+        "title": "Root",
+        "$ref": "#/$defs/Root",
+        "$defs": {"Root": NESTED.model_json_schema(), **NESTED.model_json_schema()["$defs"]},
+    },
+}
+
+
+@pytest.mark.parametrize("strict", [None, True])
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_schema_that_inlining_would_multiply_keeps_its_references(
+    schema: Any, strict: Any, model: ChatOrq
+) -> None:
+    (sent,) = model.bind_tools([schema], strict=strict).kwargs["tools"]  # type: ignore[attr-defined]
+    parameters = sent["function"]["parameters"]
+    check_recursion(parameters)
+    assert len(json.dumps(parameters)) < 20_000
+    assert not strict or not find_strict_problems(parameters)
 
 
 POINTERS = {

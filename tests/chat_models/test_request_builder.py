@@ -206,6 +206,11 @@ def test_responses_params_can_be_disabled() -> None:
     assert body.keys() & {"store", "parallel_tool_calls", "max_tool_calls"} == {"max_tool_calls"}
 
 
+def test_disabled_params_are_not_checked_with_others() -> None:
+    body = send_with_disabled({"top_logprobs": None}, top_logprobs=2)
+    assert "top_logprobs" not in body
+
+
 @each_api
 def test_param_with_another_name_in_the_body_can_be_disabled(api: str) -> None:
     name = {"chat_completions": "max_completion_tokens", "responses": "max_output_tokens"}[api]

@@ -270,9 +270,12 @@ async def test_background_response_is_polled(
     assert [request.method for request in router.requests] == ["POST", "GET", "GET"]
 
 
-def test_invalid_background_raises(router: OfflineRouter) -> None:
+@pytest.mark.parametrize(
+    "params", [{"background": True, "store": False}, {"background": "yes"}], ids=repr
+)
+def test_invalid_background_raises(router: OfflineRouter, params: dict[str, Any]) -> None:
     with pytest.raises(RouterInputError, match="background"):
-        create_model(router).invoke("Hi", background="yes")
+        create_model(router).invoke("Hi", **params)
     assert router.requests == []
 
 

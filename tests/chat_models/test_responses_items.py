@@ -366,6 +366,19 @@ def test_approval_in_a_tool_result_is_text() -> None:
     assert orjson.loads(output["output"]) == APPROVAL
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"approve": True}, {"approval_request_id": "mcpr_1"}, {**APPROVAL, "approve": "yes"}],
+    ids=["no id", "no decision", "decision str"],
+)
+def test_incomplete_approval_raises(router: OfflineRouter, fields: dict[str, Any]) -> None:
+    model = ChatOrq(model="openai/gpt-4o", api="responses", client=router.client())
+    block = {"type": "mcp_approval_response", **fields}
+    with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]: .* needs 'approve'"):
+        model.invoke([HumanMessage([block])])
+    assert router.requests == []
+
+
 def test_approval_needs_the_responses_api(model: ChatOrq) -> None:
     with pytest.raises(RouterInputError, match="api='responses'"):
         model.invoke([HumanMessage([APPROVAL])])

@@ -263,8 +263,16 @@ def test_wrong_pdf_raises(tmp_path):
 
 @pytest.mark.parametrize("detail", [[], "max"], ids=repr)
 def test_unknown_detail_raises(detail):
-    with pytest.raises(RouterInputError, match="detail must be"):
+    with pytest.raises(RouterInputError, match="detail: Expected 'low', 'high' or 'auto', got"):
         content_block(PNG, detail=detail)
+
+
+@pytest.mark.parametrize("argument", ["mime_type", "filename"])
+@pytest.mark.parametrize("value", [5, b"image/png", ["image/png"], Path("a.png")], ids=repr)
+def test_option_of_another_type_raises(argument, value):
+    message = f"content_block: {argument}: Expected a str, got {type(value).__name__}"
+    with pytest.raises(RouterInputError, match=message):
+        content_block(PNG, **{argument: value})
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,17 @@ def test_directory_stores_images_and_finds_them_by_id(tmp_path: Path):
     assert call_tool(later, prompt="bird", image=image.id).content
 
 
+@pytest.mark.parametrize("result", [None, "img_0123456789ab", {"images": []}], ids=repr)
+async def test_download_and_register_reject_other_types(router, result):
+    image_tool = create_tool(router)
+    message = f"result: Expected an ImageResult, got {type(result).__name__}"
+    for call in (image_tool.download, image_tool.register_images):
+        with pytest.raises(RouterInputError, match=message):
+            call(result)
+    with pytest.raises(RouterInputError, match=message):
+        await image_tool.adownload(result)
+
+
 def test_urls_are_only_fetched_by_download(router):
     image_tool = create_tool(router, model=DALLE2)
     linked = image_tool.generate("boat", **SMALL)

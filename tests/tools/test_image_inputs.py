@@ -110,6 +110,7 @@ def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None
         ({"size": "large"}, "size: .* 'large'"),
         ({"quality": "best"}, "quality: "),
         ({"output_format": "webp", "output_compression": 101}, "output_compression: "),
+        ({"output_compression": 50}, "output_compression: Not supported for PNG"),
         (
             {"return_format": "b64_json"},
             "return_format: Not supported by openai/gpt-image-1, only by dall-e-2",
@@ -234,10 +235,18 @@ def test_mask_and_image_formats_may_differ(router, image_tool):
     [
         ([BOAT, BOAT], {}, "image: Expected 1 image, got 2"),
         (BOAT, {"quality": "low"}, "quality: Not supported by /images/variations"),
+        (BOAT, {"size": "64x64"}, "size: /images/variations does not support '64x64'. Use 256x256"),
     ],
 )
 def test_invalid_variation_raises(router, image_tool, image, overrides, message):
     assert_raises_unsent(router, lambda: image_tool.create_variation(image, **overrides), message)
+
+
+def test_compression_of_the_tool_needs_a_format_in_the_call(router):
+    image_tool = create_tool(router, output_compression=50)
+    assert_raises_unsent(router, lambda: image_tool.generate("boat"), "output_compression: Not")
+    image_tool.generate("boat", output_format="jpeg")
+    image_tool.edit("bird", BOAT)
 
 
 TRANSPARENT, JPEG_OUTPUT = {"background": "transparent"}, {"output_format": "jpeg"}

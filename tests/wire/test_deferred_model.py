@@ -105,6 +105,7 @@ class Tea(DeferredModel):
 
     sugar: int = Field(default=2, description="Spoons of sugar")
     notes: dict[str, str] = Field(default_factory=dict, description="Anything else.")
+    secret: str = Field(default_factory=lambda: "hidden", description="A secret")
     label: str = Field(default="none", description="Any text")
     kind: str = Field(description="Kind of tea")
     inherited: int | None = None
@@ -118,7 +119,7 @@ class Plain(DeferredModel):
 
 def test_signature_has_defaults_and_no_annotations():
     assert str(inspect.signature(Tea)) == (
-        "(kind, *, sugar=2, notes=Ellipsis, label='none', inherited=None)"
+        "(kind, *, sugar=2, notes={}, secret=<computed>, label='none', inherited=None)"
     )
 
 
@@ -134,6 +135,7 @@ def test_docstring_lists_the_descriptions_before_other_sections():
         "    kind: Kind of tea.\n"
         "    sugar: Spoons of sugar.\n"
         "    notes: Anything else.\n"
+        "    secret: A secret.\n"
         "    label: Any text.\n\n"
         "Raises:\n    ValueError: Never.\n\n"
         ">>> 1 + 1\n2"

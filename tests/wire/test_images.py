@@ -75,13 +75,52 @@ def test_params_that_a_model_does_not_support_raise(model, params, message):
     [
         (GENERATION, {"user": "u"}, "user: Not supported by /images/generations"),
         (EDIT, {"background": "opaque"}, "background: Not supported by /images/edits"),
+        (EDIT, {"quality": "hd"}, "quality: /images/edits does not support 'hd'"),
         (VARIATION, {"quality": "low"}, "Supported: n, return_format, size, user"),
+        (
+            VARIATION,
+            {"size": "auto"},
+            "/images/variations does not support 'auto'. Use 256x256, 512x512, 1024x1024",
+        ),
     ],
-    ids=["generation", "edit", "variation"],
+    ids=["generation", "edit", "edit in HD", "variation", "variation size"],
 )
 def test_params_that_an_operation_does_not_support_raise(operation, params, message):
     with pytest.raises(ValueError, match=message):
         check_operation_params(operation, params)
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        (GENERATION, {"quality": "hd", "size": "auto"}),
+        (EDIT, {"quality": "standard", "size": "1536x1024"}),
+        (VARIATION, {"size": "512x512"}),
+    ],
+    ids=["generation", "edit", "variation"],
+)
+def test_values_that_an_operation_supports_are_accepted(operation, params):
+    check_operation_params(operation, params)
+
+
+@pytest.mark.parametrize("output_format", [None, "png"])
+def test_compressed_png_is_rejected(output_format):
+    with pytest.raises(ValidationError, match="output_compression: Not supported for PNG"):
+        ImageRequest(model="openai/gpt-image-1", output_compression=50, output_format=output_format)
+
+
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        ("openai/gpt-image-1", {"output_compression": 50, "output_format": "jpeg"}),
+        ("openai/gpt-image-1", {"output_compression": 0, "output_format": "webp"}),
+        ("openai/gpt-image-1", {"output_compression": 100}),
+        ("google/imagen-4", {"output_compression": 50}),
+    ],
+    ids=["jpeg", "webp", "default", "another model"],
+)
+def test_other_compression_is_accepted(model, params):
+    assert ImageRequest(model=model, **params).output_compression == params["output_compression"]
 
 
 def test_to_wire_contains_set_params_only():
