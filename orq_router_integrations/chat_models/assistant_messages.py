@@ -100,8 +100,8 @@ class _AssistantContent:
         self._message = message
         self._provider = provider
         self._api = api
-        dropped = set() if self._accepts_signature("") else set(SIGNATURE_KWARGS)
-        dropped |= set() if api == RESPONSES else set(ITEM_KWARGS)
+        dropped = set() if self._accepts_signature("") else SIGNATURE_KWARGS
+        dropped = dropped.union(() if api == RESPONSES else ITEM_KWARGS)
         kwargs = message.additional_kwargs
         self.kwargs = {name: value for name, value in kwargs.items() if name not in dropped}
         self.parts: list[Part] = []

@@ -1,7 +1,7 @@
 """Create JSON schemas of Python types, inline references, and convert schemas to strict mode."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from types import UnionType
 from typing import (
@@ -84,28 +84,27 @@ def inline_refs(schema: Mapping[str, Any]) -> Schema:
     """
     definitions = {**as_dict(schema.get("definitions")), **as_dict(schema.get("$defs"))}
     root = {key: value for key, value in schema.items() if key not in ("definitions", "$defs")}
+    copies = count(1)
+
+    def inline(node: Any, parents: tuple[str, ...] = ()) -> Any:
+        if not isinstance(node, Mapping):
+            return node
+        inlined = _map_subschemas(node, lambda child: inline(child, parents))
+        ref = inlined.pop("$ref", None)
+        if not isinstance(ref, str):
+            return inlined
+        if ref in parents or next(copies) > _MAX_INLINED_REFS:
+            raise RecursionError(ref)
+        return {**inline(_resolve(ref, schema), (*parents, ref)), **inlined}
+
     try:
-        return _inline(root, schema, (), count(1))  # type: ignore[no-any-return]
-    except RecursionError:  # raised by ``_inline``
+        return inline(root)  # type: ignore[no-any-return]
+    except RecursionError:  # raised by ``inline``
         if "$ref" in root:
             root = {**_resolve(root.pop("$ref"), schema), **root}
         # ``definitions`` is the older name of ``$defs``.
         text = json.dumps({**root, "$defs": definitions} if definitions else root)
         return json.loads(text.replace(b'"#/definitions/', b'"#/$defs/'))  # type: ignore[no-any-return]
-
-
-def _inline(
-    node: Any, root: Mapping[str, Any], parents: tuple[str, ...], copies: Iterator[int]
-) -> Any:
-    if not isinstance(node, Mapping):
-        return node
-    inlined = _map_subschemas(node, lambda child: _inline(child, root, parents, copies))
-    ref = inlined.pop("$ref", None)
-    if not isinstance(ref, str):
-        return inlined
-    if ref in parents or next(copies) > _MAX_INLINED_REFS:
-        raise RecursionError(ref)
-    return {**_inline(_resolve(ref, root), root, (*parents, ref), copies), **inlined}
 
 
 def _resolve(ref: str, root: Mapping[str, Any]) -> Mapping[str, Any]:

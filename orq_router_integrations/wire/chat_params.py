@@ -175,32 +175,21 @@ def check_params(
 ) -> None:
     """Reject parameters that require another one, which may also be in ``extra_body``.
 
-    ``params`` are parameters under their names in the body of a chat completion.
+    ``params`` are the result of ``build_params``.
     """
     body = {**extra_body, **params}
     thinking = params.get("thinking", {})
     budget, limit = thinking.get("budget_tokens", 0), params.get("max_completion_tokens", math.inf)
-    needs_logprobs = params.get("top_logprobs") and not for_responses
-    problems = {
-        "top_logprobs: Requires log probabilities. Set logprobs=True.": (
-            needs_logprobs and not body.get("logprobs")
-        ),
-        "modalities: Spoken output requires a voice and a format. Set audio.": (
-            "audio" in params.get("modalities", ()) and not body.get("audio")
-        ),
-        "thinking: The type 'enabled' requires a budget. Set budget_tokens.": (
-            thinking == {"type": "enabled"} and not for_responses
-        ),
-        "thinking.budget_tokens: Must be less than max_tokens. Reduce it.": (
-            budget > limit if for_responses else budget >= limit
-        ),
-        "background: Requires a stored response. Remove store=False.": (
-            params.get("background") and body.get("store") is False
-        ),
-    }
-    for problem, is_present in problems.items():
-        if is_present:
-            raise ValueError(problem)
+    if params.get("top_logprobs") and not (body.get("logprobs") or for_responses):
+        raise ValueError("top_logprobs: Requires log probabilities. Set logprobs=True.")
+    if "audio" in params.get("modalities", ()) and not body.get("audio"):
+        raise ValueError("modalities: Spoken output requires a voice and a format. Set audio.")
+    if thinking == {"type": "enabled"} and not for_responses:
+        raise ValueError("thinking: The type 'enabled' requires a budget. Set budget_tokens.")
+    if budget > limit or (budget == limit and not for_responses):
+        raise ValueError("thinking.budget_tokens: Must be less than max_tokens. Reduce it.")
+    if params.get("background") and body.get("store") is False:
+        raise ValueError("background: Requires a stored response. Remove store=False.")
 
 
 _PARAM_NAMES = set(ChatParams.model_fields)  # subclasses have other fields

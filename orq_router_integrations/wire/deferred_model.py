@@ -75,19 +75,14 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
 
     Fields without a description belong to LangChain and come last.
     """
-    fields = cls.model_fields
-    names: list[str] = []
-    for base in reversed(cls.__mro__):
-        base_fields = getattr(base, "model_fields", {})
-        names = [n for n in base_fields if n in fields and n not in names] + names
-    return sorted(
-        ((name, fields[name]) for name in names),
-        key=lambda item: (
-            item[0] != cls.positional_field,
-            not item[1].is_required(),
-            item[1].description is None,
-        ),
-    )
+
+    def get_sort_key(item: tuple[str, FieldInfo]) -> tuple[Any, ...]:
+        name, field = item
+        bases = [name in getattr(base, "model_fields", ()) for base in reversed(cls.__mro__)]
+        is_foreign = field.description is None
+        return name != cls.positional_field, not field.is_required(), is_foreign, -bases.index(True)
+
+    return sorted(cls.model_fields.items(), key=get_sort_key)
 
 
 class _ComputedDefault:

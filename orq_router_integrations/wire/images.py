@@ -93,16 +93,6 @@ class ImageRequest(ImageParams):
             raise ValueError("The prompt is empty. Describe the image to draw.")
         return prompt and check_encodable(prompt)
 
-    @model_validator(mode="after")
-    def _check_compression(self) -> Self:
-        is_png = _get_family(self.model) == "gpt-image" and self.output_format in (None, "png")
-        if is_png and self.output_compression not in (None, 100):  # 100 is the default
-            raise ValueError(
-                "output_compression: Not supported for PNG, the default format. "
-                "Use output_format='jpeg' or 'webp'."
-            )
-        return self
-
     def to_wire(self) -> dict[str, Any]:
         fields = self.model_dump(exclude_none=True, by_alias=True)
         first = {name: fields[name] for name in ("model", "prompt") if name in fields}
@@ -148,14 +138,10 @@ _FAMILIES_BY_PARAM = {
 """Families that support a parameter, for parameters that not all families support."""
 
 
-def _get_family(model: str) -> str | None:
-    name = model.rpartition("/")[2]
-    return next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
-
-
 def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model supports parameters; undocumented models support all."""
-    family = _get_family(model)
+    name = model.rpartition("/")[2]
+    family = next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
     for param in params:
         families = _FAMILIES_BY_PARAM.get(param)
         if family and families and family not in families:
@@ -167,10 +153,15 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
         raise ValueError(
             f"n: The model {model} generates 1 image per request, not {params['n']}. Use n=1."
         )
+    is_png = family == "gpt-image" and params.get("output_format", "png") == "png"
+    if is_png and params.get("output_compression", 100) < 100:
+        raise ValueError(
+            "output_compression: Not supported for PNG, the default format. "
+            "Use output_format='jpeg' or 'webp'."
+        )
 
 
 def check_operation_params(operation: ImageOperation, params: Mapping[str, Any]) -> None:
-    """Check that an operation supports parameters and their values."""
     path = operation.endpoint.path
     for name, value in params.items():
         if name not in operation.params:

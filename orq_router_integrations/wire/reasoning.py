@@ -39,20 +39,17 @@ ITEM_KWARGS = ("item_ids", "output_items")
 """Keys in ``additional_kwargs``: order and ids of the items of the Responses API, and items of
 server-side tools. Only that API accepts them back."""
 
-SIGNATURE_KWARGS = frozenset(
-    [field.kwarg for field in REASONING_FIELDS if field.is_signature]
-    + [THOUGHT_SIGNATURES_KWARG, *ITEM_KWARGS]
-)
+SIGNATURE_KWARGS = {THOUGHT_SIGNATURES_KWARG, *ITEM_KWARGS} | {
+    field.kwarg for field in REASONING_FIELDS if field.is_signature
+}
 """Keys in ``additional_kwargs`` that must not be sent to another provider."""
 
-REASONING_BLOCK_TYPES = frozenset(
-    {
-        "reasoning",  # LangChain's standard block
-        "thinking",  # Anthropic, Mistral
-        "redacted_thinking",  # Anthropic; encrypted
-        "reasoning_content",  # Amazon Bedrock
-    }
-)
+REASONING_BLOCK_TYPES = {
+    "reasoning",  # LangChain's standard block
+    "thinking",  # Anthropic, Mistral
+    "redacted_thinking",  # Anthropic; encrypted
+    "reasoning_content",  # Amazon Bedrock
+}
 """Types of content blocks that hold reasoning instead of a part of the answer."""
 
 _TEXT_KEYS = ("thinking", "reasoning", "text", "summary", "content")

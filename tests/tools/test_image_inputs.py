@@ -242,13 +242,6 @@ def test_invalid_variation_raises(router, image_tool, image, overrides, message)
     assert_raises_unsent(router, lambda: image_tool.create_variation(image, **overrides), message)
 
 
-def test_compression_of_the_tool_needs_a_format_in_the_call(router):
-    image_tool = create_tool(router, output_compression=50)
-    assert_raises_unsent(router, lambda: image_tool.generate("boat"), "output_compression: Not")
-    image_tool.generate("boat", output_format="jpeg")
-    image_tool.edit("bird", BOAT)
-
-
 TRANSPARENT, JPEG_OUTPUT = {"background": "transparent"}, {"output_format": "jpeg"}
 
 
