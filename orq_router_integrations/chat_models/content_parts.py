@@ -166,13 +166,9 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
 
 
 def _convert_approval(block: Mapping[str, Any]) -> Part:
-    match block:
-        case {"approve": bool(), "approval_request_id": str()}:
-            return dict(block)
-    raise ValueError(
-        f"An {APPROVAL_RESPONSE} needs 'approve' as a bool, and the id of the request as "
-        "'approval_request_id'."
-    )
+    if not isinstance(block.get("approve"), bool) or not block.get("approval_request_id"):
+        raise ValueError("An MCP approval needs 'approve' (a bool) and 'approval_request_id'.")
+    return dict(block)
 
 
 def _convert_link(source: Mapping[str, Any], kind: str) -> Part:

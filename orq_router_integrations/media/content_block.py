@@ -232,15 +232,11 @@ def _validate_file(path: "str | os.PathLike[str]") -> Path:
     return file
 
 
-def create_upload(
-    source: "str | os.PathLike[str] | bytes | BinaryIO | Blob | PIL.Image.Image",
-    *,
-    filename: str | None = None,
-) -> Upload:
-    """Create a part of a multipart body. A path is read while the request is sent.
+def create_upload(source: Any, *, filename: str | None = None) -> Upload:
+    """Create a part of a multipart body from any source that ``resolve_source`` accepts.
 
-    By default, the file name is that of the source. Raises ``RouterInputError`` if the source
-    cannot be read or is empty.
+    A path is read while the request is sent. By default, the file name is that of the source.
+    Raises ``RouterInputError`` if the source cannot be read or is empty.
     """
     try:
         file = resolve_source(source)

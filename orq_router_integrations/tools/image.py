@@ -16,7 +16,7 @@ from orq_router_integrations.settings import CONTROL_HINTS
 from orq_router_integrations.tools.base import OrqTool, raise_tool_input_errors
 from orq_router_integrations.tools.image_call import ImageCall, open_download
 from orq_router_integrations.tools.image_inputs import ImageLoader, ImageRegistry, ImageSource
-from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
+from orq_router_integrations.tools.image_result import ImageResult
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import StreamCall
 from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
@@ -194,7 +194,7 @@ class OrqImageTool(OrqTool, ImageParams):
             RouterInputError: A URL is not https, or its host is not public.
             RouterError: A URL cannot be fetched, or its data is not an image.
         """
-        images, directory = list(_get_images(result)), validate_directory(self.directory)
+        images, directory = list(self._register(result).images), validate_directory(self.directory)
         http_client = self.resolved_client.http_client
         for index, image in enumerate(images):
             if url := image.pending_url:
@@ -205,7 +205,7 @@ class OrqImageTool(OrqTool, ImageParams):
 
     async def adownload(self, result: ImageResult) -> ImageResult:
         """Download the images of a result that are only available at URLs; see ``download``."""
-        images, directory = list(_get_images(result)), validate_directory(self.directory)
+        images, directory = list(self._register(result).images), validate_directory(self.directory)
         http_client = self.resolved_client.http_async_client
         for index, image in enumerate(images):
             if url := image.pending_url:
@@ -260,8 +260,13 @@ class OrqImageTool(OrqTool, ImageParams):
         result = self._register(call.build_result(body))
         return await self.adownload(result) if self.fetch_urls else result
 
-    def _register(self, result: ImageResult) -> ImageResult:
-        self._registry.register(_get_images(result))
+    def _register(self, result: Any) -> ImageResult:
+        if not isinstance(result, ImageResult):
+            raise RouterInputError(
+                f"result: Expected an ImageResult, got {type(result).__name__}. Use "
+                "ImageResult.of() for a tool message."
+            )
+        self._registry.register(result.images)
         return result
 
     @property
@@ -315,12 +320,3 @@ class OrqImageTool(OrqTool, ImageParams):
         for model in candidates.primaries:
             check_model_params(model, request.collect_image_params())
         return merge_extra_body(request.to_wire(), self.extra_body)
-
-
-def _get_images(result: Any) -> tuple[GeneratedImage, ...]:
-    if not isinstance(result, ImageResult):
-        raise RouterInputError(
-            f"result: Expected an ImageResult, got {type(result).__name__}. Use ImageResult.of() "
-            "for a tool message."
-        )
-    return result.images

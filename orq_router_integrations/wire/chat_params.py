@@ -173,10 +173,7 @@ class ChatParams(DeferredModel):
 def check_params(
     params: Mapping[str, Any], extra_body: Mapping[str, Any], *, for_responses: bool
 ) -> None:
-    """Reject parameters that require another one, which may also be in ``extra_body``.
-
-    ``params`` are the result of ``build_params``.
-    """
+    """Reject parameters that require another one, which may also be in ``extra_body``."""
     body = {**extra_body, **params}
     thinking = params.get("thinking", {})
     budget, limit = thinking.get("budget_tokens", 0), params.get("max_completion_tokens", math.inf)

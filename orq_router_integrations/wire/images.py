@@ -5,9 +5,9 @@ Only documented model families have rules. All other models accept every paramet
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
 
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.controls import ModelId
@@ -67,12 +67,6 @@ class ImageParams(BaseModel):
     user: Annotated[str, Field(min_length=1)] | None = optional(
         "Id of your end user; edits and variations only."
     )
-
-    @model_validator(mode="after")
-    def _check_transparency(self) -> Self:
-        if self.background == "transparent" and self.output_format == "jpeg":
-            raise ValueError("background: JPEG has no transparency. Use output_format='png'.")
-        return self
 
     def collect_image_params(self) -> dict[str, Any]:
         return self.model_dump(include=set(ImageParams.model_fields), exclude_none=True)
@@ -139,7 +133,7 @@ _FAMILIES_BY_PARAM = {
 
 
 def check_model_params(model: str, params: Mapping[str, Any]) -> None:
-    """Check that a model supports parameters; undocumented models support all."""
+    """Check that a model supports a combination of parameters; undocumented models support all."""
     name = model.rpartition("/")[2]
     family = next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
     for param in params:
@@ -153,6 +147,8 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
         raise ValueError(
             f"n: The model {model} generates 1 image per request, not {params['n']}. Use n=1."
         )
+    if params.get("background") == "transparent" and params.get("output_format") == "jpeg":
+        raise ValueError("background: JPEG has no transparency. Use output_format='png'.")
     is_png = family == "gpt-image" and params.get("output_format", "png") == "png"
     if is_png and params.get("output_compression", 100) < 100:
         raise ValueError(

@@ -374,7 +374,9 @@ def test_approval_in_a_tool_result_is_text() -> None:
 def test_incomplete_approval_raises(router: OfflineRouter, fields: dict[str, Any]) -> None:
     model = ChatOrq(model="openai/gpt-4o", api="responses", client=router.client())
     block = {"type": "mcp_approval_response", **fields}
-    with pytest.raises(RouterInputError, match=r"messages\[0\]\.content\[0\]: .* needs 'approve'"):
+    with pytest.raises(
+        RouterInputError, match=r"messages\[0\]\.content\[0\]: .*'approval_request_id'"
+    ):
         model.invoke([HumanMessage([block])])
     assert router.requests == []
 
