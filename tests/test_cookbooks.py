@@ -118,7 +118,9 @@ def test_committed_outputs_are_up_to_date(
 @pytest.mark.slow
 @pytest.mark.usefixtures("notebook_environment")
 @each_notebook
-def test_runs_with_api_key(path: Path, capsys: pytest.CaptureFixture[str], router_url: str) -> None:
+def test_notebook_runs_with_api_key(
+    path: Path, capsys: pytest.CaptureFixture[str], router_url: str
+) -> None:
     skip_if_core_is_old(path)
     namespace: dict[str, Any] = {"display": lambda _: None}
     for cell in list_code_cells(path):

@@ -78,7 +78,7 @@ class TestGeneratedTables:
         assert "| `timeout` | <code>RouterTimeout</code> |  | milliseconds |" in table
 
     @pytest.mark.parametrize("name", ARGUMENT_CLASSES)
-    def test_reference_lists_the_arguments_of(self, name: str) -> None:
+    def test_reference_lists_the_arguments(self, name: str) -> None:
         """The descriptions of fields only become docstrings when the package is imported."""
         assert f"<!-- arguments: {name} -->" in (DOCS / "reference.md").read_text()
 

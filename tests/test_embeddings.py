@@ -236,7 +236,7 @@ def test_pickle_contains_no_key(monkeypatch):
     assert pickle.loads(data).dimensions == 8
 
 
-def test_shared_client_of_other_integrations():
+def test_client_may_be_shared_with_other_integrations():
     client = RouterClient(api_key="k", controls={"guardrails": None, "retry": {"count": 0}})
     assert OrqEmbeddings(MODEL, client=client).model == MODEL
 
@@ -273,7 +273,7 @@ def test_vector_store_finds_similar_texts(embed):
 
 
 @both_modes
-def test_answering_model_of_a_fallback(embed):
+def test_answering_model_after_a_fallback(embed):
     router = OfflineRouter(faults={MODEL: 503})
     controls = {"fallbacks": [SAME_MODEL], "retry": {"count": 0}}
     embeddings = OrqEmbeddings(MODEL, controls=controls, client=router.client())

@@ -132,7 +132,7 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("status", range(400, 600))
-def test_class_by_status(status):
+def test_status_determines_the_class(status):
     expected = STATUSES.get(status, errors.BadRequestError if status < 500 else errors.ServerError)
     assert type(create_error_with(status)) is expected
 
@@ -155,12 +155,12 @@ def test_class_by_status(status):
     ],
 )
 @pytest.mark.parametrize("field", ["code", "type"])
-def test_class_by_code(field, status, code, expected):
+def test_code_determines_the_class(field, status, code, expected):
     assert type(create_error_with(status, **{field: code})) is expected
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_server_error_with_the_type_of_a_bad_request(status):
+def test_server_error_with_the_type_of_a_bad_request_is_retryable(status):
     error = create_error_with(status, type="invalid_request_error")
     assert (type(error), error.is_retryable) == (errors.ServerError, True)
 
@@ -399,7 +399,7 @@ def test_deeply_nested_or_invalid_failures_are_read(caller, mode, failures):
         "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
     ],
 )
-def test_context_length_error_by_message(status, message):
+def test_context_length_error_is_detected_by_message(status, message):
     """The router passes on the message of the provider, without an error code."""
     assert type(create_error_with(status, message=message)) is errors.ContextLengthError
 
@@ -519,7 +519,7 @@ SUGGESTED_STATUSES = {
 
 
 @pytest.mark.parametrize(("cls", "status"), SUGGESTED_STATUSES.items(), ids=str)
-def test_suggested_status(cls, status):
+def test_suggested_status_of_each_class(cls, status):
     assert cls("message").suggested_status == status
 
 

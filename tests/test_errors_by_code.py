@@ -49,7 +49,9 @@ ERRORS: list[tuple[int, dict[str, Any], type[RouterError]]] = [
 
 
 @pytest.mark.parametrize(("status", "error", "expected"), ERRORS)
-def test_class_by_code(status: int, error: dict[str, Any], expected: type[RouterError]) -> None:
+def test_code_determines_the_class(
+    status: int, error: dict[str, Any], expected: type[RouterError]
+) -> None:
     body = json.dumps({"error": {"message": "m", **error}}).encode()
     assert type(create_error(Response(status, {}, body), "/chat/completions")) is expected
 

@@ -99,7 +99,7 @@ def test_invalid_fault_is_reported(value: str, capsys: pytest.CaptureFixture[str
     assert "expected MODEL=STATUS" in capsys.readouterr().err
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.strip() == __version__

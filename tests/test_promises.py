@@ -126,7 +126,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P20 errors contain the details of the call": (
         "test_errors.py::test_error_has_details_of_the_call",
         "test_errors.py::test_error_fields_in_each_body_format",
-        "faults/test_integrations.py::test_error_carries_details_from_router",
+        "faults/test_integrations.py::test_error_has_the_details_of_the_response",
     ),
     "P21 errors are short and do not contain the key": (
         MATRIX,
@@ -152,7 +152,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "_http/test_shared_pools.py::test_client_works_in_several_event_loops",
         "_http/test_shared_pools.py::test_forked_child_opens_its_own_connections",
         "_http/test_fork_safety.py::test_lock_held_by_another_thread_does_not_block_child",
-        "faults/test_integrations.py::test_one_request_per_event_loop",
+        "faults/test_integrations.py::test_client_works_in_one_event_loop_after_another",
         "_http/test_pool.py::test_bytes_after_response_are_not_the_next_response",
     ),
     "P25 cancellation is immediate": (
@@ -212,9 +212,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "fuzz/test_fuzz_wire.py::test_forms_arrive_unchanged",
     ),
     "P34 serialized LangChain objects in responses are not loaded": (
-        "test_secrecy.py::test_serialized_langchain_objects_in_messages_stay_inert",
+        "test_secrecy.py::test_serialized_langchain_objects_in_messages_are_not_loaded",
         "chat_models/test_response_conversion.py::test_arguments_shaped_like_serialized_objects_stay_data",
-        "test_secrecy.py::test_serialized_langchain_objects_in_results_stay_inert",
+        "test_secrecy.py::test_serialized_langchain_objects_in_results_are_not_loaded",
     ),
     "P35 invalid input is rejected before any request": (
         "chat_models/test_invalid_arguments.py::test_every_method_raises_the_same_error",

@@ -174,7 +174,7 @@ SECRET = {"lc": 1, "type": "secret", "id": ["ORQ_API_KEY"]}
 
 @pytest.mark.filterwarnings("ignore:.*in beta")
 @pytest.mark.parametrize("attack", [CONSTRUCTOR, SECRET], ids=["constructor", "secret"])
-def test_serialized_langchain_objects_in_messages_stay_inert(
+def test_serialized_langchain_objects_in_messages_are_not_loaded(
     monkeypatch: pytest.MonkeyPatch, attack: Any
 ) -> None:
     monkeypatch.setenv("ORQ_API_KEY", KEY)
@@ -264,7 +264,7 @@ def load_transcript(attack: Any) -> Any:
 @pytest.mark.parametrize(
     "run", [stream_message, invoke_responses_api, generate_image, load_transcript]
 )
-def test_serialized_langchain_objects_in_results_stay_inert(
+def test_serialized_langchain_objects_in_results_are_not_loaded(
     monkeypatch: pytest.MonkeyPatch, attack: Any, run: Callable[[Any], Any]
 ) -> None:
     monkeypatch.setenv("ORQ_API_KEY", KEY)

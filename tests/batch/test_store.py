@@ -77,7 +77,7 @@ class TestValues:
         assert not list(tmp_path.rglob(".*"))
 
     def test_failed_write_leaves_no_file(self, tmp_path: Path) -> None:
-        """As on a full disk. A value that cannot be written is a simple way to fail."""
+        """A value of the wrong type fails while it is written, like any value on a full disk."""
         value: Any = "text"
         ResultStore(tmp_path).mset([("a", value)])
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -282,7 +282,7 @@ class TestLangChain:
 
 
 class TestClaimsOfCalls:
-    """Workers wait for each other where the result is stored by LangChain or by a loader."""
+    """Chat models with a cache and loaders with a store wait for the results of other workers."""
 
     @pytest.mark.slow
     def test_threads_send_an_equal_prompt_once(self, url: str) -> None:

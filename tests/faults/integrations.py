@@ -46,7 +46,7 @@ def _create_prompt(is_large: bool) -> str:
 
 
 def create_chat_integrations(api: Any) -> Iterator[Integration]:
-    """A chat model with one of the APIs, with and without streaming."""
+    """Yield a chat model with one of the APIs, with and without streaming."""
 
     def model(client: RouterClient) -> ChatOrq:
         return ChatOrq(model="openai/gpt-4o", api=api, client=client)
@@ -69,7 +69,7 @@ def create_chat_integrations(api: Any) -> Iterator[Integration]:
 
 
 def create_image_integrations() -> Iterator[Integration]:
-    """The image tool, whose calls are not repeated after an ambiguous failure."""
+    """Yield the image tool, whose calls are not repeated after an ambiguous failure."""
 
     def tool(client: RouterClient) -> OrqImageTool:
         return OrqImageTool(model="openai/gpt-image-1", size="64x64", client=client)
@@ -84,7 +84,7 @@ def create_image_integrations() -> Iterator[Integration]:
 
 
 def create_speech_integrations() -> Iterator[Integration]:
-    """The speech tool, whose calls are not repeated after an ambiguous failure."""
+    """Yield the speech tool, whose calls are not repeated after an ambiguous failure."""
 
     def tool(client: RouterClient) -> OrqSpeechTool:
         return OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
@@ -106,7 +106,7 @@ def create_speech_integrations() -> Iterator[Integration]:
 
 
 def create_loader_integrations(loader: Any) -> Iterator[Integration]:
-    """A loader that uploads a recording."""
+    """Yield a loader that uploads a recording."""
 
     def create_loader(client: RouterClient, is_large: bool) -> Any:
         data = create_wav(bytes(4_000_000 if is_large else 4000))
@@ -122,7 +122,7 @@ def create_loader_integrations(loader: Any) -> Iterator[Integration]:
 
 
 def create_small_integrations() -> Iterator[Integration]:
-    """Embeddings, rerank and moderation."""
+    """Yield embeddings, rerank and moderation."""
 
     def embeddings(client: RouterClient) -> OrqEmbeddings:
         return OrqEmbeddings("openai/text-embedding-3-small", dimensions=4, client=client)
@@ -157,7 +157,7 @@ def create_small_integrations() -> Iterator[Integration]:
 
 
 def create_ocr_integrations() -> Iterator[Integration]:
-    """The OCR loader, which encodes a file while it is sent."""
+    """Yield the OCR loader, which encodes a file while it is sent."""
 
     def create_loader(client: RouterClient, is_large: bool) -> OrqOCRLoader:
         data = b"%PDF-1.7" + bytes(4_000_000 if is_large else 400)

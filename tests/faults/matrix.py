@@ -160,7 +160,7 @@ async def _aobserve(
 
 
 def _create_next_client(url: str, settings: dict[str, Any]) -> RouterClient:
-    """Create a client with the same connections, patient and without knowledge of a rate limit."""
+    """Create a client with the same connections and long timeouts, without a known rate limit."""
     return RouterClient(api_key=KEY, base_url=f"{url}/v3/router", **TIMEOUTS[""], **settings)
 
 
@@ -187,7 +187,7 @@ def _create_tls_context() -> Any:
 
 
 def _get_single_connection_options() -> dict[str, Any]:
-    """Options for a pool with one connection, which shows when that connection is lost."""
+    """Return options for a pool with one connection, which shows when that connection is lost."""
     return {"limits": httpx.Limits(max_connections=1), "verify": _create_tls_context()}
 
 
@@ -244,7 +244,7 @@ def _find_problems(
 def _find_error_problems(
     fault: Fault, result: Result, error: BaseException | None
 ) -> Iterator[str]:
-    """Check what every error has to contain."""
+    """Yield what is wrong with the text and the attributes of an error."""
     assert isinstance(error, RouterError)
     if KEY in f"{error} {error!r} {error.body}" or len(str(error)) > 2000:
         yield "the error shows too much"

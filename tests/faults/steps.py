@@ -55,7 +55,7 @@ async def end_connection(request: ServerRequest, ending: str) -> None:
 
 
 def drip(start: bytes, data: bytes) -> Step:
-    """Send the start, then a little data again and again, forever."""
+    """Send the start, then a little data repeatedly, without an end."""
 
     async def step(request: ServerRequest) -> None:
         await request.send(start)
@@ -67,7 +67,7 @@ def drip(start: bytes, data: bytes) -> Step:
 
 
 def without_reading(step: Step) -> Step:
-    """Run a step before the body of the request was read."""
+    """Run a step before the body of the request is read."""
 
     async def run_early(request: ServerRequest) -> None:
         await step(request)
@@ -136,7 +136,7 @@ def respond_half(*, ending: str, is_chunked: bool = False) -> Step:
 
 
 def stall_after_half(data: bytes) -> Step:
-    """Send the first half of a normal stream, then a little data again and again, forever."""
+    """Send the first half of a normal stream, then a little data repeatedly, without an end."""
 
     async def step(request: ServerRequest) -> None:
         response = request.create_response()

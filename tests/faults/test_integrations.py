@@ -74,7 +74,7 @@ def test_each_attempt_sends_the_complete_request(integration, is_async):
 
 @all_integrations
 @sync_and_async
-def test_error_carries_details_from_router(integration, is_async):
+def test_error_has_the_details_of_the_response(integration, is_async):
     details = {"message": "m", "code": "c", "type": "t", "param": "p", "doc_url": "https://d"}
     lines = ("Retry-After: 99", "x-orq-trace-id: trace-1")
     with FaultServer(
@@ -119,7 +119,7 @@ def test_only_router_host_is_resolved(integration, monkeypatch):
 
 
 @all_integrations
-def test_one_request_per_event_loop(integration):
+def test_client_works_in_one_event_loop_after_another(integration):
     with FaultServer(respond_normally) as server:
         client = create_client(server, max_retries=0)
         assert [send_call(integration, True, client) for _ in range(3)] == [

@@ -35,7 +35,7 @@ def test_cell_equals_finding(row: Row, server: RouterServer) -> None:
     assert CELLS[row.title][0] == finding.cell, finding.why
 
 
-def test_rows_and_columns() -> None:
+def test_page_has_all_rows_and_columns() -> None:
     assert list(CELLS) == [row.title for row in ROWS]
     assert {len(cells) for cells in CELLS.values()} == {len(PACKAGES)}
 

@@ -55,7 +55,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "LangChain's model errors": ("test_error_class_and_is_retryable",),
     "ContextOverflowError": (
         "test_context_overflow_error",
-        "test_context_length_error_by_message",
+        "test_context_length_error_is_detected_by_message",
     ),
     "errors inside a stream": ("test_error_in_a_stream_raises",),
     "truncated streams": ("test_stream_without_an_end_raises",),
