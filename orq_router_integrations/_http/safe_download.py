@@ -33,6 +33,9 @@ MAX_DOWNLOAD_SECONDS = 600.0  # longest time for a complete download
 IN_PROCESS_SUFFIX = ".invalid"
 """Suffix of host names that never resolve: only a transport inside the process can serve them."""
 
+OFFLINE_CLIENTS: dict[str, Any] = {}
+"""The sync and the async httpx client for these hosts, set during tests by the pytest fixture."""
+
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SPECIAL_PURPOSE = tuple(
@@ -51,7 +54,7 @@ def download(url: str, *, http_client: SyncHttpClient = None) -> Generator[bytes
     ``http_client`` is used only for hosts under ``.invalid``, which no network can resolve. The
     offline router serves its images there.
     """
-    state = _Download(url, http_client)
+    state = _Download(url, http_client or OFFLINE_CLIENTS.get("sync"))
     with state.map_errors():
         if state.http_client is None:
             state.pin(socket.getaddrinfo(state.host, 443, type=socket.SOCK_STREAM))
@@ -67,7 +70,7 @@ def download(url: str, *, http_client: SyncHttpClient = None) -> Generator[bytes
 
 async def adownload(url: str, *, http_client: AsyncHttpClient = None) -> AsyncGenerator[bytes]:
     """Download a URL and yield its bytes as they arrive; see ``download``."""
-    state = _Download(url, http_client)
+    state = _Download(url, http_client or OFFLINE_CLIENTS.get("async"))
     with state.map_errors():
         if state.http_client is None:
             resolve = asyncio.get_running_loop().getaddrinfo
@@ -100,7 +103,13 @@ class _Download:
                 "Use an https URL without a user and a port."
             )
         self.host = parsed.host.rstrip(".").lower()
-        self.http_client = http_client if self.host.endswith(IN_PROCESS_SUFFIX) else None
+        is_local = self.host.endswith(IN_PROCESS_SUFFIX)
+        if is_local and http_client is None:
+            raise RouterInputError(
+                f"url: {self._shown_url!r} exists only in an offline router. Use its client, "
+                "router.client()."
+            )
+        self.http_client = http_client if is_local else None
         self._address: str | None = None
         self._received_bytes = 0
         self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS

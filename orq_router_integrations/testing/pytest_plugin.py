@@ -20,6 +20,7 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
     """
     # Imported here because pytest loads this module even if no test uses the fixture
     from orq_router_integrations._http import client_sender as sender  # noqa: PLC0415
+    from orq_router_integrations._http import safe_download  # noqa: PLC0415
     from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
     from orq_router_integrations.testing.router import OfflineRouter  # noqa: PLC0415
 
@@ -32,4 +33,6 @@ def orq_router(monkeypatch: pytest.MonkeyPatch) -> "OfflineRouter":
         True: SimpleNamespace(send=partial(sender.BackgroundReader, client.http_async_client)),
     }
     monkeypatch.setattr(POOL_REGISTRY, "get_pool", lambda _, is_async: senders[is_async])
+    clients = {"sync": client.http_client, "async": client.http_async_client}
+    monkeypatch.setattr(safe_download, "OFFLINE_CLIENTS", clients)
     return router

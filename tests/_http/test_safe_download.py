@@ -304,6 +304,13 @@ def test_http_client_serves_only_unresolvable_hosts(network: Network, fetch: Fet
     assert fetch(URL, http_client=http) == b"data"
 
 
+@sync_and_async
+def test_image_of_offline_router_needs_its_client(network: Network, fetch: Fetch):
+    with pytest.raises(RouterInputError, match=r"Use its client, router\.client\(\)"):
+        fetch("https://images.offline.invalid/a.png")
+    assert not network.resolved
+
+
 def test_stopping_early_closes_connection(network: Network):
     body = ResponseBody(b"a", b"b")
     network.answer = lambda _: httpx.Response(200, stream=body)

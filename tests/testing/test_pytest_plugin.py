@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orq_router_integrations import ChatOrq, OrqImageTool
+from orq_router_integrations.testing import read_image_text
 from orq_router_integrations.testing.pytest_plugin import orq_router  # noqa: F401 - a fixture
 
 GPT = "openai/gpt-4o"
@@ -30,6 +31,14 @@ async def test_default_clients_use_the_router(early_model, orq_router):  # noqa:
         assert (await model.ainvoke("Hi")).text == "Hello!"
     assert OrqImageTool(model="openai/gpt-image-1").generate("a boat").image
     assert len(orq_router.requests) == 5
+
+
+async def test_images_are_downloaded_from_the_router(orq_router):  # noqa: F811
+    tool = OrqImageTool(model="openai/dall-e-3", return_format="url")
+    linked = tool.generate("a boat")
+    assert linked.image.url
+    for result in (tool.download(linked), await tool.adownload(linked)):
+        assert read_image_text(result.image.read()) == "a boat"
 
 
 def test_each_test_gets_a_new_router(orq_router):  # noqa: F811
