@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "_decision_request": {"media", "wire"},
     "moderation": INTEGRATION_BASE | {"_concurrency"},
     "moderation_middleware": {"errors", "moderation", "wire"},
-    "testing": {"_http", "client", "media", "testing", "wire"},
+    "testing": {"_http", "client", "errors", "media", "testing", "wire"},
     "demo": INTEGRATION_BASE | {"chat_models", "document_loaders", "testing", "tools"},
     "__main__": {"_version", "demo", "errors", "testing"},
     "__init__": {

@@ -11,20 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
+from orq_router_integrations.testing.answering import text_endpoint
 from orq_router_integrations.testing.answering.script import Answer
-from orq_router_integrations.testing.answering.text_endpoint import (
-    EPOCH,
-    CacheControl,
-    TextEndpoint,
-    TextRequest,
-    count_usage,
-    split_after_words,
-    split_fragments,
-)
 from orq_router_integrations.testing.media.tone_codec import SAMPLE_RATE, encode_speech
-from orq_router_integrations.testing.routing.endpoint import RouterResponse
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
+from orq_router_integrations.testing.routing.response import RouterResponse, reject_field
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
 SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # of a content part
@@ -69,7 +60,7 @@ FileURI = Annotated[str, Field(pattern="^(https|gs)://")]
 Detail = Literal["low", "high", "auto"]
 Effort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-CACHEABLE: Fields = {"cache_control?": CacheControl | None}
+CACHEABLE: Fields = {"cache_control?": text_endpoint.CacheControl | None}
 
 FILE: Fields = {
     "file_data?": DataURL | None,
@@ -150,7 +141,7 @@ THINKING: Shapes = {
 ChosenTool = Annotated[Any, OneOf("type", {"function": {"function": {"name": str}}})]
 
 
-class ChatRequest(TextRequest):
+class ChatRequest(text_endpoint.TextRequest):
     """The body of a request, with every documented field and limit."""
 
     messages: list[Annotated[Any, OneOf("role", MESSAGES)]] = Field(min_length=1)
@@ -188,7 +179,7 @@ class ChatRequest(TextRequest):
         return body
 
 
-class ChatEndpoint(TextEndpoint[ChatRequest]):
+class ChatEndpoint(text_endpoint.TextEndpoint[ChatRequest]):
     endpoint = CHAT_COMPLETIONS
     schema = ChatRequest
 
@@ -203,13 +194,14 @@ class ChatEndpoint(TextEndpoint[ChatRequest]):
         body = {
             "id": f"chatcmpl-offline-{number:06d}",
             "object": "chat.completion.chunk" if request.is_streamed else "chat.completion",
-            "created": EPOCH + number,
+            "created": text_endpoint.EPOCH + number,
             "model": model.partition("/")[2],
             "system_fingerprint": "offline",
         }
+        counts = text_endpoint.count_usage(request.prompt, answer, len(choices))
         usage = {  # with the names of this API, such as prompt_tokens_details
             name.replace("input_tok", "prompt_tok").replace("output_tok", "completion_tok"): value
-            for name, value in count_usage(request.prompt, answer, len(choices)).items()
+            for name, value in counts.items()
         }
         if not request.is_streamed:
             items = [{"index": index, "message": message, **end} for index in choices]
@@ -237,7 +229,7 @@ def _build_audio(answer: Answer, request: ChatRequest, number: int) -> dict[str,
         return None
     return {
         "id": f"audio_offline_{number:06d}",
-        "expires_at": EPOCH + number + 3600,
+        "expires_at": text_endpoint.EPOCH + number + 3600,
         "data": base64.b64encode(audio).decode(),
         "transcript": answer.text,
     }
@@ -276,15 +268,15 @@ def _iter_deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name in ("reasoning", "reasoning_signature", "refusal", "content", "annotations"):
         value = message.get(name)
         is_text = name in {"reasoning", "refusal", "content"}
-        for piece in filter(None, split_after_words(value) if is_text else [value]):
+        for piece in filter(None, text_endpoint.split_after_words(value) if is_text else [value]):
             yield {name: piece}
     if audio := message.get("audio"):
         yield {"audio": {"id": audio["id"], "transcript": ""}}
-        for word in split_after_words(audio["transcript"]):
+        for word in text_endpoint.split_after_words(audio["transcript"]):
             yield {"audio": {"transcript": word}}
         yield {"audio": {"data": audio["data"], "expires_at": audio["expires_at"]}}
     for index, call in enumerate(message.get("tool_calls", ())):
         function = {"name": call["function"]["name"], "arguments": ""}
         yield {"tool_calls": [{"index": index, **call, "function": function}]}
-        for fragment in split_fragments(call["function"]["arguments"]):
+        for fragment in text_endpoint.split_fragments(call["function"]["arguments"]):
             yield {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}

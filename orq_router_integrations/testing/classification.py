@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.json_shapes import OneOf, Shape
+from orq_router_integrations.testing.routing.json_shapes import OneOf, Shape, Shapes
+from orq_router_integrations.testing.routing.response import HTTPError, reject_field
 from orq_router_integrations.wire.controls import RouterRetry
 from orq_router_integrations.wire.endpoints import DECISIONS, MODERATIONS
 
@@ -78,18 +78,13 @@ Content = str | dict[str, Any] | list[Any]
 Outcomes = dict[Literal["true", "false"], Any]
 Labels = Annotated[dict[str, Any], Field(min_length=1)]
 Levels = Annotated[list[Any], Field(min_length=2)]
-Question = Annotated[
-    Any,
-    OneOf(
-        "type",
-        {
-            "noul": {"instructions": Content, "criteria?": Outcomes | None},
-            "choice": {"instructions": Content, "criteria": Labels},
-            "score": {"instructions": Content, "criteria": Levels},
-            "box": {"instructions": Content},
-        },
-    ),
-]
+QUESTIONS: Shapes = {
+    "noul": {"instructions": Content, "criteria?": Outcomes | None},
+    "choice": {"instructions": Content, "criteria": Labels},
+    "score": {"instructions": Content, "criteria": Levels},
+    "box": {"instructions": Content},
+}
+Question = Annotated[Any, OneOf("type", QUESTIONS)]
 ImageFormat = Literal["png", "jpg", "jpeg"]
 Asset = Shape({"type": Literal["image"], "format": ImageFormat, "data_base64": str})
 

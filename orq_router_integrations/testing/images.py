@@ -26,9 +26,9 @@ from orq_router_integrations.media.metadata import ImageSize
 from orq_router_integrations.media.mime import SUFFIXES, detect_mime_type
 from orq_router_integrations.testing.answering.script import AnswerScript
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormFile
 from orq_router_integrations.testing.routing.platform import ExpiringDict
+from orq_router_integrations.testing.routing.response import reject_field
 from orq_router_integrations.wire import endpoints
 
 IMAGE_HOST = "images.offline.invalid"  # its URLs exist only within this process

@@ -16,7 +16,7 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ from langchain_core.documents import Document
 from pydantic import Field
 
 from orq_router_integrations.media.metadata import count_pdf_pages, read_image_size
-from orq_router_integrations.testing.answering.prompt import estimate_tokens
+from orq_router_integrations.testing.answering.prompt import count_tokens
 from orq_router_integrations.testing.images import read_image_text
 from orq_router_integrations.testing.routing.endpoint import (
     EndpointHandler,
@@ -33,9 +33,9 @@ from orq_router_integrations.testing.routing.endpoint import (
     RequestModel,
     validate_body,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape
+from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
 from orq_router_integrations.testing.routing.platform import ModelRegistry
+from orq_router_integrations.testing.routing.response import HTTPError, reject_field
 from orq_router_integrations.wire.controls import Share
 from orq_router_integrations.wire.endpoints import EMBEDDINGS, RERANK, Dialect, Endpoint
 from orq_router_integrations.wire.knowledge import Filter, ResultCount, SearchType
@@ -70,7 +70,7 @@ class EmbeddingsEndpoint(EndpointHandler[EmbeddingsRequest]):
             if request.encoding_format == "base64":
                 embedding = base64.b64encode(struct.pack(f"<{dimensions}f", *embedding)).decode()
             data.append({"object": "embedding", "index": index, "embedding": embedding})
-        tokens = estimate_tokens(*texts)
+        tokens = count_tokens(*texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "data": data, "model": name, "usage": usage}
 
@@ -91,12 +91,11 @@ class RerankEndpoint(EndpointHandler[RerankRequest]):
         results: list[dict[str, Any]] = []
         for index, text in enumerate(request.documents):
             score = compute_similarity(request.query, text)
-            document = {"document": {"text": text}} if request.return_documents else {}
-            results.append(
-                {"object": "rerank", "index": index, "relevance_score": score, **document}
-            )
+            results.append({"object": "rerank", "index": index, "relevance_score": score})
+            if request.return_documents:
+                results[-1]["document"] = {"text": text}
         results.sort(key=lambda result: -result["relevance_score"])
-        usage = {"total_tokens": estimate_tokens(request.query, *request.documents)}
+        usage = {"total_tokens": count_tokens(request.query, *request.documents)}
         return {"object": "list", "results": results[: request.top_n], "usage": usage}
 
 
@@ -112,8 +111,7 @@ def create_vector(text: str, dimensions: int, space: str) -> list[float]:
     """Create the unit vector of a text in the space of a model."""
     vector = [0.0] * dimensions
     for name, weight in count_features(text).items():
-        digest = blake2b(f"{space}\0{name}".encode(), digest_size=8).digest()
-        number = int.from_bytes(digest)
+        number = int.from_bytes(blake2b(f"{space}\0{name}".encode(), digest_size=8).digest())
         vector[(number >> 1) % dimensions] += weight if number & 1 else -weight
     length = math.hypot(*vector)
     if not length:  # all features cancel out
@@ -136,7 +134,7 @@ def count_features(text: str) -> dict[str, float]:
     return {name: math.sqrt(weight) for name, weight in weights.items()} or {text: 1.0}
 
 
-KnowledgeBases = Mapping[str, Iterable[str | Document]]
+KnowledgeBases = Mapping[str, Sequence[str | Document]]
 
 Rerank = Annotated[Any, Shape({"model": str, "threshold?": Share, "top_k?": ResultCount})]
 _OPTIONS: Fields = {f"include_{name}?": bool for name in ("vectors", "metadata", "scores")}
@@ -228,17 +226,14 @@ OCR_SETTINGS: Fields = {
     "image_min_size?": int | None,
 }
 ImageURL = Shape({"url": str, "detail?": str | None})
-OCRDocument = OneOf(
-    "type",
-    {
-        "document_url": {"document_url": str, "document_name?": str | None},
-        "image_url": {"image_url": str | Annotated[Any, ImageURL]},
-    },
-)
+OCR_DOCUMENTS: Shapes = {
+    "document_url": {"document_url": str, "document_name?": str | None},
+    "image_url": {"image_url": str | Annotated[Any, ImageURL]},
+}
 
 
 class OCRRequest(EndpointRequest):
-    document: Annotated[dict[str, Any], OCRDocument]
+    document: Annotated[dict[str, Any], OneOf("type", OCR_DOCUMENTS)]
     pages: list[int] | None = None
     ocr_settings: Annotated[Any, Shape(OCR_SETTINGS)] = None
 

@@ -16,24 +16,25 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
-from pydantic import PrivateAttr
+from pydantic import NonNegativeFloat, PositiveInt, PrivateAttr
 
 from orq_router_integrations.client import RouterClient
 from orq_router_integrations.media.mime import detect_mime_type
 from orq_router_integrations.testing import chat, classification, images, retrieval, speech
 from orq_router_integrations.testing.answering.script import Answers, AnswerScript
+from orq_router_integrations.testing.argument_checks import check_arguments
 from orq_router_integrations.testing.responses.endpoint import ResponsesEndpoint
 from orq_router_integrations.testing.routing import http_adapter, platform
 from orq_router_integrations.testing.routing.control_parsing import split_controls
-from orq_router_integrations.testing.routing.endpoint import EndpointHandler, RouterResponse
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler
 from orq_router_integrations.testing.routing.request_routing import (
     CallLog,
     Faults,
@@ -41,6 +42,7 @@ from orq_router_integrations.testing.routing.request_routing import (
     ProviderCall,
     RequestRouting,
 )
+from orq_router_integrations.testing.routing.response import HTTPError, RouterResponse
 from orq_router_integrations.wire.endpoints import Dialect
 
 Route = tuple[str, str, Callable[..., Any]]
@@ -109,22 +111,24 @@ class OfflineRouter:
     models: Collection[str] | None = None
     knowledge_bases: retrieval.KnowledgeBases | None = None
     api_keys: Collection[str] | None = None
-    requests_per_minute: int | None = None
+    requests_per_minute: PositiveInt | None = None
     lenient: bool = False
-    latency: float = 0.0
-    chunk_latency: float = 0.0
+    latency: NonNegativeFloat = 0.0
+    chunk_latency: NonNegativeFloat = 0.0
     seed: int = 0
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        delays = (self.latency, self.chunk_latency)
-        if not all(isinstance(delay, int | float) and delay >= 0 for delay in delays):
-            raise ValueError("latency and chunk_latency must be numbers of seconds, at least 0.")
+        check_arguments(self, "answers", "faults")  # these are checked with the script
+        for name, value in (("models", self.models), ("api_keys", self.api_keys)):
+            if isinstance(value, str):
+                raise ValueError(f"{name}: expected a list of str, got a str")
         self.log: list[ProviderCall] = CallLog()
         self.requests: list[http_adapter.RecordedRequest] = []
         self._request_count = 0  # counted here, because a server drops old requests
         self._locks: dict[int, threading.RLock] = {}
-        self._answers, self._faults = AnswerScript(self.answers), FaultScript(self.faults)
+        self._answers = AnswerScript(self.answers, self._release_lock)
+        self._faults = FaultScript(self.faults)
         self._models = platform.ModelRegistry(self.models)
         self._limit = platform.RateLimit(self.requests_per_minute, self.clock)
         self._random = random.Random(self.seed)  # noqa: S311 - picks must be reproducible
@@ -170,8 +174,9 @@ class OfflineRouter:
             faults: Scripted faults, as in the constructor.
         """
         with self._lock:
+            fault_script = FaultScript(faults)  # raises before anything is replaced
             self._answers.load(answers)
-            self._faults = FaultScript(faults)
+            self._faults = fault_script
             self.answers, self.faults = answers, faults
 
     def assert_all_used(self) -> None:
@@ -209,18 +214,18 @@ class OfflineRouter:
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer one HTTP request. The transport, not this method, waits for ``latency``."""
+        request.read()
+        body = http_adapter.parse_request_body(request)
         with self._lock:
-            request.read()
             self._request_count += 1
-            body = http_adapter.parse_request_body(request)
+            headers = {"x-orq-offline": "1", "x-orq-trace-id": f"{self._request_count:032x}"}
             self.requests.append(http_adapter.record_request(request, body))
             try:
                 response = self._dispatch(request, body)
             except HTTPError as error:
-                response = RouterResponse.from_error(error)
+                response = error.to_response()
             except RecursionError:
-                response = RouterResponse.from_error(HTTPError(400, "nested too deeply"))
-            headers = {"x-orq-offline": "1", "x-orq-trace-id": f"{self._request_count:032x}"}
+                response = HTTPError(400, "nested too deeply").to_response()
             headers |= self._limit.headers
             return http_adapter.create_response(request, response, headers, self.chunk_latency)
 
@@ -228,6 +233,14 @@ class OfflineRouter:
     def _lock(self) -> threading.RLock:
         """A lock per process: threads that hold it do not exist in a forked child."""
         return self._locks.setdefault(os.getpid(), threading.RLock())
+
+    @contextmanager
+    def _release_lock(self) -> Iterator[None]:
+        self._lock.release()
+        try:
+            yield
+        finally:
+            self._lock.acquire()
 
     def _create_routes(self) -> list[Route]:
         models, responses = self._models, self._responses
@@ -244,8 +257,7 @@ class OfflineRouter:
 
     def _create_route(self, handler: EndpointHandler[Any]) -> Route:
         dialects = "|".join(dialect.value for dialect in handler.endpoint.dialects)
-        respond = partial(self._handle_post, handler)
-        return "POST", f"/({dialects}){handler.endpoint.path}", respond
+        return "POST", f"/({dialects}){handler.endpoint.path}", partial(self._handle_post, handler)
 
     def _dispatch(self, request: httpx.Request, body: dict[str, Any] | HTTPError) -> RouterResponse:
         """Check address, API key and rate limit in this order, then respond."""
@@ -265,8 +277,9 @@ class OfflineRouter:
                 values = body if method == "POST" else request.url.params
                 result = respond(values, *map(unquote, match.groups()))
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
-        message = f"{request.method} {path} is not an endpoint."
-        raise HTTPError(404, f"{message} Use v3/router, such as POST /v3/router/chat/completions.")
+        posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
+        hint = f"Use a prefix such as v3/router with {posts}."
+        raise HTTPError(404, f"{request.method} {path} is not an endpoint. {hint}")
 
     def _handle_post(
         self, handler: EndpointHandler[Any], body: dict[str, Any], dialect: str

@@ -11,7 +11,7 @@ import httpx
 
 from orq_router_integrations.testing.router import OfflineRouter
 from orq_router_integrations.testing.routing.http_adapter import OfflineTransport
-from orq_router_integrations.testing.serialization import encode_json
+from orq_router_integrations.testing.routing.response import encode_json
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -22,7 +22,7 @@ MAX_RECORDS = 1000  # requests and calls that ``serve`` keeps in the logs of its
 
 
 def serve(
-    port: int = 8080, router: OfflineRouter | None = None, *, record: Path | None = None
+    port: int = 8080, router: OfflineRouter | None = None, *, record: str | Path | None = None
 ) -> None:
     """Serve an offline router on 127.0.0.1 until interrupted, and print the base URL to use.
 
@@ -32,20 +32,21 @@ def serve(
         record: File to which each request is appended, as one line of JSON without the API key.
 
     Raises:
-        ValueError: ``port`` is not from 0 to 65535.
+        ValueError: ``port`` is not an int from 0 to 65535, or ``router`` not an ``OfflineRouter``.
         ImportError: ``uvicorn`` is not installed (extra ``serve``).
         OSError: The port cannot be opened, for example because it is in use, or ``record`` cannot
             be written.
     """
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port: must be from 0 to 65535, not {port}")
+    if not (isinstance(port, int) and 0 <= port <= 65535):
+        raise ValueError(f"port: must be an int from 0 to 65535, not {port!r:.80}")
+    if not isinstance(router, OfflineRouter | None):
+        raise ValueError(f"router: must be an OfflineRouter, not {router!r:.80}")
     try:
         import uvicorn  # noqa: PLC0415 - optional dependency
     except ImportError:
-        message = "The server requires uvicorn. Install it with pip install uvicorn."
-        raise ImportError(message) from None
+        raise ImportError("Serving needs uvicorn. Install it with pip install uvicorn.") from None
     if record is not None:
-        record.open("ab").close()  # raises an error if it cannot be written
+        Path(record).open("ab").close()  # raises an error if it cannot be written
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
@@ -60,7 +61,7 @@ def serve(
 
 
 def create_asgi_app(
-    router: OfflineRouter, *, record: Path | None = None, max_records: int | None = None
+    router: OfflineRouter, *, record: str | Path | None = None, max_records: int | None = None
 ) -> App:
     """Create an ASGI 3 app that sends the router's responses, streams event by event.
 
@@ -68,10 +69,11 @@ def create_asgi_app(
     """
 
     def handle(request: httpx.Request) -> httpx.Response:
+        position = len(router.requests)  # of this request; a scripted function may send others
         response = router.handle(request)
         if record is not None:
-            line = {**asdict(router.requests[-1]), "status": response.status_code}
-            with record.open("ab") as file:
+            line = {**asdict(router.requests[position]), "status": response.status_code}
+            with Path(record).open("ab") as file:
                 file.write(encode_json(line) + b"\n")
         if max_records is not None:
             del router.requests[:-max_records], router.log[:-max_records]
@@ -80,7 +82,12 @@ def create_asgi_app(
     transport = OfflineTransport(handle, router.latency)
 
     async def app(scope: Event, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":  # such as the lifespan of the server, which is optional
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+            return
+        if scope["type"] != "http":
             raise ValueError(f"The offline router serves HTTP only, not {scope['type']}.")
         request = await _read_request(scope, receive)
         await _send_response(await transport.handle_async_request(request), send)

@@ -20,13 +20,9 @@ from pydantic import AfterValidator, Field, model_validator
 from orq_router_integrations.media import mime, wav
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.media import audio, tone_codec
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-)
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.multipart_parsing import AnyFile, FormBool, FormFile
+from orq_router_integrations.testing.routing.response import HTTPError, RouterResponse, reject_field
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from orq_router_integrations.wire.subtitles import Span, format_srt, format_vtt

@@ -19,12 +19,12 @@ from orq_router_integrations.testing.routing.endpoint import (
     RouterResponse,
     validate_body,
 )
-from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import (
     AnyFile,
     FormBool,
     parse_form,
 )
+from orq_router_integrations.testing.routing.response import HTTPError
 from orq_router_integrations.wire.call import Call, Upload
 from orq_router_integrations.wire.endpoints import ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.json import loads

@@ -247,11 +247,6 @@ def test_unknown_knowledge_base():
     assert Caller(knowledge_bases=KNOWLEDGE).search("other").status_code == 404
 
 
-def test_invalid_knowledge_base_raises():
-    with pytest.raises(ValueError, match="page_content"):
-        OfflineRouter(knowledge_bases={"kb": [5]})
-
-
 def test_platform_paths_need_a_key():
     caller = Caller(knowledge_bases=KNOWLEDGE)
     caller.http.headers.pop("Authorization")

@@ -46,7 +46,7 @@ def test_unknown_endpoint_returns_404(create_chat, method, path):
     response = create_chat().http.request(method, path)
     assert response.status_code == 404
     assert set(response.json()["error"]) == {"message", "type", "code", "param"}
-    assert "router" in response.json()["error"]["message"]
+    assert "POST /images/edits, " in response.json()["error"]["message"]
 
 
 class TestKeys:
@@ -98,10 +98,6 @@ class TestModels:
         assert chat.post(model="acme/small").status_code == 200
         chat.get_error(404, model="openai/gpt-4o")
 
-    def test_enabled_model_requires_provider(self):
-        with pytest.raises(ValueError, match="gpt-4o"):
-            OfflineRouter(models=["gpt-4o"])
-
     def test_model_list(self, create_chat):
         response = create_chat(models=["acme/small"]).http.get("/v3/router/models").json()
         entry = {"id": "acme/small", "object": "model", "created": 0, "owned_by": "acme"}
@@ -133,19 +129,6 @@ class TestRateLimit:
 
     def test_no_headers_without_limit(self, create_chat):
         assert not [name for name in create_chat().post().headers if "ratelimit" in name]
-
-    def test_limit_below_one_raises(self):
-        with pytest.raises(ValueError, match="requests_per_minute"):
-            OfflineRouter(requests_per_minute=0)
-
-    def test_limit_must_be_an_int(self):
-        with pytest.raises(ValueError, match="requests_per_minute: must be an int"):
-            OfflineRouter(requests_per_minute="60")
-
-
-def test_models_must_be_a_list():
-    with pytest.raises(ValueError, match="models: expected a list of model ids, got 'openai/a'"):
-        OfflineRouter(models="openai/a")
 
 
 def test_recorded_request_has_no_key(create_chat):

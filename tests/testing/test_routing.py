@@ -36,10 +36,6 @@ class TestFaults:
             "text/plain; charset=utf-8",
         )
 
-    def test_invalid_fault_raises(self):
-        with pytest.raises(ValueError, match="status: must be 200 or 400 to 599, not 302"):
-            Fault(status=302)
-
 
 class TestRetry:
     def test_delays_increase(self, create_chat):

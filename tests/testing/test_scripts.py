@@ -1,7 +1,10 @@
 """Validation of scripted answers and faults, and which of them are unused."""
 
+import asyncio
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -25,7 +28,8 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
     ("script", "message"),
     [
         ({"faults": {"gpt-4o": 503}}, "provider/model"),
-        ({"faults": {GPT: "503"}}, "status: must be 200 or 400 to 599, not '503'"),
+        ({"faults": {GPT: "503"}}, rf"faults\['{GPT}'\]: status: must be .*, not '503'"),
+        ({"faults": {5: 503}}, "faults: 5 is not a model id"),
         ({"faults": {GPT: [None]}}, "not None"),
         ({"faults": {GPT: Exception("x")}}, r"not Exception\('x'\)"),
         ({"faults": [503]}, r"expected a dict .*, got \[503\]"),
@@ -42,18 +46,11 @@ GPT, CLAUDE = "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
             {"answers": {5: "Hi"}},
             r"answers\[5\]: expected a str, a re.Pattern or a function as key. Write answers=",
         ),
-        ({"latency": -1}, "latency"),
     ],
 )
 def test_invalid_script_raises(script, message):
     with pytest.raises(ValueError, match=message):
         OfflineRouter(**script)
-
-
-@pytest.mark.parametrize("calls", ["add", ["add"], [{"args": {}}], None])
-def test_answer_rejects_anything_but_a_list_of_tool_calls(calls):
-    with pytest.raises(ValueError, match="expected a list of dicts with 'name'"):
-        Answer(tool_calls=calls)
 
 
 def test_answer_rejects_an_unknown_key_of_a_tool_call():
@@ -64,6 +61,73 @@ def test_answer_rejects_an_unknown_key_of_a_tool_call():
 def test_answer_takes_langchain_tool_calls():
     call = tool_call(name="add", args={"a": 1}, id="c1")
     assert Answer(tool_calls=[call]).calls[0].arguments == '{"a":1}'
+
+
+class TestFunctions:
+    """Functions may block and send requests, also from other threads: they run without a lock."""
+
+    @staticmethod
+    def create_model(answer):
+        """Create a model whose answer to "question" is that of a function, otherwise "inner"."""
+
+        def get_answer(body):
+            return answer() if body["messages"][-1]["content"] == "question" else "inner"
+
+        return ChatOrq(GPT, client=OfflineRouter(answers=get_answer).client(max_retries=0))
+
+    def test_nested_calls(self):
+        model = self.create_model(lambda: f"{model.invoke('a').text}, outer")
+        assert model.invoke("question").text == "inner, outer"
+
+    async def test_nested_calls_in_threads(self):
+        def answer():
+            texts = [message.text for message in model.batch(["a", "b"])]
+            with ThreadPoolExecutor() as pool:  # an event loop is running in this thread
+                texts.append(pool.submit(asyncio.run, model.ainvoke("c")).result(timeout=10).text)
+            return " ".join(texts)
+
+        model = self.create_model(answer)
+        assert model.invoke("question").text == "inner inner inner"
+        assert (await model.ainvoke("question")).text == "inner inner inner"
+        chunks = [chunk.text async for chunk in model.astream("question")]
+        assert "".join(chunks) == "inner inner inner"
+
+    def test_functions_run_concurrently(self):
+        barrier = threading.Barrier(3, timeout=10)
+        model = self.create_model(lambda: f"answer {barrier.wait()}")
+        answers = model.batch(["question"] * 3, config={"max_concurrency": 3})
+        assert {answer.text for answer in answers} == {"answer 0", "answer 1", "answer 2"}
+
+    def test_key_function_may_send_requests(self):
+        def matches(body):
+            return body["messages"][-1]["content"] == "Hi" and model.batch(["a"])[0].text == "A"
+
+        router = OfflineRouter(answers={matches: "Hello!", "a": "A"})
+        model = ChatOrq(GPT, client=router.client(max_retries=0))
+        assert model.invoke("Hi").text == "Hello!"
+
+    def test_trace_id_is_that_of_the_outer_request(self):
+        model = self.create_model(lambda: model.invoke("a").text)
+        assert model.invoke("question").response_metadata["trace_id"] == f"{1:032x}"
+
+    def test_error_in_a_function_leaves_the_router_usable(self):
+        model = self.create_model(lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model.invoke("question")
+        assert [message.text for message in model.batch(["a", "b"])] == ["inner", "inner"]
+
+    def test_invalid_result_raises(self):
+        model = self.create_model(lambda: 5)
+        with pytest.raises(ValueError, match=r"^answers: expected a str, .* got 5\. Write"):
+            model.invoke("question")
+
+    async def test_async_function_raises(self):
+        async def answer(body):
+            return "Hi"
+
+        for answers in (answer, {answer: "Hi"}):
+            with pytest.raises(ValueError, match="answers: expected a sync function"):
+                OfflineRouter(answers=answers)
 
 
 class Weather(BaseModel):

@@ -40,6 +40,18 @@ class TestAsgiApp:
         assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
         assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
+    async def test_lifespan_completes(self):
+        events, sent = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}], []
+
+        async def receive():
+            return events.pop(0)
+
+        async def send(event):
+            sent.append(event["type"])
+
+        await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
     async def test_other_protocols_raise(self):
         with pytest.raises(ValueError, match="websocket"):
             await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
@@ -84,6 +96,24 @@ class TestServe:
         )
         assert second["body"] == body
         assert "sk-secret" not in record.read_text()
+
+    async def test_request_is_recorded_if_its_answer_sends_another(self, tmp_path):
+        def answer(body):
+            if body["messages"][-1]["content"] == "outer":
+                return router.handle(create_request("inner")).json()["model"]
+            return "Hi"
+
+        def create_request(text):
+            body = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": text}]}
+            url = "http://h/v3/router/chat/completions"
+            return httpx.Request("POST", url, json=body, headers={"Authorization": "Bearer k"})
+
+        router, record = OfflineRouter(answers=answer), tmp_path / "requests.jsonl"
+        transport = httpx.ASGITransport(app=create_asgi_app(router, record=str(record)))
+        async with httpx.AsyncClient(transport=transport) as http:
+            await http.send(create_request("outer"))
+        (line,) = map(json.loads, record.read_text().splitlines())
+        assert line["body"]["messages"][0]["content"] == "outer"
 
     async def test_last_requests_are_kept(self):
         router = OfflineRouter()

@@ -7,13 +7,13 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from orq_router_integrations.testing.answering.prompt import Prompt
 from orq_router_integrations.testing.answering.schema_values import create_value, find_quoted
 from orq_router_integrations.testing.answering.script import Answer
-from orq_router_integrations.testing.routing.error_responses import reject_field
-from orq_router_integrations.testing.serialization import encode_json
+from orq_router_integrations.testing.routing.response import encode_json, reject_field
 
 MAX_EXCERPT_CHARS = 160  # of a text that an answer quotes
 MAX_SCHEMA_CANDIDATES = 10  # braces at which a JSON schema is searched in a string
@@ -109,10 +109,9 @@ def _shorten(text: str) -> str:
 
 def find_json_schema(text: str) -> dict[str, Any] | None:
     """Return the first JSON schema of an object in a string, as clients without tools send it."""
-    starts = [match.start() for match in re.finditer(r"\{", text)]
-    for start in starts[:MAX_SCHEMA_CANDIDATES]:
+    for brace in islice(re.finditer(r"\{", text), MAX_SCHEMA_CANDIDATES):
         with suppress(ValueError, RecursionError):
-            value, _ = json.JSONDecoder().raw_decode(text, start)
+            value, _ = json.JSONDecoder().raw_decode(text, brace.start())
             if isinstance(value.get("properties"), dict):
                 return dict(value)
     return None

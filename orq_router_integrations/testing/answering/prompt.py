@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orq_router_integrations.testing.media.audio import measure_audio
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.response import HTTPError
 
 CHARS_PER_TOKEN = 4  # estimated
 MESSAGE_TOKENS = 3  # for the structure of a message
@@ -21,7 +21,7 @@ AUDIO_TOKENS = 10  # per second
 _TEXT_TYPES = {"text", "input_text", "output_text"}
 
 
-def estimate_tokens(*texts: str) -> int:
+def count_tokens(*texts: str) -> int:
     return sum(math.ceil(len(text) / CHARS_PER_TOKEN) for text in texts)
 
 
@@ -76,7 +76,7 @@ class Message:
         """Estimated number of tokens."""
         calls = (call.name + call.arguments for call in self.calls)
         files = sum(item.audio_tokens or FILE_TOKENS for item in self.attachments)
-        return MESSAGE_TOKENS + estimate_tokens(self.text, *calls) + files
+        return MESSAGE_TOKENS + count_tokens(self.text, *calls) + files
 
 
 def read_message(item: Mapping[str, Any]) -> Message:

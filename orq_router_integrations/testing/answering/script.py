@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import Any, Literal, get_args
 
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 
 from orq_router_integrations.testing.answering.prompt import FunctionCall, Prompt
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
-from orq_router_integrations.testing.serialization import encode_json
+from orq_router_integrations.testing.argument_checks import check_arguments
+from orq_router_integrations.testing.routing.response import HTTPError, encode_json, reject_field
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 _TOOL_CALL_KEYS = {"name", "args", "id", "type", "error"}
+_EXAMPLE = "Write answers={'What is 2 + 2?': '4'} or answers={re.compile('weather'): ['Sunny.']}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,7 @@ class Answer:
     calls: tuple[FunctionCall, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.text, str):
-            raise ValueError(f"text: expected a str, got {self.text!r:.80}")
+        check_arguments(self, "tool_calls")
         calls = self.tool_calls if isinstance(self.tool_calls, list | tuple) else [self.tool_calls]
         object.__setattr__(self, "calls", tuple(map(_parse_tool_call, calls)))
 
@@ -70,8 +72,9 @@ def _parse_tool_call(call: Any) -> FunctionCall:
     match call:
         case {"name": str(name)} if call.keys() <= _TOOL_CALL_KEYS:
             args = call.get("args") or {}
-            arguments = args if isinstance(args, str) else encode_json(dict(args)).decode()
-            return FunctionCall(call.get("id"), name, arguments)
+            with suppress(TypeError):  # of arguments that cannot be sent as JSON
+                arguments = args if isinstance(args, str) else encode_json(dict(args)).decode()
+                return FunctionCall(call.get("id"), name, arguments)
     raise ValueError(
         "tool_calls: expected a list of dicts with 'name', 'args' and 'id', such as "
         f"[{{'name': 'add', 'args': {{'a': 2}}}}], got an item {call!r:.80}"
@@ -81,30 +84,33 @@ def _parse_tool_call(call: Any) -> FunctionCall:
 AnswerValue = str | Answer | AIMessage | BaseModel | Mapping[str, Any] | Exception
 
 
-def to_answer(value: Any, *, forced_tool: str | None = None) -> Answer | HTTPError:
+def to_answer(value: Any, name: str, forced_tool: str | None = None) -> Answer | HTTPError:
     """Convert a scripted value to an answer, or to the error that an exception causes.
 
     If the request forces a tool, a dict or a pydantic object becomes its arguments.
 
     Raises:
-        ValueError: ``value`` cannot be an answer.
+        ValueError: ``value`` cannot be an answer. The message starts with ``name``.
     """
-    match value:
-        case Answer():
-            return value
-        case str():
-            return Answer(value)
-        case AIMessage():
-            return _convert_message(value)
-        case Exception():
-            return _convert_exception(value)
-        case BaseModel() if not isinstance(value, BaseMessage):
-            return _convert_dict(value.model_dump(mode="json"), forced_tool)
-        case Mapping():
-            return _convert_dict(dict(value), forced_tool)
+    try:
+        match value:
+            case Answer():
+                return value
+            case str():
+                return Answer(value)
+            case AIMessage():
+                return _convert_message(value)
+            case Exception():
+                return _convert_exception(value)
+            case BaseModel() if not isinstance(value, BaseMessage):
+                return _convert_dict(value.model_dump(mode="json"), forced_tool)
+            case Mapping():
+                return _convert_dict(dict(value), forced_tool)
+    except TypeError as error:  # a dict cannot be sent as JSON
+        raise ValueError(f"{name}: {error}. {_EXAMPLE}") from None
     raise ValueError(
-        "expected a str, an Answer, an AIMessage, a tool call, a dict, a pydantic object or an "
-        f"exception, or a list of these, got {value!r:.80}"
+        f"{name}: expected a str, an Answer, an AIMessage, a tool call, a dict, a pydantic object "
+        f"or an exception, or a list of these, got {value!r:.80}. {_EXAMPLE}"
     )
 
 
@@ -145,13 +151,17 @@ Answers = (
     | Callable[[dict[str, Any]], AnswerValue | None]
 )
 
-_EXAMPLE = "Write answers={'What is 2 + 2?': '4'} or answers={re.compile('weather'): ['Sunny.']}."
-
 
 class AnswerScript:
-    """Scripted answers, found by text, then by pattern or function, then by model."""
+    """Scripted answers, found by text, then by pattern or function, then by model.
 
-    def __init__(self, answers: Answers | None) -> None:
+    Its functions run in a block of ``release_lock``, so that they can send requests to the router.
+    """
+
+    def __init__(
+        self, answers: Answers | None, release_lock: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._release_lock = release_lock
         self.load(answers)
 
     def load(self, answers: Answers | None) -> None:
@@ -161,6 +171,8 @@ class AnswerScript:
             raise ValueError(
                 f"answers: expected a dict or a function, got {answers!r:.80}. {_EXAMPLE}"
             )
+        if any(map(iscoroutinefunction, (answers, *entries))):
+            raise ValueError("answers: expected a sync function, got an async one")
         self._answers = {key: _list_values(key, value) for key, value in entries.items()}
         self._function = answers if callable(answers) else None
         self._used_keys: set[Any] = set()
@@ -185,11 +197,12 @@ class AnswerScript:
         left for a later call: a text that is moderated or spoken may be the key of a chat answer.
         """
         body = {**body, "model": model}  # functions get the id that includes the provider
-        key = self._find_key(body, text)
-        values = [self._function(body)] if self._function else self._answers.get(key, [None])
+        with self._release_lock():
+            key = self._find_key(body, text)
+            values = [self._function(body)] if self._function else self._answers.get(key, [None])
         if values[0] is None:
             return None
-        answer = to_answer(values[0], forced_tool=prompt.forced_tool if prompt else None)
+        answer = to_answer(values[0], "answers", prompt.forced_tool if prompt else None)
         if isinstance(answer, Answer) and not accepts(answer):
             return None
         if len(values) > 1:  # the last one repeats
@@ -215,16 +228,14 @@ class AnswerScript:
 
 def _list_values(key: Any, value: Any) -> list[Any]:
     """Return the answers of a key after checking them."""
+    name = f"answers[{key!r}]"
+    if not isinstance(key, str | re.Pattern) and not callable(key):
+        raise ValueError(f"{name}: expected a str, a re.Pattern or a function as key. {_EXAMPLE}")
     values = list(value) if isinstance(value, list | tuple) else [value]
-    try:
-        if not isinstance(key, str | re.Pattern) and not callable(key):
-            raise ValueError("expected a str, a re.Pattern or a function as key")
-        if not values:
-            raise ValueError("the list is empty. Add at least one answer")
-        for item in values:
-            to_answer(item)
-    except (TypeError, ValueError) as error:  # a TypeError if a dict is not JSON
-        raise ValueError(f"answers[{key!r}]: {error}. {_EXAMPLE}") from None
+    if not values:
+        raise ValueError(f"{name}: the list is empty. Add at least one answer.")
+    for item in values:
+        to_answer(item, name)
     return values
 
 

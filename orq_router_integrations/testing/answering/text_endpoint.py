@@ -14,19 +14,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from orq_router_integrations.testing.answering.default_answer import create_default_answer
-from orq_router_integrations.testing.answering.prompt import (
-    CHARS_PER_TOKEN,
-    Prompt,
-    estimate_tokens,
-)
+from orq_router_integrations.testing.answering.prompt import CHARS_PER_TOKEN, Prompt, count_tokens
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-)
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.json_shapes import Shape
-from orq_router_integrations.testing.serialization import encode_json
+from orq_router_integrations.testing.routing.response import RouterResponse, encode_json
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.json import map_strings
 
@@ -51,10 +43,6 @@ class TextRequest(EndpointRequest):
     parallel_tool_calls: bool | None = True
     cache_control: CacheControl | None = None
     prompt_cache_key: str | None = None
-
-    @property
-    def is_streamed(self) -> bool:
-        return bool(self.stream)
 
     @cached_property
     def prompt(self) -> Prompt:
@@ -124,11 +112,11 @@ def count_usage(prompt: Prompt, answer: Answer, choices: int = 1) -> dict[str, A
     """
     attachments = (item for message in prompt.messages for item in message.attachments)
     audio_input = sum(item.audio_tokens for item in attachments)
-    tools = estimate_tokens(*(encode_json(tool).decode() for tool in prompt.tools))
+    tools = count_tokens(*(encode_json(tool).decode() for tool in prompt.tools))
     input_tokens = tools + sum(message.tokens for message in prompt.messages)
     calls = (call.name + call.arguments for call in answer.calls)
-    text = max(1, estimate_tokens(answer.text, answer.refusal or "", *calls))
-    reasoning = choices * estimate_tokens(answer.reasoning or "")
+    text = max(1, count_tokens(answer.text, answer.refusal or "", *calls))
+    reasoning = choices * count_tokens(answer.reasoning or "")
     output_tokens = choices * text + reasoning
     input_details = {"cached_tokens": 0, "cache_creation_tokens": 0, "audio_tokens": audio_input}
     usage: dict[str, Any] = {

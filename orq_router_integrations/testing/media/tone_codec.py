@@ -81,8 +81,7 @@ def decode_speech(pcm: bytes, rate: int = SAMPLE_RATE) -> list[Span] | None:
 
     Return an empty list for silence and fragments of words, and ``None`` for other sounds.
     """
-    high_bytes = pcm[1::2]
-    tones = list(_iter_tones(high_bytes, rate))
+    tones = list(_iter_tones(pcm[1::2], rate))
     symbols = "".join(symbol for _, _, symbol in tones)
     words = []
     for match in re.finditer("<((?:[0-9a-f]{2})+)>", symbols):

@@ -12,19 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from orq_router_integrations.testing.answering import text_endpoint
 from orq_router_integrations.testing.answering.prompt import list_items, read_message
 from orq_router_integrations.testing.answering.script import Answer, AnswerScript
-from orq_router_integrations.testing.answering.text_endpoint import (
-    EPOCH,
-    TextEndpoint,
-    count_usage,
-    split_after_words,
-    split_fragments,
-)
 from orq_router_integrations.testing.responses.schema import JsonObject, ResponsesRequest
-from orq_router_integrations.testing.routing.endpoint import RouterResponse, validate_body
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.endpoint import validate_body
 from orq_router_integrations.testing.routing.platform import ModelRegistry
+from orq_router_integrations.testing.routing.response import HTTPError, RouterResponse, reject_field
 from orq_router_integrations.wire.controls import (
     DEFAULT_RETRY_STATUSES,
     RouterControls,
@@ -43,7 +37,7 @@ _UNFINISHED: JsonObject = {
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
+class ResponsesEndpoint(text_endpoint.TextEndpoint[ResponsesRequest]):
     """Handler of responses, with the state that is kept between requests."""
 
     endpoint = RESPONSES
@@ -84,7 +78,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
             **request.model_dump(exclude={"tools": headers, "stream": True}),
             "id": f"resp_offline_{number:06d}",
             "object": "response",
-            "created_at": EPOCH + number,
+            "created_at": text_endpoint.EPOCH + number,
             "model": model.partition("/")[2],
             "input": list_items(request.prompt.body),
             # Required by the vendor's SDK
@@ -146,7 +140,7 @@ class ResponsesEndpoint(TextEndpoint[ResponsesRequest]):
         return {
             "id": f"resp_compaction_{number:06}",
             "object": "response.compaction",
-            "created_at": EPOCH + number,
+            "created_at": text_endpoint.EPOCH + number,
             "output": [compaction, *items[start:]],
             "usage": {
                 "input_tokens": tokens,
@@ -179,7 +173,7 @@ def build_answer_fields(answer: Answer, request: ResponsesRequest) -> JsonObject
     reason = _INCOMPLETE_REASONS.get(answer.finish_reason or "")
     if reason:
         output[-1]["status"] = "incomplete"
-    usage = count_usage(request.prompt, answer)
+    usage = text_endpoint.count_usage(request.prompt, answer)
     input_cost = round((usage["input_tokens"] or 0) * USD_PER_INPUT_TOKEN, 9)
     output_cost = round((usage["output_tokens"] or 0) * USD_PER_OUTPUT_TOKEN, 9)
     return {
@@ -275,7 +269,8 @@ def _iter_text(value: JsonObject, position: JsonObject) -> Iterator[JsonObject]:
     if value["type"] not in _STREAMED:
         return
     prefix, name, others = _STREAMED[value["type"]]
-    split = split_fragments if name in {"arguments", "input"} else split_after_words
+    is_code = name in {"arguments", "input"}
+    split = text_endpoint.split_fragments if is_code else text_endpoint.split_after_words
     for index, fragment in enumerate(split(value[name])):
         event = {"type": f"response.{prefix}.delta", **position, "delta": fragment}
         if "logprobs" in value:

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, model_validator
 from orq_router_integrations.testing import chat
 from orq_router_integrations.testing.answering.text_endpoint import TextRequest
 from orq_router_integrations.testing.routing.endpoint import RequestModel
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
+from orq_router_integrations.testing.routing.response import reject_field
 
 JsonObject = dict[str, Any]
 

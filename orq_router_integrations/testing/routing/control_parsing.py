@@ -6,11 +6,12 @@ mistake shows early.
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Any
 
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
-from orq_router_integrations.testing.routing.error_responses import reject_field
 from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, Shape, Shapes
+from orq_router_integrations.testing.routing.response import reject_field
 from orq_router_integrations.wire import controls
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
@@ -76,6 +77,7 @@ def split_controls(
     return _validate_controls(values, endpoint, dialect, lenient=lenient), rest
 
 
+@cache
 def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
     """Map each path that an endpoint reads, such as ``orq.inputs``, to the name of its control."""
     paths: dict[str, str] = {}

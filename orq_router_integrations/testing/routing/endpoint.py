@@ -1,4 +1,4 @@
-"""The base class of the endpoints, their requests and responses, and the validation of bodies.
+"""The base classes of the endpoints and their requests, and the validation of bodies.
 
 An endpoint parses a body into an ``EndpointRequest`` and responds like a healthy provider.
 Routing, faults, the cache and the conversion to HTTP are implemented once, for all endpoints.
@@ -6,7 +6,6 @@ Routing, faults, the cache and the conversion to HTTP are implemented once, for 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 from operator import getitem
 from typing import Any, Generic, TypeVar
@@ -14,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orq_router_integrations.testing.answering.script import AnswerScript
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from orq_router_integrations.testing.routing.response import HTTPError, RouterResponse
 from orq_router_integrations.wire.controls import RouterControls, RouterRetry
 from orq_router_integrations.wire.endpoints import Endpoint
 
@@ -38,27 +37,12 @@ class EndpointRequest(RequestModel):
     @property
     def is_streamed(self) -> bool:
         """Whether the response is sent in chunks."""
-        return False
+        return bool(getattr(self, "stream", False))
 
     def build_provider_body(self, model: str) -> dict[str, Any]:
         """Return the body as the provider of ``model`` receives it."""
         body = self.model_dump(exclude_unset=True, by_alias=True)
         return body | {"model": model.partition("/")[2]}
-
-
-@dataclass(frozen=True, slots=True)
-class RouterResponse:
-    """A response before it is converted to HTTP."""
-
-    body: Any = None  # a JSON value, text or bytes
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    chunks: tuple[Any, ...] | None = None  # of a stream: JSON values or bytes, instead of a body
-    is_complete: bool = True  # whether a stream ends with [DONE]
-
-    @classmethod
-    def from_error(cls, error: HTTPError) -> "RouterResponse":
-        return cls(error.to_body(), error.status, error.headers)
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -9,10 +9,8 @@ from typing import Any
 import httpx
 import orjson
 
-from orq_router_integrations.testing.routing.endpoint import RouterResponse
-from orq_router_integrations.testing.routing.error_responses import HTTPError
 from orq_router_integrations.testing.routing.multipart_parsing import parse_form, summarize_files
-from orq_router_integrations.testing.serialization import encode_json
+from orq_router_integrations.testing.routing.response import HTTPError, RouterResponse, encode_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,6 @@ class OfflineTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._handle, self._latency = handle, latency
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()
         response = self._handle(request)
         for seconds, _ in delay_chunks([b""], self._latency, request):
             time.sleep(seconds)

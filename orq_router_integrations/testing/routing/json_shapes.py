@@ -35,8 +35,7 @@ class OneOf:
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         choices = {}
         for value, shape in self._shapes.items():
-            is_table = isinstance(shape, Mapping)
-            type_ = {self._tag: Literal[value], **shape} if is_table else shape
+            type_ = {self._tag: Literal[value], **shape} if isinstance(shape, Mapping) else shape
             choices[value] = _create_schema(type_, handler)
         return core_schema.tagged_union_schema(choices, self._tag)
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, Strict
 
-from orq_router_integrations.testing.routing.error_responses import HTTPError, reject_field
+from orq_router_integrations.testing.routing.response import HTTPError, reject_field
 from orq_router_integrations.wire.controls import RouterControls
 
 _BOUNDARY = re.compile(r'multipart/form-data\s*;\s*boundary="?([^"\s;]{1,70})"?\s*', re.IGNORECASE)

@@ -18,13 +18,12 @@ from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
-from orq_router_integrations.testing.routing.endpoint import (
-    EndpointHandler,
-    EndpointRequest,
-    RouterResponse,
-)
-from orq_router_integrations.testing.routing.error_responses import HTTPError
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from orq_router_integrations.testing.argument_checks import check_arguments
+from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.platform import ModelRegistry, check_model_id
+from orq_router_integrations.testing.routing.response import HTTPError, RouterResponse
 from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES, RouterControls
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
@@ -56,7 +55,7 @@ class Fault:
             no error format and is cut off.
 
     Raises:
-        ValueError: ``status`` is neither 200 nor an error.
+        ValueError: An argument is invalid.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(faults={"openai/gpt-4o": [Fault(status=429), Fault(cut_after=1)]})
@@ -71,13 +70,14 @@ class Fault:
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    seconds: float = 0.0
-    cut_after: int | None = None
-    error_after: int | None = None
+    seconds: NonNegativeFloat = 0.0
+    cut_after: NonNegativeInt | None = None
+    error_after: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
-        if self.status not in (200, *range(400, 600)):
+        if not isinstance(self.status, int) or self.status not in (200, *range(400, 600)):
             raise ValueError(f"status: must be 200 or 400 to 599, not {self.status!r:.80}")
+        check_arguments(self)
 
     @property
     def break_after(self) -> int | None:
@@ -90,6 +90,8 @@ class Fault:
         message = self.message or f"{model} answered {status} (a fault of the offline router)"
         return HTTPError(status, message, self.code, headers=self.headers, body=self.body)
 
+
+_HEALTHY = Fault(status=200)
 
 Faults = Mapping[str, int | Fault | Sequence[int | Fault]]
 
@@ -107,7 +109,10 @@ class FaultScript:
         for model, script in (faults or {}).items():
             check_model_id(model, "faults")
             items: Any = script if isinstance(script, list | tuple) else [script]
-            steps = [item if isinstance(item, Fault) else Fault(status=item) for item in items]
+            try:
+                steps = [item if isinstance(item, Fault) else Fault(status=item) for item in items]
+            except ValueError as error:
+                raise ValueError(f"faults[{model!r}]: {error}") from None
             self._faults[model] = iter(steps) if items is script else repeat(steps[0])
             self._remaining[model] = len(steps)
 
@@ -117,9 +122,9 @@ class FaultScript:
         return [model for model, count in self._remaining.items() if count > 0]
 
     def take_fault(self, model: str) -> Fault:
-        """Return the next fault, or one with status 200, which lets the call succeed."""
+        """Return the next fault, or one that lets the call succeed."""
         self._remaining[model] -= 1
-        return next(self._faults.get(model, iter(())), Fault(status=200))
+        return next(self._faults.get(model, iter(())), _HEALTHY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +191,7 @@ class RequestRouting:
         try:
             self.models.check_enabled(model)
         except HTTPError as error:
-            return RouterResponse.from_error(error)
+            return error.to_response()
         retry = self.controls.retry or self.handler.default_retry
         timeout = self.controls.timeout
         limit = timeout.call_timeout / 1000 if timeout else math.inf
@@ -220,7 +225,7 @@ class RequestRouting:
                 raise fault.create_error(model)
             result = self.handler.respond(self.request, model)
         except HTTPError as error:
-            return RouterResponse.from_error(error)
+            return error.to_response()
         response = result if isinstance(result, RouterResponse) else RouterResponse(result)
         response = replace(response, headers={**response.headers, ANSWERED_MODEL_HEADER: model})
         return self._break_stream(response, model, fault) if breaks_stream else response
@@ -232,6 +237,6 @@ class RequestRouting:
         end = -2 if options.get("include_usage") else -1
         sent = chunks[:end][: fault.break_after]
         if fault.error_after is not None and not isinstance(chunks[0], bytes):
-            error = fault.create_error(model).to_body()
+            error = fault.create_error(model).to_response().body
             sent = (*sent, self.handler.create_error_chunk(len(sent), error))
         return replace(response, chunks=sent, is_complete=False)

@@ -1,8 +1,23 @@
-"""Error responses of the router, with the documented error body."""
+"""Responses of the router, the errors that cause one, and the encoding of JSON."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class RouterResponse:
+    """A response before it is converted to HTTP."""
+
+    body: Any = None  # a JSON value, text or bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: tuple[Any, ...] | None = None  # of a stream: JSON values or bytes, instead of a body
+    is_complete: bool = True  # whether a stream ends with [DONE]
+
 
 _TYPES_AND_CODES = {
     400: ("invalid_request_error", "invalid_request_body"),
@@ -22,7 +37,7 @@ _TYPES_AND_CODES = {
 
 @dataclass(slots=True)
 class HTTPError(Exception):
-    """An error response, raised when a request is invalid."""
+    """An error that can be converted to a response."""
 
     status: int
     message: str
@@ -31,14 +46,25 @@ class HTTPError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None  # instead of the documented one
 
-    def to_body(self) -> Any:
-        if self.body is not None:
-            return self.body
+    def to_response(self) -> RouterResponse:
         type_, code = _TYPES_AND_CODES.get(self.status, ("api_error", None))
         error = {"message": self.message, "type": type_, "code": self.code or code}
-        return {"error": {**error, "param": self.param}}
+        body = {"error": {**error, "param": self.param}} if self.body is None else self.body
+        return RouterResponse(body, self.status, self.headers)
 
 
 def reject_field(param: str, message: str) -> NoReturn:
     """Raise a 400 that names the invalid field."""
     raise HTTPError(400, f"{param}: {message}", param=param)
+
+
+def encode_json(value: Any) -> bytes:
+    r"""Encode a value as JSON. Lone surrogates, which UTF-8 cannot represent, become JSON escapes.
+
+    >>> encode_json({"a": "half \ud83d"})
+    b'{"a":"half \\ud83d"}'
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
