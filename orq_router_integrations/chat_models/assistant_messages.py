@@ -10,15 +10,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from orq_router_integrations.chat_models import content_parts
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, PROVIDER, RESPONSES
-from orq_router_integrations.chat_models.content_parts import (
-    SUPPORTED_TYPES,
-    Part,
-    convert_blocks,
-    convert_text_block,
-    create_json_block,
-    join_text_parts,
-)
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_str
@@ -70,12 +63,15 @@ def convert_assistant_message(
         return {"role": "assistant", "content": message.content}  # as in most answers
     content = _AssistantContent(message, provider, api)
     kwargs = content.kwargs
-    convert_blocks(content.get_blocks(), content.add_block)
+    content_parts.convert_blocks(content.get_blocks(), content.add_block)
     tool_calls = content.convert_tool_calls()
     if tool_calls or kwargs.get("item_ids"):
         content.add_stored_reasoning()
     parts = content.signed_reasoning + content.parts
-    payload: dict[str, Any] = {"role": "assistant", "content": join_text_parts(parts) or None}
+    payload: dict[str, Any] = {
+        "role": "assistant",
+        "content": content_parts.join_text_parts(parts) or None,
+    }
     if tool_calls:
         payload["tool_calls"] = tool_calls
         if content.reasoning:
@@ -104,8 +100,8 @@ class _AssistantContent:
         dropped = dropped.union(() if api == RESPONSES else ITEM_KWARGS)
         kwargs = message.additional_kwargs
         self.kwargs = {name: value for name, value in kwargs.items() if name not in dropped}
-        self.parts: list[Part] = []
-        self.signed_reasoning: list[Part] = []  # sent before the other parts
+        self.parts: list[content_parts.Part] = []
+        self.signed_reasoning: list[content_parts.Part] = []  # sent before the other parts
         self.reasoning: list[str] = []  # texts without a signature
         # Media that a model has generated cannot be sent back.
         self._omitted_types = {"image_generation_call": "image"}
@@ -143,7 +139,7 @@ class _AssistantContent:
             case "refusal":
                 if refusal := as_str(fields.get("refusal")):  # no API accepts an empty one
                     self.parts.append({"type": "refusal", "refusal": refusal})
-            case type_ if not is_wrapped or str(type_) in SUPPORTED_TYPES:
+            case type_ if not is_wrapped or str(type_) in content_parts.SUPPORTED_TYPES:
                 self._add_text(block)
 
     def _add_text(self, block: Any) -> None:
@@ -153,9 +149,9 @@ class _AssistantContent:
         is_ignored = type_ in _IGNORED_TYPES or type_.endswith(_SERVER_RESULT_SUFFIX)
         if is_ignored or _BEDROCK_CACHE_KEY in fields:
             return
-        if type_ not in SUPPORTED_TYPES:
-            block = create_json_block(block)
-        part = convert_text_block(block, "An assistant message")
+        if type_ not in content_parts.SUPPORTED_TYPES:
+            block = content_parts.create_json_block(block)
+        part = content_parts.convert_text_block(block, "An assistant message")
         self.parts.append({"type": "text", "text": part["text"]})  # drops cache_control
 
     def _add_reasoning(self, block: Mapping[str, Any]) -> None:

@@ -15,21 +15,9 @@ from langchain_core.messages import (
     convert_to_messages,
 )
 
+from orq_router_integrations.chat_models import content_parts
 from orq_router_integrations.chat_models.assistant_messages import convert_assistant_message
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, ToolMedia
-from orq_router_integrations.chat_models.content_parts import (
-    DATA_FIELDS,
-    MEDIA_TYPES,
-    Part,
-    add_location,
-    convert_block,
-    convert_blocks,
-    convert_text_block,
-    create_json_block,
-    describe_parts,
-    join_text_parts,
-    read_source,
-)
 from orq_router_integrations.chat_models.tool_calls import ToolCalls
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire.json import as_dict, replace_lone_surrogates
@@ -60,7 +48,7 @@ def convert_messages(
     if not messages:
         raise ValueError("messages: Expected at least one message, got none.")
     payloads: list[dict[str, Any]] = []
-    attachments: list[Part] = []
+    attachments: list[content_parts.Part] = []
     for index, message in enumerate(_replace_function_calls(messages)):
         if attachments and not isinstance(message, ToolMessage):
             payloads.append({"role": "user", "content": attachments})
@@ -72,7 +60,7 @@ def convert_messages(
             else:
                 payload = _convert_chat_message(message, provider, api)
         except ValueError as error:
-            raise add_location(error, f"messages[{index}]") from None
+            raise content_parts.add_location(error, f"messages[{index}]") from None
         payloads.append(payload)
     if attachments:
         payloads.append({"role": "user", "content": attachments})
@@ -117,15 +105,15 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
         raise ValueError(f".content: Expected a str or a list, got {type_name}.")
     match message:
         case HumanMessage():
-            content = convert_blocks(content, partial(convert_block, api=api))
-            payload = {"role": "user", "content": content}
+            convert = partial(content_parts.convert_block, api=api)
+            payload = {"role": "user", "content": content_parts.convert_blocks(content, convert)}
         case AIMessage():
             payload = convert_assistant_message(message, provider, api)
             payload = replace_lone_surrogates(payload)
         case SystemMessage():
-            convert = partial(convert_text_block, container="A system message")
+            convert = partial(content_parts.convert_text_block, container="A system message")
             role = message.additional_kwargs.get(_ROLE_KWARG, "system")
-            payload = {"role": role, "content": convert_blocks(content, convert)}
+            payload = {"role": role, "content": content_parts.convert_blocks(content, convert)}
         case _:
             type_name = type(message).__name__
             raise ValueError(
@@ -141,7 +129,7 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
 
 def _convert_tool_message(
     message: ToolMessage, tool_media: ToolMedia, api: str
-) -> tuple[dict[str, Any], list[Part]]:
+) -> tuple[dict[str, Any], list[content_parts.Part]]:
     """Return the payload of a tool result, and the media to send in a user message."""
     if not message.tool_call_id:
         raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
@@ -154,17 +142,17 @@ def _convert_tool_message(
         is_wrapper = as_dict(block).get("type") == "custom_tool_call_output"
         unwrapped = (block.get("output") or "") if is_wrapper else block
         blocks += unwrapped if isinstance(unwrapped, list) else [unwrapped]
-    convert = partial(convert_block, api=api, is_third_party=True)
-    parts = convert_blocks(blocks, partial(_convert_or_dump, convert=convert))
+    convert = partial(content_parts.convert_block, api=api, is_third_party=True)
+    parts = content_parts.convert_blocks(blocks, partial(_convert_or_dump, convert=convert))
     if tool_media == "tool":
-        return {**payload, "content": join_text_parts(parts, "\n")}, []
+        return {**payload, "content": content_parts.join_text_parts(parts, "\n")}, []
     texts = [part for part in parts if part["type"] == "text"]
     attachments = [part for part in parts if part["type"] != "text"]
     if attachments:
-        types = describe_parts(attachments)
+        types = content_parts.describe_parts(attachments)
         placeholder = f"[{len(attachments)} attachment(s) of this tool result: {types}]"
         texts.append({"type": "text", "text": f"\n{placeholder}" if texts else placeholder})
-    payload["content"] = join_text_parts(texts, "\n")
+    payload["content"] = content_parts.join_text_parts(texts, "\n")
     return payload, attachments if tool_media == "user" else []
 
 
@@ -175,15 +163,15 @@ def _convert_or_dump(block: Any, convert: Callable[[Any], Any]) -> Any:
     except ValueError:
         if _has_media_data(block):  # which would be useless as text
             raise
-        return create_json_block(block)
+        return content_parts.create_json_block(block)
 
 
 def _has_media_data(block: Any) -> bool:
-    if not isinstance(block, Mapping) or block.get("type") not in MEDIA_TYPES:
+    if not isinstance(block, Mapping) or block.get("type") not in content_parts.MEDIA_TYPES:
         return False
     nested = [value for value in block.values() if isinstance(value, Mapping)]
     return any(
-        (value and name in DATA_FIELDS) or mime.is_data_url(value)
+        (value and name in content_parts.DATA_FIELDS) or mime.is_data_url(value)
         for fields in (block, *nested)
         for name, value in fields.items()
     )
@@ -204,9 +192,9 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         if isinstance(message, ToolMessage):
             normalize = partial(_convert_or_dump, convert=_normalize_block)
         try:
-            content = convert_blocks(message.content, normalize)
+            content = content_parts.convert_blocks(message.content, normalize)
         except ValueError as error:
-            raise add_location(error, f"messages[{index}]") from None
+            raise content_parts.add_location(error, f"messages[{index}]") from None
         if content != message.content:
             normalized[index] = message.model_copy(update={"content": content})
     return normalized
@@ -219,7 +207,7 @@ def _normalize_block(block: Any) -> Any:
     if not isinstance(block_type, str | None):
         raise ValueError(f"Expected a str in 'type', got {type(block_type).__name__}.")
     if block_type in _TRACED_TYPES and not _TRACED_FIELDS.isdisjoint(block):
-        source = read_source(block)
+        source = content_parts.read_source(block)
         if block_type == "image" and source["base64"] and not block.get("mime_type"):
             return {**block, "mime_type": mime.validate_media("image", source["base64"])[0]}
     return block

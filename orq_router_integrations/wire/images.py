@@ -9,15 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
 
+from orq_router_integrations.wire import endpoints
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.endpoints import (
-    IMAGE_EDITS,
-    IMAGE_GENERATIONS,
-    IMAGE_VARIATIONS,
-    Endpoint,
-)
 from orq_router_integrations.wire.json import check_encodable
 
 MAX_INPUT_BYTES = 50 * 1024 * 1024  # input images and masks must be smaller
@@ -99,19 +94,19 @@ OperationName = Literal["generate", "edit", "vary"]
 @dataclass(frozen=True, slots=True)
 class ImageOperation:
     name: OperationName
-    endpoint: Endpoint
+    endpoint: endpoints.Endpoint
     params: frozenset[str]  # names of the parameters that the endpoint supports
     max_images: int = 0  # maximum number of input images
 
 
 GENERATION = ImageOperation(
-    "generate", IMAGE_GENERATIONS, frozenset(ImageParams.model_fields) - {"user"}
+    "generate", endpoints.IMAGE_GENERATIONS, frozenset(ImageParams.model_fields) - {"user"}
 )
 EDIT = ImageOperation(
-    "edit", IMAGE_EDITS, frozenset({"n", "size", "quality", "return_format", "user"}), 16
+    "edit", endpoints.IMAGE_EDITS, frozenset({"n", "size", "quality", "return_format", "user"}), 16
 )
 VARIATION = ImageOperation(
-    "vary", IMAGE_VARIATIONS, frozenset({"n", "size", "return_format", "user"}), 1
+    "vary", endpoints.IMAGE_VARIATIONS, frozenset({"n", "size", "return_format", "user"}), 1
 )
 
 _SUPPORTED_VALUES = {
