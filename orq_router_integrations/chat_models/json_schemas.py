@@ -30,9 +30,7 @@ _SCHEMA_KEYWORDS = (
     "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
     "anyOf", "oneOf", "allOf", "prefixItems",
 )  # fmt: skip
-# Definitions that refer to others several times double the size with each level. Providers reject
-# large schemas; OpenAI allows 5,000 properties.
-_MAX_INLINED_REFS = 1000
+_MAX_INLINED_REFS = 1000  # providers reject large schemas; OpenAI allows 5,000 properties
 _NOT_AN_OBJECT = ("anyOf", "oneOf", "enum", "const", "$ref", "items", "prefixItems")
 
 

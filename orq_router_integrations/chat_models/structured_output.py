@@ -16,20 +16,11 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
+from orq_router_integrations.chat_models import response_metadata, tool_schemas
 from orq_router_integrations.chat_models.fields import ChatOrqFields
 from orq_router_integrations.chat_models.request_builder import build_tool_params
-from orq_router_integrations.chat_models.response_metadata import (
-    get_refusal,
-    normalize_finish_reason,
-)
 from orq_router_integrations.chat_models.tool_calls import strip_truncation_mark
-from orq_router_integrations.chat_models.tool_schemas import (
-    WRAPPER_KEY,
-    OutputSchema,
-    StructuredOutputMethod,
-    build_response_format,
-    create_output_schema,
-)
+from orq_router_integrations.chat_models.tool_schemas import WRAPPER_KEY, OutputSchema
 from orq_router_integrations.errors import RefusalError
 from orq_router_integrations.wire.json import loads_arguments
 
@@ -39,7 +30,7 @@ _CODE_FENCE = re.compile(r"```(?:json)?(.*)```", re.DOTALL)
 def bind_structured_output(
     model: ChatOrqFields,
     schema: OutputSchema | None,
-    method: StructuredOutputMethod,
+    method: tool_schemas.StructuredOutputMethod,
     *,
     include_raw: bool,
     strict: bool | None,
@@ -80,11 +71,11 @@ def _create_json_schema(schema: OutputSchema | None, method: str) -> tuple[dict[
     """Create the schema of the answer, and return whether it is wrapped."""
     if method == "json_mode":
         with suppress(ValueError):  # the schema is not sent, so it may be missing or invalid
-            return create_output_schema(schema or {})[0], False
+            return tool_schemas.create_output_schema(schema or {})[0], False
         return {}, False
     if schema is None:
         raise ValueError(f"method={method!r} needs a schema. Pass 'schema'.")
-    return create_output_schema(schema)
+    return tool_schemas.create_output_schema(schema)
 
 
 def _build_method_args(
@@ -92,7 +83,7 @@ def _build_method_args(
 ) -> dict[str, Any]:
     match method:
         case "json_schema":
-            return {"response_format": build_response_format(json_schema, strict)}
+            return {"response_format": tool_schemas.build_response_format(json_schema, strict)}
         case "function_calling":
             function = {"description": "", **json_schema, "parameters": json_schema["schema"]}
             del function["schema"]
@@ -153,7 +144,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
     def _parse_complete_answer(self, message: AIMessage) -> Any:
         reason = message.response_metadata.get("finish_reason")
         withheld = f"The answer was refused or filtered (finish reason {reason!r})."
-        if (refusal := get_refusal(message)) is not None:
+        if (refusal := response_metadata.get_refusal(message)) is not None:
             raise RefusalError(refusal or withheld, raw_message=message)
         invalid_arguments = [call["args"] or "" for call in message.invalid_tool_calls]
         text = message.text or strip_truncation_mark("".join(invalid_arguments))
@@ -164,7 +155,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
                 raise ValueError(f"The answer does not match the schema: {text!r:.200}")
             return self._convert(parsed)
         except ValueError as error:
-            if normalize_finish_reason(reason) == "content_filter":
+            if response_metadata.normalize_finish_reason(reason) == "content_filter":
                 raise RefusalError(withheld, raw_message=message) from None
             problem = str(error)
             if reason == "length":

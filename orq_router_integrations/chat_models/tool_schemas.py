@@ -9,13 +9,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
 
-from orq_router_integrations.chat_models.json_schemas import (
-    create_function,
-    create_typed_dict_function,
-    inline_refs,
-    is_object_schema,
-    to_strict_schema,
-)
+from orq_router_integrations.chat_models import json_schemas
 from orq_router_integrations.settings import MASK
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.json import as_dict
@@ -100,14 +94,14 @@ def _convert_root(schema: Any, label: str, strict: bool | None) -> dict[str, Any
     if not isinstance(schema, Mapping):
         raise ValueError(f"{label}: Expected a JSON schema as a dict, got {type(schema).__name__}.")
     json.dumps(schema, label)  # raises if it is not valid JSON
-    if not is_object_schema(schema):
-        schema = inline_refs(schema)
-    if not is_object_schema(schema):
+    if not json_schemas.is_object_schema(schema):
+        schema = json_schemas.inline_refs(schema)
+    if not json_schemas.is_object_schema(schema):
         raise ValueError(
             f"{label}: The schema must be an object. Use a class with a field for the value."
         )
     schema = {"type": "object", **schema}
-    return to_strict_schema({"properties": {}, **schema}) if strict else schema
+    return json_schemas.to_strict_schema({"properties": {}, **schema}) if strict else schema
 
 
 def _create_tool(tool: Any, noun: str) -> dict[str, Any]:
@@ -126,7 +120,7 @@ def _create_tool_from_dict(tool: dict[str, Any]) -> dict[str, Any]:
         return {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
     if tool.keys().isdisjoint({"name", "function", "toolSpec"}):  # a JSON schema
         # References are only followed to find the title: inlining them could multiply the size.
-        schema = dict(tool) if "title" in tool else inline_refs(tool)
+        schema = dict(tool) if "title" in tool else json_schemas.inline_refs(tool)
         if "title" in schema:
             name, description = schema.pop("title"), schema.pop("description", "")
             function = {"name": name, "description": description, "parameters": schema}
@@ -147,16 +141,16 @@ def _create_function(tool: Any) -> dict[str, Any]:
         if is_custom or not tool.args_schema:
             return convert_to_openai_tool(tool)  # its only argument is a string
     if isinstance(tool, BaseTool):
-        function = create_function(tool.tool_call_schema, tool.name, tool.description)
+        function = json_schemas.create_function(tool.tool_call_schema, tool.name, tool.description)
     elif isinstance(tool, type) and is_basemodel_subclass(tool):
-        function = create_function(tool)
+        function = json_schemas.create_function(tool)
     elif is_typeddict(tool):
-        function = create_typed_dict_function(tool)
+        function = json_schemas.create_typed_dict_function(tool)
     elif callable(tool):
         cls = create_schema_from_function(
             tool.__name__, tool, filter_args=(), parse_docstring=True, include_injected=False
         )
-        function = create_function(cls, tool.__name__)
+        function = json_schemas.create_function(cls, tool.__name__)
     else:
         return convert_to_openai_tool(tool)  # raises an error that lists what is supported
     return {"type": "function", "function": function}
@@ -226,7 +220,9 @@ def create_output_schema(schema: OutputSchema) -> tuple[dict[str, Any], bool]:
     """
     json_schema = _create_json_schema(schema)
     root = json_schema["schema"]
-    if is_object_schema(root) or is_object_schema(root := inline_refs(root)):
+    if not json_schemas.is_object_schema(root):
+        root = json_schemas.inline_refs(root)
+    if json_schemas.is_object_schema(root):
         return json_schema, False
     definitions = {"$defs": root.pop("$defs")} if "$defs" in root else {}
     properties = {WRAPPER_KEY: root}

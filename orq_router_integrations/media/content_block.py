@@ -246,5 +246,5 @@ def create_upload(source: Any, *, filename: str | None = None) -> Upload:
         mime_type = file.detect_mime_type() or mime.DEFAULT_TYPE
         default_name = "".join(["file", *mime.SUFFIXES.get(mime_type, ())[:1]])
     except (ValueError, OSError) as error:
-        raise RouterInputError(f"upload: {error}") from None
+        raise RouterInputError(str(error)) from None
     return Upload(filename or file.name or default_name, mime_type, size, file.open)

@@ -263,8 +263,8 @@ class OrqImageTool(OrqTool, ImageParams):
     def _register(self, result: Any) -> ImageResult:
         if not isinstance(result, ImageResult):
             raise RouterInputError(
-                f"result: Expected an ImageResult, got {type(result).__name__}. Use "
-                "ImageResult.of() for a tool message."
+                f"result: Expected an ImageResult, got {type(result).__name__}. "
+                "Convert a tool message with ImageResult.of(message)."
             )
         self._registry.register(result.images)
         return result

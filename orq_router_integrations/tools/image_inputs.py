@@ -87,8 +87,7 @@ class ImageLoader:
                 for upload in new_uploads:
                     _check_upload(upload)
             except ValueError as error:
-                message = to_input_error(error).message  # may start with another argument name
-                detail = message.removeprefix("upload: ").removeprefix("image: ")
+                detail = to_input_error(error).message.removeprefix("image: ")  # added by ``find``
                 raise RouterInputError(f"{name}: {detail}") from None
             uploads += new_uploads
         if not 1 <= len(uploads) <= limit:

@@ -7,6 +7,7 @@ response without an answer, and a stream without an end, are errors.
 from collections.abc import Iterable
 from typing import Any
 
+from orq_router_integrations.wire import reasoning
 from orq_router_integrations.wire.call import (
     EmbeddedError,
     MalformedResponseError,
@@ -15,19 +16,10 @@ from orq_router_integrations.wire.call import (
 )
 from orq_router_integrations.wire.event_stream import EventStreamDecoder
 from orq_router_integrations.wire.json import as_dict, as_dicts, as_int, as_str, dumps
-from orq_router_integrations.wire.reasoning import (
-    REASONING_BLOCK_TYPES,
-    REASONING_FIELDS,
-    collect_reasoning,
-)
 
-_FIELDS_BESIDES_CONTENT = (
-    "tool_calls",
-    "refusal",
-    "audio",
-    "images",
-    *(field.name for field in REASONING_FIELDS),
-)
+_FIELDS_BESIDES_CONTENT = {"tool_calls", "refusal", "audio", "images"} | {
+    field.name for field in reasoning.REASONING_FIELDS
+}
 """Fields that make a message an answer even if its content has no text."""
 
 _FAILURES = {"error", "failed", "abort", "aborted", "malformed_function_call"}
@@ -69,8 +61,8 @@ def _convert_content(message: dict[str, Any], data: bytes, *, required: bool = F
         refusals = [as_str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
         images = [part for part in parts if part.get("type") == "image_url"]
         fields = {"refusal": "".join(refusals), "images": images}
-        if not any(message.get(field.name) for field in REASONING_FIELDS):
-            fields |= collect_reasoning(parts)
+        if not any(message.get(field.name) for field in reasoning.REASONING_FIELDS):
+            fields |= reasoning.collect_reasoning(parts)
         message |= {
             name: value for name, value in fields.items() if value and not message.get(name)
         }
@@ -100,7 +92,7 @@ def _get_part_text(part: Any) -> str | None:
     """Return the text of a part: empty if the part holds reasoning, ``None`` if it has no text."""
     if not isinstance(part, dict):
         return part if isinstance(part, str) else None
-    if as_str(part.get("type")) in REASONING_BLOCK_TYPES:
+    if as_str(part.get("type")) in reasoning.REASONING_BLOCK_TYPES:
         return ""
     text = part.get("text")
     return text if isinstance(text, str) else None

@@ -10,18 +10,11 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from orq_router_integrations.wire import json
+from orq_router_integrations.wire import endpoints, json
 from orq_router_integrations.wire.arguments import check_header
 from orq_router_integrations.wire.call import PLACEHOLDER_MARK, DeferredBase64, Request, Upload
 from orq_router_integrations.wire.controls import Identity, RouterControls
-from orq_router_integrations.wire.endpoints import (
-    IMAGE_GENERATIONS,
-    RERANK,
-    RESPONSES,
-    ControlLocation,
-    Dialect,
-    Endpoint,
-)
+from orq_router_integrations.wire.endpoints import ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.multipart import StreamedBody, build_multipart_body
 
 PROTECTIVE_CONTROLS = frozenset({"guardrails", "plugins"})
@@ -167,7 +160,7 @@ def _find_unsupported_values(
     retry, balancer, identity = controls.retry, controls.load_balancer, controls.identity
     if retry and retry.count < endpoint.min_retry_count:
         yield "retry.count", "Use 1 to 5, or remove retry to use the router's default."
-    if endpoint is RESPONSES:
+    if endpoint is endpoints.RESPONSES:
         if identity and identity.logo_url:
             yield "identity.logo_url", "Remove it."
         return
@@ -177,7 +170,7 @@ def _find_unsupported_values(
         if guardrail.execute_on == "both" or guardrail.to_wire().keys() - {"id", "execute_on"}:
             yield "guardrails", "Use only id and execute_on, which must be 'input' or 'output'."
     plugins = {plugin.id for plugin in controls.plugins or ()}
-    if endpoint in {IMAGE_GENERATIONS, RERANK} and plugins - {"pii_redaction"}:
+    if endpoint in {endpoints.IMAGE_GENERATIONS, endpoints.RERANK} and plugins - {"pii_redaction"}:
         yield "plugins", "Use 'pii_redaction' only."
 
 
