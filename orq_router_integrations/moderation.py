@@ -21,6 +21,8 @@ from orq_router_integrations.wire.endpoints import MODERATIONS
 from orq_router_integrations.wire.moderation import ModerationResult, parse_moderation
 from orq_router_integrations.wire.request_encoding import place_controls
 
+_Calls = Sequence[Call[list[ModerationResult]]]
+
 
 class OrqModeration(
     RouterIntegration, RunnableSerializable[str | Sequence[str], list[ModerationResult]]
@@ -100,21 +102,15 @@ class OrqModeration(
             partial(self._asend, calls), input, config, run_type="llm"
         )
 
-    def _send(
-        self, calls: Sequence[Call[list[ModerationResult]]], _: Any
-    ) -> list[ModerationResult]:
+    def _send(self, calls: _Calls, _: Any) -> list[ModerationResult]:
         batches = send_all(self.resolved_client, calls, self.max_concurrency)
         return [result for batch in batches for result in batch]
 
-    async def _asend(
-        self, calls: Sequence[Call[list[ModerationResult]]], _: Any
-    ) -> list[ModerationResult]:
+    async def _asend(self, calls: _Calls, _: Any) -> list[ModerationResult]:
         batches = await asend_all(self.resolved_client, calls, self.max_concurrency)
         return [result for batch in batches for result in batch]
 
-    def _build_calls(
-        self, texts: str | Sequence[str], kwargs: Mapping[str, Any]
-    ) -> list[Call[list[ModerationResult]]]:
+    def _build_calls(self, texts: str | Sequence[str], kwargs: Mapping[str, Any]) -> _Calls:
         if kwargs:
             raise RouterInputError(
                 f"Unknown argument {min(kwargs)!r}. Set it in the constructor.",

@@ -257,8 +257,8 @@ def test_none_is_like_a_missing_argument(monkeypatch):
 
 SECRETS = {
     "api_key": KEY,
-    "default_headers": {"X-Token": "hush-hush"},
-    "default_query": {"token": "hush-hush"},
+    "default_headers": {"X-Token": "hidden-value"},
+    "default_query": {"token": "hidden-value"},
 }
 
 
@@ -279,7 +279,7 @@ SECRETS = {
 def test_secrets_are_hidden_in_dumps(dump):
     dumped = str(dump(RouterClient(**SECRETS)))
     assert KEY not in dumped
-    assert "hush-hush" not in dumped
+    assert "hidden-value" not in dumped
 
 
 def test_key_of_a_function_is_not_in_dumps():
@@ -303,7 +303,7 @@ def test_key_is_left_out_of_dumps(api_key: Any) -> None:
 
 WRONG_SETTINGS: dict[str, dict[str, Any]] = {
     "a key with a line break": {"api_key": f"{KEY}\nx"},
-    "an unknown keyword beside the key": {"api_key": KEY, "tiemout": 3},
+    "an unknown keyword next to the key": {"api_key": KEY, "tiemout": 3},
     "a password in the URL": {"api_key": "k", "base_url": f"https://me:{KEY}@host/v3/router"},
     "a header of the client's own": {"api_key": "k", "default_headers": {"Authorization": KEY}},
 }

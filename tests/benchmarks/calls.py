@@ -186,14 +186,14 @@ def iter_batch_cases(server: str) -> Iterator[Case]:
     models = create_models(build_base_url(server, "late"))
     runs = {name: lambda m=model: run_batch(m, 50, 300) for name, model in models.items()}
     rows = [
-        Row("8", "abatch, 50 at once", {OPENAI: 0.22}),
+        Row("8", "abatch, 50 concurrent", {OPENAI: 0.22}),
         Row("8", "... requests", {OPENAI: 3.5}, "rate"),
     ]
     yield Case(rows, runs, rounds=5)
     models = create_models(build_base_url(server, "late"))
     runs = {name: lambda m=model: run_batch(m, 200, 400) for name, model in models.items()}
     rows = [
-        Row("9", "abatch, 200 at once", {OPENAI: 0.18}),
+        Row("9", "abatch, 200 concurrent", {OPENAI: 0.18}),
         Row("9", "... requests", {OPENAI: 4.5}, "rate"),
     ]
     yield Case(rows, runs, rounds=5)

@@ -20,7 +20,9 @@ def main() -> None:
         server = addresses.http
         _show("us per call, by messages", HISTORY, lambda n: _create_message_case(server, n))
         _show("us per chunk, by chunks", CHUNKS, lambda n: _create_chunk_case(server, n))
-        _show("us per call, by calls at once", CONCURRENCY, lambda n: _create_call_case(server, n))
+        _show(
+            "us per call, by concurrent calls", CONCURRENCY, lambda n: _create_call_case(server, n)
+        )
 
 
 def _show(title, sizes, case_of) -> None:

@@ -17,7 +17,7 @@ from orq_router_integrations.media.wav import build_pcm_format, build_wav_header
 
 FILES = 40
 SECONDS = 0.1
-AT_ONCE = 8
+CONCURRENCY = 8
 GOAL = 0.25
 
 
@@ -37,7 +37,7 @@ class SlowTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(200, json={"text": "Done."})
 
 
-def create_loader(folder: Path, at_once: int) -> OrqTranscriptionLoader:
+def create_loader(folder: Path, max_concurrency: int) -> OrqTranscriptionLoader:
     """Create a loader for the directory, with the slow router."""
     client = RouterClient(
         api_key="any",
@@ -45,7 +45,7 @@ def create_loader(folder: Path, at_once: int) -> OrqTranscriptionLoader:
         http_async_client=httpx.AsyncClient(transport=SlowTransport()),
     )
     return OrqTranscriptionLoader(
-        source=folder, model="openai/whisper-1", client=client, max_concurrency=at_once
+        source=folder, model="openai/whisper-1", client=client, max_concurrency=max_concurrency
     )
 
 
@@ -64,7 +64,7 @@ def measure_ratios() -> dict[str, float]:
             silence = bytes(64_000)
             head = build_wav_header(build_pcm_format(16_000), len(silence))
             (folder / f"{number:02}.wav").write_bytes(head + silence)
-        sequential, concurrent = create_loader(folder, 1), create_loader(folder, AT_ONCE)
+        sequential, concurrent = create_loader(folder, 1), create_loader(folder, CONCURRENCY)
         return {
             "sync": measure_seconds(concurrent.load) / measure_seconds(sequential.load),
             "async": measure_seconds(lambda: asyncio.run(concurrent.aload()))
@@ -76,7 +76,9 @@ def main() -> None:
     """Print the ratios with their goal."""
     for name, ratio in measure_ratios().items():
         verdict = "reached" if ratio < GOAL else "missed"
-        print(f"{FILES} files, {AT_ONCE} at once, {name}: {ratio:.2f} (goal {GOAL}: {verdict})")
+        print(
+            f"{FILES} files, {CONCURRENCY} concurrent, {name}: {ratio:.2f} (goal {GOAL}: {verdict})"
+        )
 
 
 if __name__ == "__main__":

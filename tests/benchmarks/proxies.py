@@ -29,7 +29,7 @@ def iter_cases(addresses: Addresses) -> Iterator[Case]:
             DIRECT: create_model(url, {}),
         }
         runs = {name: lambda m=model: measure(m) for name, model in models.items()}
-        row = Row("22", "abatch, 50 at once, behind an HTTPS proxy", {DIRECT: 1.5})
+        row = Row("22", "abatch, 50 concurrent, behind an HTTPS proxy", {DIRECT: 1.5})
         yield Case([row], runs, rounds=5)
 
 

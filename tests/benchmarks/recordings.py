@@ -21,7 +21,7 @@ MODEL = "openai/whisper-1"
 WORDS = 2_040
 """Words of a transcript: 150 per minute of the 13.6 minutes that fit into a request."""
 
-FILES, AT_ONCE = 1_000, 32
+FILES, CONCURRENCY = 1_000, 32
 COMMUNITY_FILES = 64  # a sample, because each takes much longer
 COMMUNITY = "langchain-community"
 
@@ -75,20 +75,20 @@ def create_short_recordings_case(server: str, folder: Path) -> Case:
         write_wav(recordings / f"{number:04}.wav", 1)
     url = build_base_url(server, "transcript")
     loader = OrqTranscriptionLoader(
-        recordings, model=MODEL, base_url=url, api_key=KEY, max_concurrency=AT_ONCE
+        recordings, model=MODEL, base_url=url, api_key=KEY, max_concurrency=CONCURRENCY
     )
     parser = create_community_parser(url)
     blobs = [Blob.from_path(path) for path in islice(sorted(recordings.iterdir()), COMMUNITY_FILES)]
 
     def parse_in_threads() -> None:
-        with ThreadPoolExecutor(AT_ONCE) as pool, contextlib.redirect_stdout(io.StringIO()):
+        with ThreadPoolExecutor(CONCURRENCY) as pool, contextlib.redirect_stdout(io.StringIO()):
             assert len(list(pool.map(parser.parse, blobs))) == COMMUNITY_FILES
 
     runs = {
         OURS: lambda: measure_time(loader.load, FILES),
         COMMUNITY: lambda: measure_time(parse_in_threads, COMMUNITY_FILES),
     }
-    row = Row("19", "1,000 short recordings, 32 at once", {COMMUNITY: 3}, "rate")
+    row = Row("19", "1,000 short recordings, 32 concurrent", {COMMUNITY: 3}, "rate")
     return Case([row], runs, rounds=3)
 
 
