@@ -277,9 +277,10 @@ class OfflineRouter:
                 values = body if method == "POST" else request.url.params
                 result = respond(values, *map(unquote, match.groups()))
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
-        posts = ", ".join(f"POST {handler.endpoint.path}" for handler in self._handlers)
-        hint = f"Use a prefix such as v3/router with {posts}."
-        raise HTTPError(404, f"{request.method} {path} is not an endpoint. {hint}")
+        endpoints = [handler.endpoint for handler in self._handlers]
+        paths = ", ".join(it.path for it in endpoints if Dialect.V3_ROUTER in it.dialects)
+        message = f"{request.method} {path} is not an endpoint. Use v3/router with POST {paths}."
+        raise HTTPError(404, message)
 
     def _handle_post(
         self, handler: EndpointHandler[Any], body: dict[str, Any], dialect: str

@@ -46,7 +46,9 @@ def test_unknown_endpoint_returns_404(create_chat, method, path):
     response = create_chat().http.request(method, path)
     assert response.status_code == 404
     assert set(response.json()["error"]) == {"message", "type", "code", "param"}
-    assert "POST /images/edits, " in response.json()["error"]["message"]
+    message = response.json()["error"]["message"]
+    assert "Use v3/router with POST /responses, /chat/completions" in message
+    assert "/ocr" not in message  # only under v2/router
 
 
 class TestKeys:

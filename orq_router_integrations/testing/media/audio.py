@@ -41,8 +41,7 @@ def decode_audio(data: bytes) -> tuple[bytes, int] | None:
     with suppress(ValueError):
         wav = parse_wav_header(data)
         if wav and (wav.format_tag, wav.channels, wav.block_size) == (1, 1, 2):
-            size = wav.compute_data_size(len(data))
-            return data[wav.data_offset :][:size], wav.sample_rate
+            return data[wav.data_offset :][: wav.compute_data_size(len(data))], wav.sample_rate
     container = _open_container(data)
     if container is None:
         return None
