@@ -79,7 +79,6 @@ class RouterClient(RouterSettings):
         description="Record each call and its attempts as OpenTelemetry spans, without prompts and "
         "answers. Requires the extra `otel`",
     )
-
     pace: InstanceOf[Pace] | None = optional(
         "Maximum rate of requests, such as `Pace(600, per=60)`. Without it, calls only wait "
         "after a response that says when to retry",
@@ -274,6 +273,10 @@ class RouterClient(RouterSettings):
 
             exchange.span = CallSpan(exchange.url, endpoint, call.body)
         return RetryPolicy(exchange)
+
+    def _get_private(self, name: str) -> Any:
+        # Reading the private attribute itself takes 3 microseconds longer.
+        return (self.__pydantic_private__ or {})[name]
 
     def with_rate_limiter(self, rate_limiter: Any) -> Self:
         """Return a copy that waits for a rate limiter of LangChain before every call."""

@@ -271,10 +271,6 @@ class RouterSettings(DeferredModel):
         """Return the connection settings as keyword arguments, the API key included."""
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
 
-    def _get_private(self, name: str) -> Any:
-        # Reading the private attribute itself takes 3 microseconds longer.
-        return (self.__pydantic_private__ or {}).get(name)
-
     def _repr_html_(self) -> str:
         settings = [row for row in self.__repr_args__() if row[1] not in (None, RouterControls())]
         return format_table((type(self).__name__, ""), settings)

@@ -95,7 +95,6 @@ def create_limits(
 
     Warns if the router may take longer under the controls.
     """
-    timeout = settings.timeout
     worst_case = controls.worst_case_seconds
     longest = DEFAULT_TIMEOUT_SECONDS
     if worst_case is not None:
@@ -109,8 +108,7 @@ def create_limits(
                     f"give up while a fallback is still working. Raise {name}= or shorten the "
                     "controls."
                 )
-    if timeout is None:
-        timeout = longest
+    timeout = settings.timeout or longest
     deadline = Deadline(
         timeout=settings.deadline or max(DEFAULT_TIMEOUT_SECONDS, timeout),
         idle_timeout=settings.stream_chunk_timeout,

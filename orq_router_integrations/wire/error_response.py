@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from orq_router_integrations.wire.json import loads, map_strings
+from orq_router_integrations.wire.json import dumps, loads, map_strings
 
 MAX_TEXT_CHARS = 2000
 MIN_KEY_CHARS = 8  # shorter keys are not redacted: they would match ordinary words
@@ -18,16 +18,18 @@ _ESCAPE = re.compile(r"""(?:%|\\u00)([2-7][0-9a-fA-F])|\\(["'\\/])""")
 
 MIN_BASE64_CHARS = 200  # text of this length that looks like base64 is file data
 
-_BASE64 = re.compile(rf"[A-Za-z0-9+/\\_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")  # may have JSON escapes
+_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")
 
 
 def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
     """Return a body as parsed JSON (``None`` if it is not JSON) and as text, both redacted."""
-    text = redact(content.decode("utf-8", "replace"), secret)
+    text = content.decode("utf-8", "replace")
     try:
-        return map_strings(loads(content), partial(redact, secret=secret)), text
+        parsed = map_strings(loads(content), partial(redact, secret=secret))
+        # JSON escapes divide base64 and are hard to read, so such text is serialized again.
+        return parsed, dumps(parsed).decode() if "\\" in text else redact(text, secret)
     except (ValueError, RecursionError):
-        return None, text
+        return None, redact(text, secret)
 
 
 def get_error_fields(body: Any) -> Mapping[str, Any]:
