@@ -219,7 +219,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "P35 invalid input is rejected before any request": (
         "chat_models/test_invalid_arguments.py::test_every_method_raises_the_same_error",
         "chat_models/test_invalid_messages.py::test_invalid_conversation_raises_before_a_request",
-        "tools/test_speech_bad_input.py::test_unwritable_path_raises_before_sending",
+        "tools/test_speech_invalid_input.py::test_unwritable_path_raises_before_sending",
         "test_invalid_input.py::test_invalid_setting_raises",
         "test_invalid_input.py::test_invalid_model_raises",
         "test_invalid_input.py::test_invalid_argument_of_a_call_raises",
@@ -228,7 +228,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "chat_models/test_invalid_arguments.py::test_invalid_call_argument_raises_before_a_request",
         "chat_models/test_invalid_arguments.py::test_extra_body_that_is_not_json_raises_with_its_path",
         "chat_models/test_tool_schemas.py::test_schema_that_is_not_json_raises",
-        "tools/test_speech_bad_input.py::test_invalid_call_raises_before_sending",
+        "tools/test_speech_invalid_input.py::test_invalid_call_raises_before_sending",
         "tools/test_image_inputs.py::test_invalid_argument_raises_before_sending",
         "tools/test_image_inputs.py::test_invalid_image_raises_before_sending",
         "document_loaders/test_sources.py::test_invalid_source_raises_before_any_request",
