@@ -54,9 +54,12 @@ def test_demo_uses_given_files_and_models(
         (["demo", "--model", "gpt-4o"], "provider/model"),
         (["demo", "--keep", __file__], "File exists"),
         (["serve", *["--fault", "openai/gpt-4o=503"] * 2], "--fault"),
-        (["serve", "--port", "65536"], "port: must be from 0 to 65535"),
+        (["serve", "--port", "65536"], "port: must be an int from 0 to 65535"),
         (["serve", "--fault", "gpt-4o=503"], "provider/model"),
-        (["serve", "--requests-per-minute", "0"], "at least 1"),
+        (
+            ["serve", "--requests-per-minute", "0"],
+            "requests_per_minute: Input should be greater than 0",
+        ),
         (["serve", "--latency", "-1"], "latency"),
     ],
 )

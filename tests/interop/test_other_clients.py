@@ -89,14 +89,16 @@ def test_haystack(lenient_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     chunks: list[Any] = []
     options = {"api_key": utils.Secret.from_token("any"), "api_base_url": lenient_url, "model": GPT}
     generator = chat.OpenAIChatGenerator(**options)
+    streaming = chat.OpenAIChatGenerator(**options, streaming_callback=chunks.append)
     question = dataclasses.ChatMessage.from_user("What is the weather in Rome?")
     tool = tools.create_tool_from_function(get_weather)
     (reply,) = generator.run([question], tools=[tool])["replies"]
+    generator.client.close()
     assert [(call.tool_name, call.arguments) for call in reply.tool_calls] == [
         ("get_weather", {"city": "Rome"})
     ]
-    streaming = chat.OpenAIChatGenerator(**options, streaming_callback=chunks.append)
     (reply,) = streaming.run([question])["replies"]
+    streaming.client.close()
     assert reply.text == "".join(chunk.content for chunk in chunks)
 
 

@@ -26,10 +26,13 @@ PARAMETERS = {"type": "object", "properties": {"a": {"type": "integer"}}, "requi
 
 
 @pytest.fixture
-def orq(router):
-    with httpx.Client(transport=router.transport) as http, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # importing its models causes warnings
-        yield sdk.Orq(api_key="any", server_url="https://offline.invalid", client=http)
+async def orq(router):
+    url = "https://offline.invalid"
+    async with httpx.AsyncClient(transport=router.transport) as async_http:
+        with httpx.Client(transport=router.transport) as http, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # importing its models causes warnings
+            # The SDK would run an event loop in the garbage collector to close its own clients
+            yield sdk.Orq(api_key="any", server_url=url, client=http, async_client=async_http)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import io
+from functools import partial
 from typing import Any
 
 import httpx
@@ -28,18 +29,20 @@ class ImageClient:
 
     def __init__(self, **settings: Any) -> None:
         self.router = OfflineRouter(**settings)
+
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": "Bearer any"}
-        self.http = httpx.Client(
-            transport=self.router.transport, base_url="https://x/v3/router", headers=headers
-        )
+        with httpx.Client(transport=self.router.transport, headers=headers) as http:
+            return http.request(method, httpx.URL("https://x/v3/router/").join(url), **options)
 
     def generate(self, **fields: Any) -> httpx.Response:
         body = {"model": GPT, "prompt": "a red boat"} | fields
-        return self.http.post("/images/generations", json=body)
+        return self.request("POST", "images/generations", json=body)
 
     def post_form(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
         uploads = {"image": ("a.png", BOAT)} if files is None else files
-        return self.http.post(f"/images/{path}", data={"model": GPT} | fields, files=uploads)
+        body = {"model": GPT} | fields
+        return self.request("POST", f"images/{path}", data=body, files=uploads)
 
     def edit(self, files: Any = None, **fields: Any) -> httpx.Response:
         return self.post_form("edits", files, **{"prompt": "add a bird"} | fields)
@@ -47,7 +50,7 @@ class ImageClient:
     def load(self, item: dict[str, str]) -> bytes:
         if "b64_json" in item:
             return base64.b64decode(item["b64_json"])
-        return self.http.get(item["url"]).raise_for_status().content
+        return self.request("GET", item["url"]).raise_for_status().content
 
 
 def get_images(response: httpx.Response) -> list[bytes]:
@@ -189,7 +192,7 @@ def test_url_of_a_jpeg(images):
     fields = {"model": "google/imagen-4", "output_format": "jpeg", "response_format": "url"}
     url = images.generate(**fields, size="64x64").json()["data"][0]["url"]
     assert url.endswith(".jpg")
-    assert images.http.get(url).headers["content-type"] == "image/jpeg"
+    assert images.request("GET", url).headers["content-type"] == "image/jpeg"
 
 
 def test_jpeg_without_pillow_returns_400(images, monkeypatch):
@@ -227,9 +230,9 @@ def test_url_expires_after_an_hour(clock):
     images = ImageClient(clock=clock)
     url = images.generate(model=DALLE2, size="64x64").json()["data"][0]["url"]
     clock.now += 3599
-    assert images.http.get(url).headers["content-type"] == "image/png"
+    assert images.request("GET", url).headers["content-type"] == "image/png"
     clock.now += 1
-    response = images.http.get(url)
+    response = images.request("GET", url)
     assert response.status_code == 404
     assert "expired" in response.json()["error"]["message"]
 
@@ -345,21 +348,22 @@ def test_cache_compares_image_content(images):
     assert responses[0].json() == responses[1].json()
 
 
-def create_openai_client(router: OfflineRouter) -> openai.OpenAI:
-    http = httpx.Client(transport=router.transport)
-    return openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
+@pytest.fixture
+def openai_client(images):
+    http = httpx.Client(transport=images.router.transport)
+    with openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http) as client:
+        yield client
 
 
-def test_openai_client(images):
-    client = create_openai_client(images.router)
-    generated = client.images.generate(model=GPT, prompt="boat", size="256x256", n=2)
+def test_openai_client(images, openai_client):
+    generated = openai_client.images.generate(model=GPT, prompt="boat", size="256x256", n=2)
     data = base64.b64decode(generated.data[1].b64_json)
-    edit = client.images.edit(
+    edit = openai_client.images.edit(
         model=GPT, prompt="bird", image=[("a.png", data), ("b.png", BOAT)], size="1024x1024"
     )
     assert read_text(base64.b64decode(edit.data[0].b64_json)) == "boat boat Edit 1: bird"
     with pytest.warns(DeprecationWarning, match="deprecated"):
-        variation = client.images.create_variation(
+        variation = openai_client.images.create_variation(
             image=("a.png", data), model=DALLE2, size="256x256"
         )
     assert images.load({"url": variation.data[0].url}).startswith(PNG_SIGNATURE)
@@ -367,10 +371,10 @@ def test_openai_client(images):
 
 async def test_async_openai_client(images):
     http = httpx.AsyncClient(transport=images.router.transport)
-    client = openai.AsyncOpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
-    responses = await asyncio.gather(
-        *(client.images.generate(model=GPT, prompt=name, size="512x512") for name in ("one", "two"))
-    )
+    options = {"api_key": "x", "base_url": "https://x/v3/router", "http_client": http}
+    async with openai.AsyncOpenAI(**options) as client:
+        create = partial(client.images.generate, model=GPT, size="512x512")
+        responses = await asyncio.gather(*(create(prompt=name) for name in ("one", "two")))
     texts = [read_text(base64.b64decode(response.data[0].b64_json)) for response in responses]
     assert texts == ["one", "two"]
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+from functools import partial
 from typing import Any
 
 import httpx
@@ -271,14 +272,12 @@ def test_invalid_request_returns_400(request_, message):
 def test_openai_extra_body_is_rejected():
     router = create_echo_router()
     http = httpx.Client(transport=router.transport)
-    client = openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http)
     options = {"headers": {"Content-Type": "multipart/form-data"}}
-    body = {"model": "openai/ear", "retry": {"count": 1}}
-    with pytest.raises(openai.BadRequestError, match=r"retry\[count\]: is not a documented"):
-        client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)
-    body = {"model": "openai/ear", "n": 2}
-    answer = client.post("/echo", cast_to=object, body=body, files={"file": b"x"}, options=options)
-    assert answer["by"] == "openai/ear"
+    with openai.OpenAI(api_key="x", base_url="https://x/v3/router", http_client=http) as client:
+        send = partial(client.post, "/echo", cast_to=object, files={"file": b"x"}, options=options)
+        with pytest.raises(openai.BadRequestError, match=r"retry\[count\]: is not a documented"):
+            send(body={"model": "openai/ear", "retry": {"count": 1}})
+        assert send(body={"model": "openai/ear", "n": 2})["by"] == "openai/ear"
 
 
 def test_model_header_with_cache():

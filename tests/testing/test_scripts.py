@@ -6,7 +6,6 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.tool import tool_call
@@ -300,7 +299,7 @@ def test_message_of_fault():
     assert raised.value.message == f"{GPT} answered 503 (a fault of the offline router)"
 
 
-def test_image_only_message_continues_turn():
+def test_image_only_message_continues_turn(create_chat):
     image = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
     call = {"id": "c1", "type": "function", "function": {"name": "draw", "arguments": "{}"}}
     draw = {"name": "draw", "parameters": {"type": "object", "properties": {}}}
@@ -314,16 +313,14 @@ def test_image_only_message_continues_turn():
             {"role": "user", "content": [image]},
         ],
     }
-    http = httpx.Client(transport=OfflineRouter().transport, headers={"Authorization": "Bearer x"})
-    response = http.post("https://h/v3/router/chat/completions", json=body).json()
+    response = create_chat().http.post("/v3/router/chat/completions", json=body).json()
     message = response["choices"][0]["message"]
     assert "tool_calls" not in message
     assert "Please draw a cat" in message["content"]
 
 
-def test_deeply_nested_body_returns_400():
-    router = OfflineRouter(lenient=True)
-    http = httpx.Client(transport=router.transport, headers={"Authorization": "Bearer x"})
+def test_deeply_nested_body_returns_400(create_chat):
     messages = '[{"role": "user", "content": "hi"}]'
     body = f'{{"model": "{GPT}", "messages": {messages}, "x": {"[" * 2000}{"]" * 2000}}}'
-    assert http.post("https://h/v3/router/chat/completions", content=body).status_code == 400
+    response = create_chat(lenient=True).http.post("/v3/router/chat/completions", content=body)
+    assert response.status_code == 400

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
@@ -268,9 +268,11 @@ def test_retries_and_fallbacks(create_chat: Callable[..., Any]) -> None:
 
 
 @pytest.fixture
-def openai_client() -> openai.OpenAI:
+def openai_client() -> Iterator[openai.OpenAI]:
     http = httpx.Client(transport=OfflineRouter().transport)
-    return openai.OpenAI(base_url="https://any.host/v3/router", api_key="any", http_client=http)
+    url = "https://any.host/v3/router"
+    with openai.OpenAI(base_url=url, api_key="any", http_client=http) as client:
+        yield client
 
 
 @pytest.mark.filterwarnings("ignore:deprecated")
