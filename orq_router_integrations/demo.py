@@ -46,7 +46,7 @@ def run_demo(
         client = offline.client()
         print(
             "This is the offline router: no key, no network. Its answers are made up, but it\n"
-            f"retries and falls back like the real one. Set {API_KEY_ENV} to use that.\n"
+            f"retries and falls back like the real one, which is used if {API_KEY_ENV} is set.\n"
         )
     else:
         client = RouterClient()
@@ -101,7 +101,7 @@ def _create_images(client: RouterClient, output_directory: Path | None) -> None:
 def _create_speech(client: RouterClient, output_directory: Path | None) -> None:
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", audio_format="wav", client=client)
     speech = tool.synthesize(SENTENCE)
-    print(f"4. Speech, and a transcript of it\n   speech   {speech!r}")
+    print(f"\n4. Speech, and a transcript of it\n   speech   {speech!r}")
     if output_directory:
         print(f"            saved as {speech.save(output_directory / 'speech.wav')}")
     loader = OrqTranscriptionLoader(
