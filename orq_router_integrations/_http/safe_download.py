@@ -32,9 +32,7 @@ READ_TIMEOUT_SECONDS = 60.0  # longest wait for the next byte
 MAX_DOWNLOAD_SECONDS = 600.0  # longest time for a complete download
 IN_PROCESS_SUFFIX = ".invalid"
 """Suffix of host names that never resolve: only a transport inside the process can serve them."""
-
-OFFLINE_CLIENTS: dict[str, Any] = {}
-"""The sync and the async httpx client for these hosts, set during tests by the pytest fixture."""
+OFFLINE_CLIENTS: dict[str, Any] = {}  # "sync" and "async" httpx clients, set by pytest_plugin.py
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -105,10 +103,8 @@ class _Download:
         self.host = parsed.host.rstrip(".").lower()
         is_local = self.host.endswith(IN_PROCESS_SUFFIX)
         if is_local and http_client is None:
-            raise RouterInputError(
-                f"url: {self._shown_url!r} exists only in an offline router. Use its client, "
-                "router.client()."
-            )
+            fix = "Use the client of the offline router that created it: router.client()."
+            raise RouterInputError(f"url: {self._shown_url!r} cannot be fetched. {fix}")
         self.http_client = http_client if is_local else None
         self._address: str | None = None
         self._received_bytes = 0

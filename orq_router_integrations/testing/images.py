@@ -87,7 +87,7 @@ def _check_size(size: str) -> str:
     return size
 
 
-def _check_type(*mime_types: str) -> AfterValidator:
+def _create_type_check(*mime_types: str) -> AfterValidator:
     def check(file: FormFile) -> FormFile:
         mime_type = detect_mime_type(file.data[:16])
         if mime_type not in mime_types:
@@ -100,7 +100,7 @@ def _check_type(*mime_types: str) -> AfterValidator:
 
 
 Prompt = Annotated[str, Field(min_length=1)]
-Image = Annotated[AnyFile, _check_type("image/png", "image/jpeg", "image/webp")]
+Image = Annotated[AnyFile, _create_type_check("image/png", "image/jpeg", "image/webp")]
 Images = Annotated[
     list[Image],
     Field(min_length=1, max_length=16),
@@ -138,7 +138,7 @@ class Generation(ImageRequest):
 class Edit(ImageRequest, strict=False):
     prompt: Prompt
     image: Images
-    mask: Annotated[AnyFile, _check_type("image/png")] | None = None
+    mask: Annotated[AnyFile, _create_type_check("image/png")] | None = None
     quality: Literal["auto", "high", "medium", "low", "standard"] | None = None
     user: str | None = None
 

@@ -270,9 +270,9 @@ def _read_pages(url: str) -> list[dict[str, Any]]:
     else:
         width, height = read_image_size(data) or (0, 0)
         texts = [read_image_text(data) or ""]
-    unread = f"(A page of {width} x {height} without text that the offline router can read.)"
+    placeholder = f"(A page of {width} x {height} without text that the offline router can read.)"
     dimensions = {"dpi": 72, "width": width, "height": height} if width else None
-    return [{"markdown": text or unread, "dimensions": dimensions} for text in texts]
+    return [{"markdown": text or placeholder, "dimensions": dimensions} for text in texts]
 
 
 def read_pdf_pages(data: bytes) -> list[str]:

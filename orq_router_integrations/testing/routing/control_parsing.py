@@ -60,10 +60,10 @@ def split_controls(
     orq = {} if body.get("orq") is None else body["orq"]
     if not isinstance(orq, Mapping):
         reject_field("orq", "must be an object")
-    top = {name: body[name] for name in body if name in RouterControls.model_fields}
+    top_level = {name: body[name] for name in body if name in RouterControls.model_fields}
     names = _map_paths(endpoint, dialect)
     values: dict[str, Any] = {}
-    for path, value in ({f"orq.{name}": value for name, value in orq.items()} | top).items():
+    for path, value in ({f"orq.{name}": orq[name] for name in orq} | top_level).items():
         if path not in names and not lenient:
             supported = ", ".join([*names, "headers for identity and metadata"])
             reject_field(
@@ -73,8 +73,8 @@ def split_controls(
             )
         if path in names and value is not None:
             values[names[path]] = value
-    rest = {name: body[name] for name in body if name not in {"orq", *top}}
-    return _validate_controls(values, endpoint, dialect, lenient=lenient), rest
+    fields = {name: body[name] for name in body if name not in {"orq", *top_level}}
+    return _validate_controls(values, endpoint, dialect, lenient=lenient), fields
 
 
 @cache
