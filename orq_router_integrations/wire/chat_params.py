@@ -177,6 +177,7 @@ def check_params(
     body = {**extra_body, **params}
     thinking = params.get("thinking", {})
     budget, limit = thinking.get("budget_tokens", 0), params.get("max_completion_tokens", math.inf)
+    # The Responses API has no ``logprobs``, and its budget may be missing or equal to the limit.
     if params.get("top_logprobs") and not (body.get("logprobs") or for_responses):
         raise ValueError("top_logprobs: Requires log probabilities. Set logprobs=True.")
     if "audio" in params.get("modalities", ()) and not body.get("audio"):

@@ -78,9 +78,9 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
 
     def get_sort_key(item: tuple[str, FieldInfo]) -> tuple[Any, ...]:
         name, field = item
-        bases = [name in getattr(base, "model_fields", ()) for base in reversed(cls.__mro__)]
-        is_foreign = field.description is None
-        return name != cls.positional_field, not field.is_required(), is_foreign, -bases.index(True)
+        has_field = [name in getattr(base, "model_fields", ()) for base in reversed(cls.__mro__)]
+        level, is_foreign = has_field.index(True), field.description is None
+        return name != cls.positional_field, not field.is_required(), is_foreign, -level
 
     return sorted(cls.model_fields.items(), key=get_sort_key)
 
