@@ -121,8 +121,8 @@ class OfflineRouter:
     def __post_init__(self) -> None:
         check_arguments(self, "answers", "faults")  # these are checked with the script
         for name, value in (("models", self.models), ("api_keys", self.api_keys)):
-            if isinstance(value, str):
-                raise ValueError(f"{name}: expected a list of str, got a str")
+            if isinstance(value, str | bytes):
+                raise ValueError(f"{name}: expected a list of str, got {type(value).__name__}")
         self.log: list[ProviderCall] = CallLog()
         self.requests: list[http_adapter.RecordedRequest] = []
         self._request_count = 0  # counted here, because a server drops old requests

@@ -10,7 +10,7 @@ from orq_router_integrations.testing import Answer, Fault, OfflineRouter
 from orq_router_integrations.testing.serve import serve
 
 NUMBER, NOT_NEGATIVE = "valid number, not", "greater than or equal to 0, not"
-TEXTS, CALLS = "expected a list of str, got a str", "expected a list of dicts with 'name'"
+TEXTS, CALLS = "expected a list of str, got str", "expected a list of dicts with 'name'"
 
 INVALID = [
     (Fault, "status", 302, "must be 200 or 400 to 599, not 302"),
@@ -36,6 +36,7 @@ INVALID = [
     (OfflineRouter, "models", 5, "instance of Collection, not 5"),
     (OfflineRouter, "models", ["gpt-4o"], "'gpt-4o' is not a model id. Write 'provider/model'"),
     (OfflineRouter, "api_keys", "secret", TEXTS),
+    (OfflineRouter, "api_keys", b"secret", "expected a list of str, got bytes"),
     (OfflineRouter, "knowledge_bases", {"kb": "text"}, "'str' instances are not allowed"),
     (OfflineRouter, "knowledge_bases", {"kb": [5]}, "valid string, not 5"),
     (OfflineRouter, "requests_per_minute", 0, "greater than 0, not 0"),

@@ -6,7 +6,6 @@ mistake shows early.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
 from typing import Annotated, Any
 
 from orq_router_integrations.testing.routing.endpoint import RequestModel, validate_body
@@ -61,6 +60,9 @@ def split_controls(
     if not isinstance(orq, Mapping):
         reject_field("orq", "must be an object")
     top_level = {name: body[name] for name in body if name in RouterControls.model_fields}
+    fields = {name: body[name] for name in body if name not in {"orq", *top_level}}
+    if not (orq or top_level):
+        return RouterControls(), fields
     names = _map_paths(endpoint, dialect)
     values: dict[str, Any] = {}
     for path, value in ({f"orq.{name}": orq[name] for name in orq} | top_level).items():
@@ -73,11 +75,9 @@ def split_controls(
             )
         if path in names and value is not None:
             values[names[path]] = value
-    fields = {name: body[name] for name in body if name not in {"orq", *top_level}}
     return _validate_controls(values, endpoint, dialect, lenient=lenient), fields
 
 
-@cache
 def _map_paths(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
     """Map each path that an endpoint reads, such as ``orq.inputs``, to the name of its control."""
     paths: dict[str, str] = {}
