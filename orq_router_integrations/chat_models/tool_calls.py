@@ -8,6 +8,7 @@ arguments are not a JSON object, becomes an invalid tool call.
 import reprlib
 import uuid
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import InvalidToolCall, ToolCall
@@ -27,6 +28,7 @@ from orq_router_integrations.wire.json import (
     loads_arguments,
 )
 from orq_router_integrations.wire.reasoning import THOUGHT_SIGNATURES_KWARG
+from orq_router_integrations.wire.responses_stream import FINISHED, STARTED
 
 _TRUNCATION_MARK = '"{] (truncated) "{]'
 """Suffix that makes truncated arguments invalid.
@@ -46,7 +48,7 @@ class _RawToolCall:
     index: int | None
     signature: str | None
     item_id: str | None  # in the Responses API
-    item_stage: int  # 0: fragment, 1: item started, 2: item finished, 3: in the finished response
+    item_stage: int  # in the Responses API; 0 in chat completions
     unique_id: str = ""
     position: int = 0  # among the calls of the answer
 
@@ -76,50 +78,70 @@ class _RawToolCall:
     def arguments(self) -> str:
         return "".join(self.argument_parts)
 
-    def get_missing_arguments(self, arguments: str) -> str:
-        """Return what complete arguments contain beyond the fragments received so far."""
+    def get_missing_arguments(self, arguments: str) -> str | None:
+        """Return what complete arguments have beyond those received, or ``None`` if they differ."""
         received = self.arguments
-        return arguments[len(received) :] if arguments.startswith(received) else ""
+        if arguments.startswith(received):
+            return arguments[len(received) :]
+        is_equal = not arguments or _parse_arguments(arguments) == _parse_arguments(received)
+        return "" if is_equal else None
 
     def is_valid(self) -> bool:
         args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
-        return bool(self.name) and args is not None
+        return bool(self.name) and args is not None and self.item_stage != STARTED
 
     def is_continued_by(self, fragment: "_RawToolCall") -> bool:
         """Return whether a fragment belongs to this call, and does not start another one."""
         if fragment.id and self.id and fragment.id != self.id:
             # Some providers send a new id with each fragment, but not a new name.
             return bool(self.name) and not fragment.name and fragment.index is not None
-        if fragment.item_stage or not (fragment.name and self.name):
-            return not self.name or fragment.name in {None, self.name}
+        if not (fragment.name and self.name):
+            return True
         # Some providers repeat the name in each fragment. It is another call of the same tool if
         # this one is valid, the arguments start over, and no id or index says otherwise.
         is_identified = fragment.id is not None and fragment.index in {None, self.index}
         restarts = fragment.arguments.startswith("{") and not is_identified and self.is_valid()
         return fragment.name == self.name and not restarts
 
-    def is_other_item(self, fragment: "_RawToolCall") -> bool:
-        """Return whether a fragment belongs to another item, which may have the same call id."""
-        if fragment.item_stage and not self.is_continued_by(fragment):
-            return True
-        is_same_index = fragment.index is not None and fragment.index == self.index
-        is_repeated = fragment.item_stage and is_same_index and fragment.arguments == self.arguments
-        if fragment.item_id == self.item_id and (fragment.item_id or is_repeated):
-            return False
-        # Providers may change the id and the index of an item between its stages. But an item goes
-        # through each stage once, and no fragments follow when it is finished.
-        if self.item_stage >= (fragment.item_stage or 2):
-            return True
-        if fragment.item_stage < 2 or fragment.arguments.startswith(self.arguments):
-            return False
-        return _parse_arguments(fragment.arguments) != _parse_arguments(self.arguments)
+    def rank_for_item(self, fragment: "_RawToolCall") -> int:
+        """Return how well a fragment fits the item of this call, or 0 if it is of another item.
+
+        Some providers send one id for all items, or change the id or the index of an item. But an
+        item starts and finishes once, and contains all its fragments when it is finished.
+        """
+        is_finished = self.item_stage >= max(fragment.item_stage, FINISHED)
+        if is_finished or (fragment.item_stage == STARTED and self.name):
+            return 0
+        index = _compare(self.index, fragment.index)
+        item_id = _compare(self.item_id, fragment.item_id)
+        call_id, name = _compare(self.id, fragment.id), _compare(self.name, fragment.name)
+        if -1 in {call_id, name}:
+            return 0
+        rank = 1 + [index, item_id, call_id, name, any(self.argument_parts)].count(1)
+        if fragment.item_stage >= FINISHED:
+            if self.get_missing_arguments(fragment.arguments) is not None:
+                return rank + 1
+            return rank if call_id == item_id == 1 else 0
+        # Nothing follows complete arguments, so an object after them belongs to another item.
+        if any(self.argument_parts) and may_contain_object(fragment.arguments):
+            has_other_id = index == 0 and item_id == -1
+            if has_other_id or _parse_arguments(self.arguments)[0] is not None:
+                return 0
+        return 0 if index == -1 else rank
+
+
+def _compare(value: Any, other: Any) -> int:
+    """Return 1 for equal values, -1 for different ones, and 0 if one is unknown."""
+    if value is None or other is None:
+        return 0
+    return 1 if value == other else -1
 
 
 def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
     """Create an invalid call with the error of its arguments, which may have a truncation mark."""
     arguments = strip_truncation_mark(arguments)
     _, error = _parse_arguments(arguments, replace_surrogates=False)
-    error = error or "The tool call has no name."
+    error = error or "The tool call has no name, or its arguments are missing."
     return invalid_tool_call(name=name, args=arguments, id=call_id, error=error)
 
 
@@ -189,8 +211,8 @@ class ToolCalls:
 
     def _convert_fragment(self, fragment: _RawToolCall) -> ToolCallChunk:
         call = self._find_call(fragment)
-        if call and fragment.item_stage > 1:
-            fragment.argument_parts = [call.get_missing_arguments(fragment.arguments)]
+        if call and fragment.item_stage >= FINISHED:
+            fragment.argument_parts = [call.get_missing_arguments(fragment.arguments) or ""]
         if fragment.argument_parts == ["null"] and not (call and any(call.argument_parts)):
             fragment.argument_parts = [""]  # some models write null for a tool without arguments
         if call is None:
@@ -200,7 +222,7 @@ class ToolCalls:
             name, call_id = None if call.name else fragment.name, None
             call.name = call.name or fragment.name
             call.id = call.id or fragment.id
-            call.item_id = call.item_id or fragment.item_id
+            call.item_id = fragment.item_id or call.item_id
             call.item_stage = max(call.item_stage, fragment.item_stage)
             call.argument_parts += fragment.argument_parts
             call.signature = fragment.signature or call.signature
@@ -208,10 +230,12 @@ class ToolCalls:
 
     def _find_call(self, fragment: _RawToolCall) -> _RawToolCall | None:
         """Return the call that a fragment continues: the last one with its id or its index."""
-        calls = [call for call in self._calls if not call.is_other_item(fragment)]
-        same_item = [call for call in calls if call.item_id and call.item_id == fragment.item_id]
-        same_id = same_item or [call for call in calls if fragment.id and call.id == fragment.id]
-        candidates = same_id or calls
+        if fragment.item_stage:
+            ranks = [(call.rank_for_item(fragment), call) for call in reversed(self._calls)]
+            rank, match = max(ranks, key=itemgetter(0), default=(0, None))
+            return match if rank else None
+        same_id = [call for call in self._calls if fragment.id and call.id == fragment.id]
+        candidates = same_id or self._calls
         if fragment.index is not None:
             # Some providers use one id for several calls; then the index identifies the call.
             candidates = [call for call in candidates if call.index == fragment.index] or same_id

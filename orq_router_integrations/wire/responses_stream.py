@@ -33,6 +33,9 @@ _TEXT_DELTAS = {
 }
 """Event types that carry text, and the field of a chat delta that the text belongs to."""
 
+STARTED, FRAGMENT, FINISHED, IN_RESPONSE = range(1, 5)
+"""Stages of a call: start of its item, fragment of its arguments, finished item, and response."""
+
 
 class ResponsesStreamDecoder(EventStreamDecoder):
     """Decodes the bytes of a response stream into chunks of a chat completion."""
@@ -42,6 +45,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._unfinished: dict[str, list[Any]] = {}  # by field, emitted values of unfinished items
         self._item_keys: set[Any] = set()  # ids and indices of the items with deltas
         self._finished_items: list[JsonObject] = []
+        self._item_events: list[tuple[Any, ...]] = []
         self._has_calls = False
         self._reasoning_key: tuple[Any, ...] | None = None  # where the last reasoning came from
 
@@ -52,10 +56,19 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             raise EmbeddedError(data)
         if event_type == "failed":
             raise create_response_error(as_dict(event.get("response")))
+        if "item" in event and self._is_repeated(event_type, event):
+            return
         if event_type in {"completed", "incomplete"}:
             yield from self._finish_response(as_dict(event.get("response")), data)
         elif delta := self._convert_event(event_type, event):
             yield {"choices": [build_choice("delta", delta)]}
+
+    def _is_repeated(self, event_type: str, event: JsonObject) -> bool:
+        """Return whether the same event of an item was received before."""
+        item_event = (event_type, as_int(event.get("output_index")), event["item"])
+        is_repeated = item_event in self._item_events and bool(_get_item_keys(event))
+        self._item_events.append(item_event)
+        return is_repeated
 
     def _convert_event(self, event_type: str, event: JsonObject) -> JsonObject:
         if name := _TEXT_DELTAS.get(event_type):
@@ -67,13 +80,13 @@ class ResponsesStreamDecoder(EventStreamDecoder):
                 annotations = as_dicts([event.get("annotation")])
                 return self._record_delta({"annotations": annotations}, event)
             case "output_item.added" if item.get("type") == "function_call":
-                return self._prepare_delta(convert_item({**item, "arguments": ""}), event, stage=1)
+                return self._prepare_delta(convert_item({**item, "arguments": ""}), event, STARTED)
             case "function_call_arguments.delta" if arguments := as_str(event.get("delta")):
                 call = {"function": {"arguments": arguments}}
                 return self._prepare_delta({"tool_calls": [call]}, event)
-            case "output_item.done" if not (item.get("id") and item in self._finished_items):
+            case "output_item.done":
                 self._finished_items.append(item)
-                return self._finish_item(event, stage=2)
+                return self._finish_item(event, FINISHED)
         return {}
 
     def _record_delta(self, delta: JsonObject, event: JsonObject) -> JsonObject:
@@ -83,7 +96,9 @@ class ResponsesStreamDecoder(EventStreamDecoder):
         self._item_keys |= _get_item_keys(event)
         return self._prepare_delta(delta, event)
 
-    def _prepare_delta(self, delta: JsonObject, event: JsonObject, stage: int = 0) -> JsonObject:
+    def _prepare_delta(
+        self, delta: JsonObject, event: JsonObject, stage: int = FRAGMENT
+    ) -> JsonObject:
         """Set the item of calls, and separate the reasoning of items and parts."""
         self.has_answer = True
         index = as_int(event.get("output_index"))
@@ -137,10 +152,9 @@ class ResponsesStreamDecoder(EventStreamDecoder):
             outputs = get_output_items(response, data)
         finished_types = {as_str(item.get("type")) for item in self._finished_items}
         for item in outputs:
-            # Only calls are known to have the same id in the finished response.
-            is_call = item.get("type") == "function_call" and item.get("call_id")
-            is_new = is_call or as_str(item.get("type")) not in finished_types
-            if is_new and (delta := self._finish_item({"item": item}, stage=3)):
+            # Calls are compared with each other. Other items may differ from the finished ones.
+            is_new = as_str(item.get("type")) not in finished_types - {"function_call"}
+            if is_new and (delta := self._finish_item({"item": item}, IN_RESPONSE)):
                 yield {"choices": [build_choice("delta", delta)]}
         if item_ids := list_item_ids(outputs or self._finished_items):
             yield {"choices": [build_choice("delta", {"item_ids": item_ids})]}

@@ -194,18 +194,36 @@ PARIS, ROME = '{"city":"Paris"}', '{"city":"Rome"}'
 @pytest.mark.parametrize("second_arguments", [ROME, PARIS], ids=["other", "equal"])
 @pytest.mark.parametrize("has_output", [True, False], ids=["with output", "without output"])
 @pytest.mark.parametrize(
-    ("has_ids", "indices"),
-    [(True, (0, 1)), (True, (0, 0)), (True, (None, None)), (False, (0, 1))],
-    ids=["ids and indices", "one index", "only ids", "only indices"],
+    ("item_ids", "indices"),
+    [
+        (("f0", "f1"), (0, 1)),
+        (("f0", "f1"), (0, 0)),
+        (("f0", "f1"), (None, None)),
+        (("", ""), (0, 1)),
+        (("f", "f"), (0, 1)),
+    ],
+    ids=["ids and indices", "one index", "only ids", "only indices", "one item id"],
+)
+@pytest.mark.parametrize(
+    "call_ids",
+    [("look", "look"), ("c0", "c1"), (None, None)],
+    ids=["one call id", "call ids", "no call ids"],
 )
 @pytest.mark.parametrize("names", SHARED_ID_EVENTS.values(), ids=SHARED_ID_EVENTS)
-def test_calls_with_one_call_id_are_not_merged(
-    names: tuple[str, ...], has_ids: bool, indices: Any, has_output: bool, second_arguments: str
+def test_calls_that_share_ids_are_not_merged(
+    names: tuple[str, ...],
+    call_ids: Any,
+    item_ids: Any,
+    indices: Any,
+    has_output: bool,
+    second_arguments: str,
 ) -> None:
-    """Some providers use the name of the tool as the id of each call."""
+    """Some providers use one item id, or the name of the tool as the id of each call."""
     items = [
-        {**call(f"f{n}" if has_ids else "", "look"), "arguments": arguments}
-        for n, arguments in enumerate([PARIS, second_arguments])
+        {**call(item_id, call_id), "arguments": arguments}
+        for item_id, call_id, arguments in zip(
+            item_ids, call_ids, [PARIS, second_arguments], strict=True
+        )
     ]
     events = []
     for name in names:
@@ -227,6 +245,33 @@ def test_calls_with_one_call_id_are_not_merged(
     ]
     assert len({item["id"] for item in answer.tool_calls}) == 2
     assert not answer.invalid_tool_calls
+
+
+def test_arguments_after_a_complete_object_belong_to_another_call() -> None:
+    """Without useful ids and indices, only the arguments say where the second call starts."""
+    added = create_event("output_item.added", item=CALL_ADDED)
+    deltas = [
+        create_event("function_call_arguments.delta", item_id="f1", delta=delta)
+        for delta in ('{"a"', ":1}", '{"b":{"', 'c":2}}')
+    ]
+    done = [
+        create_event("output_item.done", item={**call("f1"), "arguments": arguments})
+        for arguments in ('{"a":1}', '{"b":{"c":2}}')
+    ]
+    calls = stream_answer([added, *deltas, *done]).tool_calls
+    assert [item["args"] for item in calls] == [{"a": 1}, {"b": {"c": 2}}]
+
+
+def test_call_without_received_arguments_is_invalid() -> None:
+    """A tool may have no parameters, but then the arguments are an empty object."""
+    answer = stream_answer([create_event("output_item.added", output_index=0, item=CALL_ADDED)])
+    assert not answer.tool_calls
+    assert [item["name"] for item in answer.invalid_tool_calls] == ["look"]
+
+
+def test_arguments_may_be_omitted_when_the_call_is_finished() -> None:
+    events = streamed_call(0, {**call("f1"), "arguments": None}, item_id="f1")
+    assert [item["args"] for item in stream_answer(events).tool_calls] == [{"a": 1}]
 
 
 def test_calls_without_call_ids_are_emitted_once() -> None:

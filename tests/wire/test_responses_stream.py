@@ -24,7 +24,12 @@ from orq_router_integrations.wire.call import (
     TruncatedStreamError,
     WireError,
 )
-from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
+from orq_router_integrations.wire.responses_stream import (
+    FINISHED,
+    FRAGMENT,
+    STARTED,
+    ResponsesStreamDecoder,
+)
 
 MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
 TEXT_DELTA = create_event("output_text.delta", delta="Hi", output_index=0)
@@ -54,7 +59,7 @@ class TestEvents:
                         "id": "c1",
                         "function": {"name": "f", "arguments": ""},
                         "item_id": "fc",
-                        "item_stage": 1,
+                        "item_stage": STARTED,
                     }
                 ]
             },
@@ -67,7 +72,7 @@ class TestEvents:
                         "index": 2,
                         "function": {"arguments": "{}"},
                         "item_id": "fc",
-                        "item_stage": 0,
+                        "item_stage": FRAGMENT,
                     }
                 ]
             },
@@ -123,7 +128,7 @@ class TestEvents:
         *_, call, last = decode_events(create_event("output_item.done", item=item, output_index=1))
         function = {"name": "run", "arguments": '{"__arg1":"ls"}'}
         assert call["choices"][0]["delta"]["tool_calls"] == [
-            {"index": 1, "id": "c1", "function": function, "item_id": "", "item_stage": 2}
+            {"index": 1, "id": "c1", "function": function, "item_id": "", "item_stage": FINISHED}
         ]
         assert last["choices"][0]["finish_reason"] == "tool_calls"
 
