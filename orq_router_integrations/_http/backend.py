@@ -107,24 +107,22 @@ class ConnectionBackend:
     is_reused = False
     deadline = Deadline(timeout=inf, idle_timeout=inf)
     tls_host: str | None = None
+    first_byte = b""
 
     def __init__(self) -> None:
         self._unwritten: list[bytes] = []
         self._unwritten_size = 0
-        self._reset_response()
+        self._joiner = ChunkJoiner()
 
     def start_call(self, deadline: Deadline) -> None:
         """Apply the deadline of the next call."""
         self.deadline = deadline
-        self._reset_response()
+        self.first_byte, self._joiner = b"", ChunkJoiner()
 
     def end_call(self) -> None:
         """Release the deadline, which may refer to objects of the caller."""
         self.is_reused = True
         del self.deadline
-
-    def _reset_response(self) -> None:
-        self.first_byte, self._joiner = b"", ChunkJoiner()
 
     def _process_received(self, data: bytes) -> bytes:
         """Record received data, and join its chunks."""

@@ -121,10 +121,8 @@ class RetryPolicy:
 
     def _get_wait_seconds(self, error: RouterError) -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""
-        if isinstance(error, RouterStatusError) and error.retry_after is not None:
-            return error.retry_after
         longest = min(INITIAL_BACKOFF_SECONDS * 2.0**self._retries, MAX_BACKOFF_SECONDS)
-        return longest * random.uniform(0.5, 1)  # noqa: S311 - not used for security
+        return error.retry_after or longest * random.uniform(0.5, 1)  # noqa: S311
 
     def _is_retryable(self, error: RouterError) -> bool:
         """Check whether sending the same call again may help and is allowed."""
