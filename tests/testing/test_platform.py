@@ -1,3 +1,5 @@
+"""Values of the offline router that expire."""
+
 import weakref
 
 from orq_router_integrations.testing.routing.platform import ExpiringDict

@@ -1,3 +1,5 @@
+"""Checks of arguments that several integrations share."""
+
 from uuid import UUID
 
 import pytest
