@@ -1,8 +1,8 @@
 """Serve the offline router over HTTP: an ASGI app, and a server on a loopback port."""
 
 import socket
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -53,10 +53,9 @@ def serve(
         hint = "Choose another port with --port (port= in Python); 0 picks a free port."
         raise OSError(error.errno, f"{error.strerror}. {hint}") from None
     app = create_asgi_app(router or OfflineRouter(), record=record, max_records=MAX_RECORDS)
-    with listener:
+    with listener, suppress(KeyboardInterrupt):
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
-        sys.stdout.write(f"The offline router serves {base_url} (any API key is accepted)\n")
-        sys.stdout.flush()
+        print(f"The offline router serves {base_url} (any API key is accepted)", flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 

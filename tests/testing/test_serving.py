@@ -74,6 +74,13 @@ class TestServe:
         serve(port=0)
         assert f"http://127.0.0.1:{ports[0]}/v3/router" in capsys.readouterr().out
 
+    def test_interrupt_ends_without_a_traceback(self, socket_enabled, monkeypatch):
+        def run(self, sockets):
+            raise KeyboardInterrupt  # as uvicorn does after ctrl-c
+
+        monkeypatch.setattr(uvicorn.Server, "run", run)
+        serve(port=0)
+
     def test_port_in_use_names_the_argument(self, socket_enabled):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
