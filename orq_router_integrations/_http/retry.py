@@ -53,12 +53,10 @@ class RetryPolicy:
     def run(self, function: Callable[[Exchange[Any]], T]) -> T:
         """Call a function, and repeat it while its errors are retryable."""
         try:
-            result = function(self.exchange)
+            return self._return_tokens(function(self.exchange))
         except RouterError as error:
             if not self._start_retry(error):
                 raise
-        else:
-            return self._return_tokens(result)
         # Not in the handler, so that later errors are not chained to the first one.
         import tenacity  # noqa: PLC0415 - most programs never need it
 
@@ -69,12 +67,10 @@ class RetryPolicy:
     async def arun(self, function: Callable[[Exchange[Any]], Awaitable[T]]) -> T:
         """Await a function, and repeat it while its errors are retryable; see ``run``."""
         try:
-            result = await function(self.exchange)
+            return self._return_tokens(await function(self.exchange))
         except RouterError as error:
             if not self._start_retry(error):
                 raise
-        else:
-            return self._return_tokens(result)
         import tenacity  # noqa: PLC0415
 
         await asyncio.sleep(self._wait_seconds)

@@ -186,6 +186,18 @@ class TestPacer:
         assert not pacer._waiting
         assert not pacer._has_thread
 
+    def test_wait_works_after_a_thread_could_not_be_started(self, monkeypatch) -> None:
+        def fail(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        pacer = Pacer(Pace(20, per=1))
+        pacer.wait(create_deadline())
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            with pytest.raises(RuntimeError):
+                pacer.wait(create_deadline())
+        pacer.wait(create_deadline())
+
     @pytest.mark.slow
     async def test_order(self) -> None:
         pacer = Pacer(Pace(100, per=1))
