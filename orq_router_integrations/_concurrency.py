@@ -89,7 +89,7 @@ def _advance(resume: Callable[..., Any], *args: Any) -> tuple[Any, Any]:
 def run_steps(
     client: RouterClient, steps: StepGenerator[ResultT], semaphore: threading.Semaphore
 ) -> ResultT:
-    """Run steps, which may yield calls, and lists of steps to run concurrently."""
+    """Run steps, which may also be calls, and lists of generators to run concurrently."""
 
     def perform(step: Call[Any] | list[StepGenerator[Any]]) -> Any:
         if isinstance(step, list):

@@ -90,7 +90,7 @@ class AsyncioBackend(
             self._waiter.set_result(has_event)
 
     async def _wait_for_event(self, seconds: float) -> bool:
-        """Wait until something happens; returns false on timeout."""
+        """Wait for the next event of the connection; returns false on timeout."""
         if asyncio.get_running_loop() is not self._loop:
             raise httpcore.ReadError(
                 "a response can only be read in the event loop in which it started"

@@ -1,4 +1,4 @@
-"""What the calls of a client share."""
+"""State that all calls of a client share."""
 
 from collections.abc import Mapping
 from functools import cached_property

@@ -202,7 +202,7 @@ class Gate:
 
 
 class TokenBucket:
-    """The limit of one process."""
+    """Token bucket that applies a ``Pace`` to the requests of one process."""
 
     def __init__(self, pace: Pace) -> None:
         self._rate = pace.rate

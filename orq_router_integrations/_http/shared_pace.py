@@ -27,7 +27,7 @@ CLEANUP_INTERVAL = 100  # number of permits after which expired entries are dele
 
 
 class SharedBucket:
-    """The limit of all processes that use a database.
+    """Bucket in a database, which applies a ``Pace`` to the requests of several processes.
 
     While the database cannot be reached, this process keeps to the limit alone.
     """
