@@ -52,11 +52,11 @@ class CompactingModel:
         self.bodies.append(json.loads(request.content))
         if not self.bodies[-1].get("stream"):
             return httpx.Response(200, json=RESPONSE)
-        done = [
+        item_events = [
             create_event("output_item.done", output_index=index, item=item)
             for index, item in enumerate([COMPACTION, MESSAGE])
         ]
-        events = [*done, create_event("completed", response=RESPONSE)]
+        events = [*item_events, create_event("completed", response=RESPONSE)]
         content = b"".join(map(encode_event, events)) + DONE
         return httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
 
@@ -191,8 +191,8 @@ class TestCompact:
         messages = await compact if awaited else compact
         model.invoke([*messages, HumanMessage("And a switch?")])
         assert [message.text for message in messages] == ["", "What is a router?"]
-        sent = router.requests[-1].body["input"]
-        assert [item["type"] for item in sent] == ["compaction", "message", "message"]
+        items = router.requests[-1].body["input"]
+        assert [item["type"] for item in items] == ["compaction", "message", "message"]
 
     def test_path_is_outside_of_the_router(self) -> None:
         model, requests = self.respond([COMPACTION])
@@ -210,21 +210,21 @@ class TestCompact:
         assert messages[1].content == "Weather?"
         assert messages[3].content == "12 degrees"
         model.compact([*messages, HumanMessage("Bye")])
-        sent = json.loads(requests[1].content)["input"]
-        assert sent[0] == COMPACTION
-        assert [item["type"] for item in sent] == [
+        items = json.loads(requests[1].content)["input"]
+        assert items[0] == COMPACTION
+        assert [item["type"] for item in items] == [
             *("compaction", "message", "function_call", "function_call_output"),
             *("message", "message"),
         ]
 
     def test_first_message_has_the_usage(self) -> None:
         model, _ = self.respond([COMPACTION, *LATEST_ITEMS])
-        first, *others = model.compact("Hi")
+        first, *later_messages = model.compact("Hi")
         assert isinstance(first, AIMessage)
         assert first.usage_metadata
         assert first.usage_metadata["input_tokens"] == 90
         assert first.response_metadata["cost"] == 0.5
-        assert all(getattr(message, "usage_metadata", None) is None for message in others)
+        assert all(getattr(message, "usage_metadata", None) is None for message in later_messages)
 
     def test_stored_response_can_be_compacted(self, router: OfflineRouter) -> None:
         model = create_agent_model(router, "responses", instructions="Be brief.")

@@ -142,15 +142,17 @@ HUMAN_PARTS = {
 }
 
 
-@pytest.mark.parametrize(("part", "sent"), HUMAN_PARTS.values(), ids=HUMAN_PARTS)
-def test_responses_part_in_a_human_message(part: Any, sent: Any, router: OfflineRouter) -> None:
+@pytest.mark.parametrize(("part", "sent_part"), HUMAN_PARTS.values(), ids=HUMAN_PARTS)
+def test_responses_part_in_a_human_message(
+    part: Any, sent_part: Any, router: OfflineRouter
+) -> None:
     for api in ("responses", "chat_completions"):
         model = create_offline_model(router, api=api)
         model.invoke([HumanMessage([part, {"type": "text", "text": "Describe it."}])])
     (item,) = router.requests[0].body["input"]
-    assert item["content"][0] == sent
+    assert item["content"][0] == sent_part
     chat_type = last_body(router)["messages"][0]["content"][0]["type"]
-    assert f"input_{chat_type.removesuffix('_url')}" == sent["type"]
+    assert f"input_{chat_type.removesuffix('_url')}" == sent_part["type"]
 
 
 IMAGES = {

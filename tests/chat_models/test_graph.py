@@ -121,8 +121,8 @@ async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: 
     second = await stream_graph(graph, awaited, FOLLOW_UP, config)
     assert get_updates(second)[-1].text == "The weather."
     messages = (await graph.aget_state(config)).values["messages"]
-    first, again = ["human", "ai", "tool", "tool", "ai"], ["human", "ai"]
-    assert [message.type for message in messages] == first + again
+    first_turn, second_turn = ["human", "ai", "tool", "tool", "ai"], ["human", "ai"]
+    assert [message.type for message in messages] == first_turn + second_turn
     body = router.requests[-1].body
     if api == "responses":
         types = [item["type"] for item in body["input"]]

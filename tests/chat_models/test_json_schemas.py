@@ -181,9 +181,9 @@ TOOLS = {
 @pytest.mark.parametrize("tool_", TOOLS.values(), ids=TOOLS)
 def test_recursive_tool_keeps_its_references(model: ChatOrq, tool_: Any, strict: Any) -> None:
     bound = model.bind_tools([tool_], strict=strict)
-    (sent,) = bound.kwargs["tools"]  # type: ignore[attr-defined]
-    check_recursion(sent["function"]["parameters"])
-    assert not strict or not find_strict_problems(sent["function"]["parameters"])
+    (sent_tool,) = bound.kwargs["tools"]  # type: ignore[attr-defined]
+    check_recursion(sent_tool["function"]["parameters"])
+    assert not strict or not find_strict_problems(sent_tool["function"]["parameters"])
 
 
 def test_injected_arguments_are_not_sent(model: ChatOrq) -> None:
@@ -192,8 +192,8 @@ def test_injected_arguments_are_not_sent(model: ChatOrq) -> None:
         return name + user
 
     for tool_ in (greet, tool(greet)):
-        (sent,) = model.bind_tools([tool_]).kwargs["tools"]  # type: ignore[attr-defined]
-        assert sent["function"]["parameters"]["properties"].keys() == {"name"}
+        (sent_tool,) = model.bind_tools([tool_]).kwargs["tools"]  # type: ignore[attr-defined]
+        assert sent_tool["function"]["parameters"]["properties"].keys() == {"name"}
 
 
 @pytest.mark.parametrize("strict", [None, True])
@@ -245,8 +245,8 @@ SCHEMAS = {
 def test_schema_that_inlining_would_multiply_keeps_its_references(
     schema: Any, strict: Any, model: ChatOrq
 ) -> None:
-    (sent,) = model.bind_tools([schema], strict=strict).kwargs["tools"]  # type: ignore[attr-defined]
-    parameters = sent["function"]["parameters"]
+    (sent_tool,) = model.bind_tools([schema], strict=strict).kwargs["tools"]  # type: ignore[attr-defined]
+    parameters = sent_tool["function"]["parameters"]
     check_recursion(parameters)
     assert len(json.dumps(parameters)) < 20_000
     assert not strict or not find_strict_problems(parameters)
@@ -484,10 +484,10 @@ async def test_root_that_is_not_an_object_is_wrapped(
     assert await runnable.ainvoke("Hi") == expected
     # LangChain's parsers do not stream None.
     assert list(runnable.stream("Hi"))[-1:] == ([] if expected is None else [expected])
-    sent = get_sent_schema(last_body(router))
-    assert sent["type"] == "object"
-    assert sent["properties"].keys() == {"value"}
-    assert not strict or not find_strict_problems(sent)
+    sent_schema = get_sent_schema(last_body(router))
+    assert sent_schema["type"] == "object"
+    assert sent_schema["properties"].keys() == {"value"}
+    assert not strict or not find_strict_problems(sent_schema)
 
 
 def test_value_that_is_not_wrapped_is_accepted() -> None:

@@ -29,8 +29,8 @@ CALL = {"name": "look", "args": {"where": "here"}, "id": "call_1"}
 def send_messages(model: ChatOrq, router: OfflineRouter, *messages: Any) -> list[dict[str, Any]]:
     """Return the messages that the router receives."""
     model.invoke(list(messages))
-    sent: list[dict[str, Any]] = router.requests[-1].body["messages"]
-    return sent
+    received: list[dict[str, Any]] = router.requests[-1].body["messages"]
+    return received
 
 
 def text_part(text: str) -> dict[str, str]:
@@ -73,16 +73,16 @@ def test_message_has_its_role(
 
 
 def test_developer_tuple_is_a_developer_message(model: ChatOrq, router: OfflineRouter) -> None:
-    sent = send_messages(model, router, ("developer", "Be brief."), ("user", "Hi"))
-    assert [message["role"] for message in sent] == ["developer", "user"]
+    sent_messages = send_messages(model, router, ("developer", "Be brief."), ("user", "Hi"))
+    assert [message["role"] for message in sent_messages] == ["developer", "user"]
 
 
 @pytest.mark.parametrize("message_type", [HumanMessage, SystemMessage, AIMessage])
 def test_name_is_sent(
     model: ChatOrq, router: OfflineRouter, message_type: type[BaseMessage]
 ) -> None:
-    (sent,) = send_messages(model, router, message_type("Hi", name="ann"))
-    assert sent["name"] == "ann"
+    (sent_message,) = send_messages(model, router, message_type("Hi", name="ann"))
+    assert sent_message["name"] == "ann"
 
 
 INVALID_MESSAGES = {
@@ -136,8 +136,8 @@ def test_tool_result_is_one_str_unless_its_blocks_have_more_fields(
     model: ChatOrq, router: OfflineRouter, content: Any, sent_content: Any
 ) -> None:
     result = ToolMessage(content, tool_call_id="call_1", status="error", artifact={"a": 1})
-    sent = send_messages(model, router, "Hi", AIMessage("", tool_calls=[CALL]), result)
-    assert sent[2] == {"role": "tool", "tool_call_id": "call_1", "content": sent_content}
+    sent_messages = send_messages(model, router, "Hi", AIMessage("", tool_calls=[CALL]), result)
+    assert sent_messages[2] == {"role": "tool", "tool_call_id": "call_1", "content": sent_content}
 
 
 def create_media_results(*following: BaseMessage) -> list[BaseMessage]:
@@ -152,19 +152,19 @@ def create_media_results(*following: BaseMessage) -> list[BaseMessage]:
 def test_media_of_tool_results_move_to_a_user_message(
     model: ChatOrq, router: OfflineRouter, following: list[BaseMessage]
 ) -> None:
-    sent = send_messages(model, router, *create_media_results(*following))
-    assert [message["role"] for message in sent[2:5]] == ["tool", "tool", "user"]
-    assert sent[2]["content"] == "Seen:\n\n[1 attachment(s) of this tool result: image]"
-    assert sent[3]["content"] == "[1 attachment(s) of this tool result: file]"
-    assert sent[4]["content"] == [IMAGE_PART, FILE_PART]
-    assert len(sent) == 5 + len(following)
+    sent_messages = send_messages(model, router, *create_media_results(*following))
+    assert [message["role"] for message in sent_messages[2:5]] == ["tool", "tool", "user"]
+    assert sent_messages[2]["content"] == "Seen:\n\n[1 attachment(s) of this tool result: image]"
+    assert sent_messages[3]["content"] == "[1 attachment(s) of this tool result: file]"
+    assert sent_messages[4]["content"] == [IMAGE_PART, FILE_PART]
+    assert len(sent_messages) == 5 + len(following)
 
 
 def test_media_of_tool_results_can_be_replaced_by_a_placeholder(router: OfflineRouter) -> None:
     model = ChatOrq(model="openai/gpt-4o", client=router.client(), tool_media="placeholder")
-    sent = send_messages(model, router, *create_media_results())
-    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool"]
-    assert "image" in sent[2]["content"]
+    sent_messages = send_messages(model, router, *create_media_results())
+    assert [message["role"] for message in sent_messages] == ["user", "assistant", "tool", "tool"]
+    assert "image" in sent_messages[2]["content"]
 
 
 def test_input_messages_are_not_changed(model: ChatOrq) -> None:

@@ -71,13 +71,14 @@ def create_failing_client(
     failure: str, times: int = 99
 ) -> tuple[RouterClient, list[httpx.Request]]:
     """Create a client whose first requests fail, and the list of its requests."""
-    router, sent = OfflineRouter(), list[httpx.Request]()
+    router, requests = OfflineRouter(), list[httpx.Request]()
 
     def handle(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
-        return create_failure(failure, request) if len(sent) <= times else router.handle(request)
+        requests.append(request)
+        is_failing = len(requests) <= times
+        return create_failure(failure, request) if is_failing else router.handle(request)
 
-    return create_client(handle), sent
+    return create_client(handle), requests
 
 
 def create_model(client: RouterClient, api: str, **kwargs: Any) -> ChatOrq:
@@ -127,14 +128,14 @@ async def test_context_overflow_error(api: str, awaited: bool) -> None:
 @every_way
 @pytest.mark.parametrize("failure", ["down", "503", "401"])
 async def test_with_fallbacks(api: str, awaited: bool, failure: str) -> None:
-    down, sent = create_failing_client(failure)
-    models = create_model(down, api).with_fallbacks(
+    failing_client, requests = create_failing_client(failure)
+    models = create_model(failing_client, api).with_fallbacks(
         [create_model(OfflineRouter().client(), api, model=CLAUDE)]
     )
     answer = await invoke_runnable(models, awaited)
     assert answer.response_metadata["model_name"] == CLAUDE
     assert CLAUDE in await stream_text(models, awaited)
-    assert len(sent) == 2
+    assert len(requests) == 2
 
 
 @every_way
@@ -168,13 +169,15 @@ async def test_fallback_receives_tools_and_structured_output(api: str, awaited: 
 async def test_fallback_for_outages_does_not_hide_authentication_errors(
     api: str, awaited: bool
 ) -> None:
-    other = OfflineRouter()
+    fallback_router = OfflineRouter()
     outages = (core.ModelConnectionError, core.ModelAPIError)
-    first = create_model(create_failing_client("401")[0], api)
-    models = first.with_fallbacks([create_model(other.client(), api)], exceptions_to_handle=outages)
+    failing_model = create_model(create_failing_client("401")[0], api)
+    models = failing_model.with_fallbacks(
+        [create_model(fallback_router.client(), api)], exceptions_to_handle=outages
+    )
     with pytest.raises(core.ModelAuthenticationError):
         await invoke_runnable(models, awaited)
-    assert not other.requests
+    assert not fallback_router.requests
 
 
 @both_apis
@@ -195,7 +198,7 @@ def is_retryable(error: BaseException) -> bool:
 @both_apis
 @every_way
 async def test_with_retry_by_is_retryable(failure: str, api: str, awaited: bool) -> None:
-    client, sent = create_failing_client(failure, times=2)
+    client, requests = create_failing_client(failure, times=2)
     runnable = create_model(client, api).with_retry(
         retry_if_exception_type=is_retryable,
         wait_exponential_jitter=False,
@@ -206,7 +209,7 @@ async def test_with_retry_by_is_retryable(failure: str, api: str, awaited: bool)
     else:
         with pytest.raises(FAILURES[failure][3]):
             await invoke_runnable(runnable, awaited)
-    assert len(sent) == (3 if failure in RETRYABLE else 1)
+    assert len(requests) == (3 if failure in RETRYABLE else 1)
 
 
 def create_retry_middleware(**kwargs: Any) -> ModelRetryMiddleware:
@@ -219,7 +222,7 @@ def create_retry_middleware(**kwargs: Any) -> ModelRetryMiddleware:
 async def test_retry_middleware_retries_only_retryable_errors(
     failure: str, api: str, awaited: bool
 ) -> None:
-    client, sent = create_failing_client(failure, times=1)
+    client, requests = create_failing_client(failure, times=1)
     agent = create_agent(
         create_model(client, api), [get_weather], middleware=[create_retry_middleware()]
     )
@@ -229,13 +232,13 @@ async def test_retry_middleware_retries_only_retryable_errors(
     else:
         with pytest.raises(FAILURES[failure][3]):
             await invoke_runnable(agent, awaited, INPUT)
-    assert len(sent) == (3 if failure in RETRYABLE else 1)
+    assert len(requests) == (3 if failure in RETRYABLE else 1)
 
 
 @both_apis
 @every_way
 async def test_retry_middleware_gives_up(api: str, awaited: bool) -> None:
-    client, sent = create_failing_client("503")
+    client, requests = create_failing_client("503")
     agent = create_agent(
         create_model(client, api), [], middleware=[create_retry_middleware(max_retries=1)]
     )
@@ -246,18 +249,18 @@ async def test_retry_middleware_gives_up(api: str, awaited: bool) -> None:
         await invoke_runnable(
             create_agent(create_model(client, api), [], middleware=[strict]), awaited, INPUT
         )
-    assert len(sent) == 4
+    assert len(requests) == 4
 
 
 @both_apis
 @every_way
 async def test_retry_middleware_does_not_retry_invalid_input(api: str, awaited: bool) -> None:
-    client, sent = create_failing_client("503")
+    client, requests = create_failing_client("503")
     agent = create_agent(create_model(client, api), [], middleware=[create_retry_middleware()])
     invalid_input = {"messages": [("user", [{"type": "image", "url": ""}])]}
     with pytest.raises(errors.RouterInputError):
         await invoke_runnable(agent, awaited, invalid_input)
-    assert not sent
+    assert not requests
 
 
 @pytest.mark.slow
@@ -299,7 +302,7 @@ async def test_fallback_middleware_with_structured_output(api: str, awaited: boo
 @both_apis
 @every_way
 async def test_retry_before_fallback_middleware(api: str, awaited: bool) -> None:
-    client, sent = create_failing_client("503")
+    client, requests = create_failing_client("503")
     fallback = create_model(OfflineRouter().client(), api, model=CLAUDE)
     middleware = [
         ModelFallbackMiddleware(fallback),
@@ -308,5 +311,5 @@ async def test_retry_before_fallback_middleware(api: str, awaited: bool) -> None
     result = await invoke_runnable(
         create_agent(create_model(client, api), [], middleware=middleware), awaited, INPUT
     )
-    assert len(sent) == 3
+    assert len(requests) == 3
     assert result["messages"][-1].response_metadata["model_name"] == CLAUDE

@@ -70,10 +70,10 @@ REASONS = ["error", "ERROR", "failed", "abort", "MALFORMED_FUNCTION_CALL"]
 @pytest.mark.parametrize("text", ["", "Half an ans"])
 def test_failed_answer_raises(reason: str, text: str) -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}}
-    whole = json.dumps({"choices": [{**choice, "finish_reason": reason}]}).encode()
+    completion = json.dumps({"choices": [{**choice, "finish_reason": reason}]}).encode()
     streamed = encode_event(create_delta(content=text)) + encode_event(create_delta(reason)) + DONE
     with pytest.raises(ServerError, match=f"finish reason '{reason}'.*code {reason}"):
-        create_model(whole).invoke("Hi")
+        create_model(completion).invoke("Hi")
     with pytest.raises(ServerError, match=f"finish reason '{reason}'") as caught:
         list(create_model(streamed, EVENT_STREAM).stream("Hi"))
     assert caught.value.partial == text

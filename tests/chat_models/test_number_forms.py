@@ -32,8 +32,8 @@ def test_index_of_a_choice(index: Any) -> None:
 def test_output_index(index: Any) -> None:
     item = {"type": "message", "content": [{"text": "Hi"}]}
     delta = create_event("output_text.delta", output_index=0, delta="Hi")
-    done = create_event("output_item.done", output_index=index, item=item)
-    assert decode_deltas(delta, done) == [{"content": "Hi"}]
+    item_done = create_event("output_item.done", output_index=index, item=item)
+    assert decode_deltas(delta, item_done) == [{"content": "Hi"}]
 
 
 @pytest.mark.parametrize("index", FORMS, ids=repr)
@@ -48,8 +48,8 @@ def test_index_of_a_reasoning_summary(index: Any) -> None:
 @pytest.mark.parametrize("index", FORMS, ids=repr)
 def test_content_index(index: Any) -> None:
     delta = create_event("output_text.delta", item_id="m", content_index=0, delta="Hi")
-    done = create_event("output_text.done", item_id="m", content_index=index, text="Hi")
-    assert decode_deltas(delta, done) == [{"content": "Hi"}]
+    text_done = create_event("output_text.done", item_id="m", content_index=index, text="Hi")
+    assert decode_deltas(delta, text_done) == [{"content": "Hi"}]
 
 
 @pytest.mark.parametrize("indices", [("1", "0"), (1.0, 0.0), (" 1", 0), ("10", "9")], ids=repr)

@@ -94,16 +94,16 @@ OTHER_MODELS: dict[str, dict[str, Any]] = {
 
 @both_modes
 @both_versions
-@pytest.mark.parametrize("other", OTHER_MODELS.values(), ids=OTHER_MODELS)
+@pytest.mark.parametrize("second_options", OTHER_MODELS.values(), ids=OTHER_MODELS)
 def test_signature_is_not_sent_to_another_provider_or_api(
-    other: dict[str, Any], version: str, stream: bool
+    second_options: dict[str, Any], version: str, stream: bool
 ) -> None:
     router = create_reasoning_router()
     first = create_model(router, output_version=version)
-    second = create_model(router, output_version=version, **other)
-    sent = replay_answer(router, first, second, stream)
-    assert "SIGNATURE" not in str(sent)
-    assert "c1" in str(sent)
+    second = create_model(router, output_version=version, **second_options)
+    items = replay_answer(router, first, second, stream)
+    assert "SIGNATURE" not in str(items)
+    assert "c1" in str(items)
 
 
 @both_modes

@@ -198,21 +198,21 @@ CALL_ITEM = {"type": "function_call", "call_id": "a", "name": "f", "arguments": 
 
 def test_complete_call_in_its_items_has_its_arguments_once() -> None:
     added = encode_response_event("output_item.added", output_index=0, item=CALL_ITEM)
-    done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
-    assert merge_calls(added, done) == [("f", {"x": 1})]
+    item_done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
+    assert merge_calls(added, item_done) == [("f", {"x": 1})]
 
 
 def test_arguments_that_arrive_only_at_the_end_are_kept() -> None:
     arguments_done = encode_response_event(
         "function_call_arguments.done", output_index=0, arguments='{"x":1}'
     )
-    done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
-    assert merge_calls(call_added(0), arguments_done, done) == [("f", {"x": 1})]
+    item_done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
+    assert merge_calls(call_added(0), arguments_done, item_done) == [("f", {"x": 1})]
 
 
 def test_call_without_a_start_has_its_arguments_once() -> None:
-    done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
-    assert merge_calls(arguments_delta(0, '{"x":1}'), done) == [("f", {"x": 1})]
+    item_done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
+    assert merge_calls(arguments_delta(0, '{"x":1}'), item_done) == [("f", {"x": 1})]
     response = {**RESPONSE, "output": [{**CALL_ITEM, "id": "fc"}]}
     end = encode_response_event("completed", response=response)
     assert merge_calls(arguments_delta(0, '{"x":1}'), end) == [("f", {"x": 1})]
@@ -228,11 +228,11 @@ def test_reasoning_parts_are_joined_as_in_a_complete_response() -> None:
 
 
 def test_reasoning_and_its_summary_are_both_kept() -> None:
-    raw = encode_response_event("reasoning_text.delta", content_index=0, delta="raw")
+    reasoning = encode_response_event("reasoning_text.delta", content_index=0, delta="raw")
     summary = encode_response_event("reasoning_summary_text.delta", summary_index=0, delta="sum")
     item = {"type": "reasoning", "content": [{"text": "raw"}], "summary": [{"text": "sum"}]}
-    done = encode_response_event("output_item.done", item=item)
-    message = merge_events(raw, summary, done, COMPLETED)
+    item_done = encode_response_event("output_item.done", item=item)
+    message = merge_events(reasoning, summary, item_done, COMPLETED)
     assert message.additional_kwargs["reasoning_content"] == "raw\n\nsum"
 
 

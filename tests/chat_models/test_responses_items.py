@@ -45,11 +45,11 @@ def text(item_id: str, content: str = "Hi") -> dict[str, Any]:
 
 def stream_items(items: list[Any]) -> list[dict[str, Any]]:
     """Create the events of a stream in which each item comes as one finished item."""
-    done = [
+    item_events = [
         create_event("output_item.done", output_index=index, item=item)
         for index, item in enumerate(items)
     ]
-    return [*done, create_event("completed", response={**RESPONSE, "output": items})]
+    return [*item_events, create_event("completed", response={**RESPONSE, "output": items})]
 
 
 def answer_with(*items: Any, stream: bool = False, version: str = "v0") -> AIMessage:
@@ -77,21 +77,21 @@ TEXT_DELTA = {"item_id": "m1", "content_index": 0, "delta": "Hi"}
 CALL_ADDED = {**call("f1"), "arguments": ""}
 
 
-def streamed_text(index: int | None, done_index: int | None, **done: Any) -> list[Any]:
+def streamed_text(index: int | None, done_index: int | None, **fields: Any) -> list[Any]:
     return [
         create_event("output_text.delta", output_index=index, **TEXT_DELTA),
-        create_event("output_item.done", output_index=done_index, item={**text("m1"), **done}),
+        create_event("output_item.done", output_index=done_index, item={**text("m1"), **fields}),
     ]
 
 
-def streamed_call(done_index: int | None, done: dict[str, Any], **delta: Any) -> list[Any]:
+def streamed_call(done_index: int | None, done_item: dict[str, Any], **delta: Any) -> list[Any]:
     arguments = create_event(
         "function_call_arguments.delta", output_index=0, delta='{"a":1}', **delta
     )
     return [
         create_event("output_item.added", output_index=0, item=CALL_ADDED),
         arguments,
-        create_event("output_item.done", output_index=done_index, item=done),
+        create_event("output_item.done", output_index=done_index, item=done_item),
     ]
 
 
@@ -254,11 +254,11 @@ def test_arguments_after_a_complete_object_belong_to_another_call() -> None:
         create_event("function_call_arguments.delta", item_id="f1", delta=delta)
         for delta in ('{"a"', ":1}", '{"b":{"', 'c":2}}')
     ]
-    done = [
+    done_events = [
         create_event("output_item.done", item={**call("f1"), "arguments": arguments})
         for arguments in ('{"a":1}', '{"b":{"c":2}}')
     ]
-    calls = stream_answer([added, *deltas, *done]).tool_calls
+    calls = stream_answer([added, *deltas, *done_events]).tool_calls
     assert [item["args"] for item in calls] == [{"a": 1}, {"b": {"c": 2}}]
 
 
@@ -323,9 +323,9 @@ def test_order_and_ids_of_items_are_sent_back(stream: bool, version: str) -> Non
     ]
     answer = answer_with(*items, stream=stream, version=version)
     results = [ToolMessage("1", tool_call_id="c1"), ToolMessage("2", tool_call_id="c2")]
-    sent = replay(answer, *results)
-    assert [item.get("id") for item in sent] == ["r1", "f1", "r2", "f2", "m1", None, None]
-    assert [item["encrypted_content"] for item in sent if item["type"] == "reasoning"] == [
+    sent_items = replay(answer, *results)
+    assert [item.get("id") for item in sent_items] == ["r1", "f1", "r2", "f2", "m1", None, None]
+    assert [item["encrypted_content"] for item in sent_items if item["type"] == "reasoning"] == [
         "xr1",
         "xr2",
     ]
@@ -348,8 +348,8 @@ def test_ids_are_left_out_if_the_reasoning_cannot_be_sent() -> None:
     bare = {"type": "reasoning", "id": "r1", "summary": []}
     search = {"type": "web_search_call", "id": "ws", "status": "completed"}
     answer = answer_with(bare, search, call("f1"))
-    (sent, _) = replay(answer, ToolMessage("1", tool_call_id="c1"))
-    assert sent == {k: v for k, v in call("f1").items() if k != "id"}
+    (sent_call, _) = replay(answer, ToolMessage("1", tool_call_id="c1"))
+    assert sent_call == {k: v for k, v in call("f1").items() if k != "id"}
 
 
 def test_call_added_by_the_caller_comes_last() -> None:
@@ -367,9 +367,9 @@ def test_items_are_not_sent_to_chat_completions() -> None:
 def test_items_are_not_sent_to_another_provider() -> None:
     answer = answer_with(reasoning("r1"), {"type": "compaction", "id": "k"}, call("f1"))
     body = {"messages": convert_messages([answer], api="responses", provider="anthropic")}
-    (sent,) = build_responses_body(body)["input"]
-    assert sent["type"] == "function_call"
-    assert "id" not in sent
+    (sent_call,) = build_responses_body(body)["input"]
+    assert sent_call["type"] == "function_call"
+    assert "id" not in sent_call
 
 
 REQUEST = {
@@ -400,9 +400,9 @@ def test_approval_is_an_input_item(router: OfflineRouter) -> None:
 
 
 def test_approval_with_text_keeps_the_text() -> None:
-    sent = replay(answer_with(REQUEST), HumanMessage([APPROVAL, "Go on."]))
-    assert sent[1] == APPROVAL
-    assert sent[2]["content"] == [{"type": "input_text", "text": "Go on."}]
+    sent_items = replay(answer_with(REQUEST), HumanMessage([APPROVAL, "Go on."]))
+    assert sent_items[1] == APPROVAL
+    assert sent_items[2]["content"] == [{"type": "input_text", "text": "Go on."}]
 
 
 def test_approval_in_a_tool_result_is_text() -> None:

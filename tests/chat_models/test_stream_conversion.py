@@ -298,14 +298,16 @@ ARGUMENTS = [
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=range(len(ARGUMENTS)))
-@pytest.mark.parametrize("others", [(), ("more",), ("{",)], ids=["alone", "with text", "with {"])
+@pytest.mark.parametrize(
+    "later_arguments", [(), ("more",), ("{",)], ids=["alone", "with text", "with {"]
+)
 @pytest.mark.parametrize("name", [None, "search"])
 def test_tool_call_chunk_equals_a_validated_one(
-    arguments: str, others: tuple[str, ...], name: str | None
+    arguments: str, later_arguments: tuple[str, ...], name: str | None
 ) -> None:
     calls = [
         tool_call_chunk(name=name, args=text, id=name and "call_1", index=index)
-        for index, text in enumerate([arguments, *others])
+        for index, text in enumerate([arguments, *later_arguments])
     ]
     chunk = _create_chunk("text", calls, {"refusal": "no"}, None).message
     validated = AIMessageChunk(

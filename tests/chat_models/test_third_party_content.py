@@ -32,8 +32,8 @@ def send_tool_result(model: ChatOrq, router: OfflineRouter, content: Any) -> lis
     """Return the messages after the tool call that the router receives."""
     result = ToolMessage.model_construct(content=content, tool_call_id="call_1")
     model.invoke([HumanMessage("Hi"), AIMessage("", tool_calls=[CALL]), result])
-    sent: list[Any] = router.requests[-1].body["messages"]
-    return sent[2:]
+    messages: list[Any] = router.requests[-1].body["messages"]
+    return messages[2:]
 
 
 JSON_RESULTS: dict[str, Any] = {
@@ -61,16 +61,16 @@ JSON_RESULTS: dict[str, Any] = {
 def test_result_that_is_not_media_is_sent_as_json(
     model: ChatOrq, router: OfflineRouter, content: Any
 ) -> None:
-    (sent,) = send_tool_result(model, router, content)
+    (sent_message,) = send_tool_result(model, router, content)
     value = content[0] if isinstance(content, list) else content
-    assert orjson.loads(sent["content"]) == value
+    assert orjson.loads(sent_message["content"]) == value
 
 
 def test_result_with_python_objects_is_sent_as_json(model: ChatOrq, router: OfflineRouter) -> None:
     content = [{"price": Decimal("1.5"), "x": float("nan"), "text": "\ud83d"}, "and more"]
-    (sent,) = send_tool_result(model, router, content)
-    assert "1.5" in sent["content"]
-    assert sent["content"].endswith("\nand more")
+    (sent_message,) = send_tool_result(model, router, content)
+    assert "1.5" in sent_message["content"]
+    assert sent_message["content"].endswith("\nand more")
 
 
 @pytest.mark.parametrize(
@@ -240,13 +240,13 @@ def test_function_call_becomes_a_tool_call() -> None:
 
 def test_function_call_is_ignored_if_the_message_has_tool_calls() -> None:
     message = AIMessage("", tool_calls=[CALL], additional_kwargs={"function_call": {"name": "x"}})
-    (sent,) = convert_messages([message])
-    assert [call["function"]["name"] for call in sent["tool_calls"]] == ["look"]
+    (sent_message,) = convert_messages([message])
+    assert [call["function"]["name"] for call in sent_message["tool_calls"]] == ["look"]
 
 
 def test_function_call_with_broken_arguments_is_sent_as_it_is() -> None:
-    (sent,) = convert_messages([create_function_call(arguments='{"where":')])
-    assert sent["tool_calls"][0]["function"]["arguments"] == '{"where":'
+    (sent_message,) = convert_messages([create_function_call(arguments='{"where":')])
+    assert sent_message["tool_calls"][0]["function"]["arguments"] == '{"where":'
 
 
 @pytest.mark.parametrize("call", [None, "look", {}, {"arguments": "{}"}], ids=repr)

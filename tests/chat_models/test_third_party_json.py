@@ -75,10 +75,10 @@ def create_call_completion(arguments: Any) -> bytes:
 
 def create_call_stream(arguments: Any, cut: int = 9) -> bytes:
     parts = [arguments[:cut], arguments[cut:]] if isinstance(arguments, str) else [arguments]
-    head, *rest = parts
+    head, *tail = parts
     fragments = [
         create_tool_delta(head, "look", id="t1", index=0),
-        *(create_tool_delta(part, index=0) for part in rest),
+        *(create_tool_delta(part, index=0) for part in tail),
     ]
     deltas = [create_delta(tool_calls=[fragment]) for fragment in fragments]
     events = [*deltas, create_delta("tool_calls")]
@@ -87,9 +87,9 @@ def create_call_stream(arguments: Any, cut: int = 9) -> bytes:
 
 @every_argument
 def test_arguments_are_the_same_whole_and_streamed(arguments: Any, args: dict[str, Any]) -> None:
-    whole = create_model(create_call_completion(arguments)).invoke("Hi")
+    complete = create_model(create_call_completion(arguments)).invoke("Hi")
     streamed = merge_chunks(create_model(create_call_stream(arguments), EVENT_STREAM).stream("Hi"))
-    for message in (whole, streamed):
+    for message in (complete, streamed):
         assert [call["args"] for call in message.tool_calls] == [args]
         assert message.invalid_tool_calls == []
 
@@ -108,9 +108,9 @@ def test_arguments_can_be_sent_back(arguments: Any, args: dict[str, Any]) -> Non
     router = OfflineRouter(answers={"Hi": "Bye"})
     history = [HumanMessage("Hi"), answer, ToolMessage("ok", tool_call_id="t1")]
     ChatOrq("openai/gpt-4o", client=router.client()).invoke(history)
-    sent = router.requests[-1].body["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    (sent_call,) = router.requests[-1].body["messages"][1]["tool_calls"]
     expected = {name: None if value == math.inf else value for name, value in args.items()}
-    assert json.loads(sent) == expected
+    assert json.loads(sent_call["function"]["arguments"]) == expected
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
@@ -167,9 +167,9 @@ NAN_EXTRAS = {
 @pytest.mark.parametrize("extra", NAN_EXTRAS.values(), ids=NAN_EXTRAS)
 def test_text_beside_nan_is_kept(extra: str) -> None:
     choice = '"choices": [{"index": 0, "%s": {"content": "Hi"}, "finish_reason": "stop"}]'
-    whole = f"{{{choice % 'message'}, {extra}}}".encode()
+    completion = f"{{{choice % 'message'}, {extra}}}".encode()
     events = encode_event(f"{{{choice % 'delta'}, {extra}}}".encode()) + DONE
-    assert create_model(whole).invoke("Hi").text == "Hi"
+    assert create_model(completion).invoke("Hi").text == "Hi"
     assert merge_chunks(create_model(events, EVENT_STREAM).stream("Hi")).text == "Hi"
 
 

@@ -139,9 +139,9 @@ def test_counted_thread_does_not_warn(model: ChatOrq, run: Any, call: Any) -> No
 
 def test_thread_of_another_block_does_not_warn(model: ChatOrq) -> None:
     def call_in_own_block() -> None:
-        with track_usage() as own:
+        with track_usage() as usage:
             model.invoke("Hi")
-        counts.append(own.calls)
+        counts.append(usage.calls)
 
     counts: list[int] = []
     with warnings.catch_warnings(), track_usage() as usage:

@@ -12,15 +12,15 @@ class Inner(BaseModel):
 class Outer(BaseModel):
     model: str
     retry: Inner | None = None
-    many: list[Inner] = []
+    items: list[Inner] = []
 
 
 BODIES = {
     "complete": ({"model": "m"}, []),
-    "nested": ({"model": "m", "retry": {"count": 2}, "many": [{"count": 2.0}, {}]}, []),
+    "nested": ({"model": "m", "retry": {"count": 2}, "items": [{"count": 2.0}, {}]}, []),
     "unknown field": ({"model": "m", "cache": {}}, ["cache"]),
     "unknown nested field": ({"model": "m", "retry": {"count": 2, "codes": [1]}}, ["retry.codes"]),
-    "unknown field in a list": ({"model": "m", "many": [{}, {"x": 1}]}, ["many[].x"]),
+    "unknown field in a list": ({"model": "m", "items": [{}, {"x": 1}]}, ["items[].x"]),
     "changed value": ({"model": "m", "retry": {"count": "2"}}, ["retry.count: '2' became 2.0"]),
 }
 

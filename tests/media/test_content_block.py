@@ -89,9 +89,9 @@ def test_blob_provides_name_and_type(tmp_path):
     path = tmp_path / "report"
     path.write_bytes(PDF)
     assert content_block(Blob.from_path(path))["extras"] == {"filename": "report.pdf"}
-    named = Blob.from_data(PDF, metadata={"filename": "q3.pdf"})
-    assert content_block(named)["extras"] == {"filename": "q3.pdf"}
-    assert content_block(named, filename="mine")["extras"] == {"filename": "mine.pdf"}
+    named_blob = Blob.from_data(PDF, metadata={"filename": "q3.pdf"})
+    assert content_block(named_blob)["extras"] == {"filename": "q3.pdf"}
+    assert content_block(named_blob, filename="mine")["extras"] == {"filename": "mine.pdf"}
     assert content_block(Blob.from_data("text", mime_type="text/plain"))["text"] == "text"
 
 
@@ -178,13 +178,13 @@ def test_unsupported_content_raises(data, options):
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "description"),
     [(b"\x01\x02\x03", "of an unknown type, or text that is not UTF-8"), (b"<html>", "text/html")],
     ids=["unknown", "HTML"],
 )
-def test_error_lists_accepted_types(data, found):
+def test_error_lists_accepted_types(data, description):
     with pytest.raises(
-        RouterInputError, match=f"The file is {found}. Chat models accept PNG, .*text"
+        RouterInputError, match=f"The file is {description}. Chat models accept PNG, .*text"
     ):
         content_block(data)
 

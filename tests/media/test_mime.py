@@ -61,7 +61,7 @@ def test_real_files(name, mime_type):
 
 
 @pytest.mark.parametrize(
-    ("given", "normal"),
+    ("mime_type", "normalized"),
     [
         ("image/jpg", "image/jpeg"),
         ("IMAGE/PNG", "image/png"),
@@ -73,8 +73,8 @@ def test_real_files(name, mime_type):
         ("", ""),
     ],
 )
-def test_normalize_mime_type(given, normal):
-    assert normalize_mime_type(given) == normal
+def test_normalize_mime_type(mime_type, normalized):
+    assert normalize_mime_type(mime_type) == normalized
 
 
 def test_data_url_round_trip():
@@ -152,16 +152,16 @@ def test_audio_must_be_wav_or_mp3():
         encode_base64(WAV),
     )
     assert validate_media("audio", encode_base64(b"ID3\x04"))[0] == "audio/mpeg"
-    for other in (b"fLaC", b"OggS", PNG, b"noise"):
+    for data in (b"fLaC", b"OggS", PNG, b"noise"):
         with pytest.raises(ValueError, match="Chat models accept WAV and MP3"):
-            validate_media("audio", encode_base64(other))
+            validate_media("audio", encode_base64(data))
 
 
 def test_pdf_must_be_a_pdf():
     assert validate_media("file", encode_base64(PDF)) == ("application/pdf", encode_base64(PDF))
-    for other in (PNG, b"PDF", b" %PDF-1.7"):
+    for data in (PNG, b"PDF", b" %PDF-1.7"):
         with pytest.raises(ValueError, match="not a PDF"):
-            validate_media("file", encode_base64(other))
+            validate_media("file", encode_base64(data))
 
 
 def test_pdf_filename():

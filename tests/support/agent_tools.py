@@ -28,8 +28,8 @@ def create_agent_model(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOr
     return ChatOrq(**{"model": GPT, "client": router.client(), "api": api, **kwargs})
 
 
-async def invoke_runnable(runnable: Any, awaited: bool, given: Any = "Hi", **kwargs: Any) -> Any:
-    return await runnable.ainvoke(given, **kwargs) if awaited else runnable.invoke(given, **kwargs)
+async def invoke_runnable(runnable: Any, awaited: bool, value: Any = "Hi", **kwargs: Any) -> Any:
+    return await runnable.ainvoke(value, **kwargs) if awaited else runnable.invoke(value, **kwargs)
 
 
 @tool

@@ -36,12 +36,19 @@ def anonymize_request(request: Any) -> Any:
 
 def serialize(cassette: dict[str, Any]) -> str:
     """Convert a cassette to YAML."""
-    told = [
-        {"request": _dump_request(one["request"]), "response": _dump_response(one["response"])}
-        for one in cassette["interactions"]
+    interactions = [
+        {
+            "request": _dump_request(interaction["request"]),
+            "response": _dump_response(interaction["response"]),
+        }
+        for interaction in cassette["interactions"]
     ]
     return yaml.dump(
-        {"interactions": told}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+        {"interactions": interactions},
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
     )
 
 
@@ -50,8 +57,11 @@ def deserialize(text: str) -> dict[str, Any]:
     interactions = yaml.safe_load(text)["interactions"]
     return {
         "interactions": [
-            {"request": _load_request(one["request"]), "response": _load_response(one["response"])}
-            for one in interactions
+            {
+                "request": _load_request(interaction["request"]),
+                "response": _load_response(interaction["response"]),
+            }
+            for interaction in interactions
         ]
     }
 
@@ -105,20 +115,20 @@ def _dump_response(response: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _load_request(one: dict[str, Any]) -> dict[str, Any]:
+def _load_request(request: dict[str, Any]) -> dict[str, Any]:
     return {
-        "method": one["method"],
-        "uri": one["uri"],
-        "headers": {name: [value] for name, value in one["headers"].items()},
-        "body": load_body(one, one["headers"].get("content-type", "")),
+        "method": request["method"],
+        "uri": request["uri"],
+        "headers": {name: [value] for name, value in request["headers"].items()},
+        "body": load_body(request, request["headers"].get("content-type", "")),
     }
 
 
-def _load_response(one: dict[str, Any]) -> dict[str, Any]:
+def _load_response(response: dict[str, Any]) -> dict[str, Any]:
     return {
-        "status": {"code": one["status"], "message": None},
-        "headers": {name: [value] for name, value in one["headers"].items()},
-        "body": {"string": load_body(one, one["headers"].get("content-type", ""))},
+        "status": {"code": response["status"], "message": None},
+        "headers": {name: [value] for name, value in response["headers"].items()},
+        "body": {"string": load_body(response, response["headers"].get("content-type", ""))},
     }
 
 

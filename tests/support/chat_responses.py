@@ -77,8 +77,8 @@ def convert_stream(
 
 def merge_generations(chunks: Sequence[ChatGenerationChunk]) -> ChatGenerationChunk:
     """Add up the chunks of a stream."""
-    merged, *others = chunks
-    for chunk in others:
+    merged, *later_chunks = chunks
+    for chunk in later_chunks:
         merged += chunk
     assert isinstance(merged.message, AIMessageChunk)
     return merged
@@ -93,8 +93,8 @@ def merge_deltas(*deltas: Any) -> AIMessageChunk:
 
 def merge_chunks(chunks: Iterable[Any]) -> Any:
     """Add up streamed message chunks to a complete message."""
-    merged, *others = chunks
-    for chunk in others:
+    merged, *later_chunks = chunks
+    for chunk in later_chunks:
         merged += chunk
     return message_chunk_to_message(merged)
 

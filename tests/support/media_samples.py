@@ -42,6 +42,6 @@ def encode_base64(data: bytes) -> str:
 
 def create_big_image_uri(size: int) -> str:
     """Create base64 text of a PNG of ``size`` bytes."""
-    quads, rest = divmod(size, 3)
-    end = {0: "", 1: "AA==", 2: "AAA="}[rest]
+    quads, remainder = divmod(size, 3)
+    end = {0: "", 1: "AA==", 2: "AAA="}[remainder]
     return encode_base64(PNG[:12]) + "AAAA" * (quads - 4) + end

@@ -83,7 +83,7 @@ class SocksProxy(Proxy):
             await relay((reader, writer), await asyncio.open_connection("127.0.0.1", port))
 
 
-async def relay(one: Streams, other: Streams) -> None:
+async def relay(client: Streams, server: Streams) -> None:
     """Pass on data in both directions until one side is closed."""
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,15 +94,15 @@ async def relay(one: Streams, other: Streams) -> None:
         writer.close()
 
     tasks = [
-        asyncio.ensure_future(copy(one[0], other[1])),
-        asyncio.ensure_future(copy(other[0], one[1])),
+        asyncio.ensure_future(copy(client[0], server[1])),
+        asyncio.ensure_future(copy(server[0], client[1])),
     ]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
-        await close(other[1])
+        await close(server[1])
 
 
 async def close(writer: asyncio.StreamWriter) -> None:

@@ -8,13 +8,13 @@ from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 
 def encode_event(event: Any) -> bytes:
-    named = event["type"] if isinstance(event, dict) and "type" in event else None
-    name = f"event: {named}\n".encode() if isinstance(named, str) else b""
+    event_type = event["type"] if isinstance(event, dict) and "type" in event else None
+    name = f"event: {event_type}\n".encode() if isinstance(event_type, str) else b""
     return name + b"data: " + orjson.dumps(event) + b"\n\n"
 
 
-def create_event(kind: str, **members: Any) -> dict[str, Any]:
-    return {"type": f"response.{kind}", "sequence_number": 1, **members}
+def create_event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": f"response.{kind}", "sequence_number": 1, **fields}
 
 
 DONE = b"data: [DONE]\n\n"
@@ -26,9 +26,9 @@ CUT = create_event("incomplete", response={**RESPONSE, "status": "incomplete"})
 def decode_events(*events: Any, end: Any = COMPLETED) -> list[dict[str, Any]]:
     decoder = ResponsesStreamDecoder()
     data = b"".join(encode_event(item) for item in [*events, *([end] if end else [])])
-    found = list(decoder.feed(data))
+    chunks = list(decoder.feed(data))
     decoder.finish()
-    return found
+    return chunks
 
 
 def decode_deltas(*events: Any, end: Any = CUT) -> list[Any]:

@@ -22,8 +22,8 @@ ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}]}
 
 def create_call(**options: Any) -> Call[Any]:
     """Create a call that is answered with a completion."""
-    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": parse_completion}
-    return Call(**given | options)
+    defaults = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "parse": parse_completion}
+    return Call(**defaults | options)
 
 
 class TextDecoder:
@@ -50,8 +50,8 @@ class TextDecoder:
 
 def create_stream_call(**options: Any) -> StreamCall[str]:
     """Create a streamed call that yields text."""
-    given = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "create_decoder": TextDecoder}
-    return StreamCall(**given | options)
+    defaults = {"endpoint": CHAT_COMPLETIONS, "body": BODY, "create_decoder": TextDecoder}
+    return StreamCall(**defaults | options)
 
 
 def encode_event(text: str, finish: str = "") -> bytes:
@@ -90,8 +90,8 @@ class ResponseBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 def respond(status: int = 200, json: Any = ANSWER, **headers: str) -> Callable[..., httpx.Response]:
     """Create a step that returns a complete response."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _: httpx.Response(status, json=json, headers=named)
+    response_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: httpx.Response(status, json=json, headers=response_headers)
 
 
 def respond_with_stream(

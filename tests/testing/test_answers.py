@@ -120,13 +120,13 @@ def get_calls(message):
     ]
 
 
-def run_agent(create_chat, text, *tools, **members):
-    """Run an agent's loop with results "ok" and return the tools get_calls, in order."""
+def run_agent(create_chat, text, *tools, **fields):
+    """Run an agent whose tools return "ok", and return the names of the called tools."""
     chat = create_chat()
     messages = [{"role": "user", "content": text}]
     names = []
     for _ in range(len(tools)):
-        message = chat.get_message(messages=messages, tools=list(tools), **members)
+        message = chat.get_message(messages=messages, tools=list(tools), **fields)
         if not message.get("tool_calls"):
             break
         (call,) = message["tool_calls"]
@@ -213,14 +213,14 @@ class TestTools:
 
     def test_results_end_the_tool_loop(self, create_chat, weather_tool):
         chat = create_chat()
-        first = {"role": "user", "content": "The weather in Paris?"}
-        call = chat.get_message(messages=[first], tools=[weather_tool])["tool_calls"][0]
+        question = {"role": "user", "content": "The weather in Paris?"}
+        call = chat.get_message(messages=[question], tools=[weather_tool])["tool_calls"][0]
         result = {"role": "tool", "content": "It's sunny.", "tool_call_id": call["id"]}
-        history = [first, {"role": "assistant", "tool_calls": [call]}, result]
+        history = [question, {"role": "assistant", "tool_calls": [call]}, result]
         message = chat.get_message(messages=history, tools=[weather_tool])
         assert "The tools returned get_weather: 'It's sunny.'." in message["content"]
-        again = chat.get_message(messages=[*history, first], tools=[weather_tool])
-        assert again["tool_calls"][0]["id"] != call["id"]  # a new turn, a new call
+        next_turn = chat.get_message(messages=[*history, question], tools=[weather_tool])
+        assert next_turn["tool_calls"][0]["id"] != call["id"]  # a new turn, a new call
 
     def test_auto_calls_each_named_tool_once(self, create_chat, create_tool):
         tools = [create_tool("send_mail"), create_tool("read_calendar"), create_tool("get_weather")]

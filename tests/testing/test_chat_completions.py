@@ -72,11 +72,11 @@ class TestStream:
 
     def test_usage_on_request(self, create_chat):
         assert not [chunk for chunk in create_chat().stream()[:-1] if "usage" in chunk]
-        *chunks, last, done = create_chat().stream(stream_options={"include_usage": True})
-        assert done == "[DONE]"
+        *chunks, usage_chunk, end = create_chat().stream(stream_options={"include_usage": True})
+        assert end == "[DONE]"
         assert {chunk["usage"] for chunk in chunks} == {None}
-        assert last["choices"] == []
-        assert last["usage"] == create_chat().complete()["usage"]
+        assert usage_chunk["choices"] == []
+        assert usage_chunk["usage"] == create_chat().complete()["usage"]
 
     def test_tool_call_fragments(self, create_chat):
         client = create_chat(answers=lambda _: Answer(tool_calls=({"name": "f", "args": {}},)))

@@ -88,14 +88,14 @@ def test_image_stores_its_prompt(images, prompt):
 
 @with_and_without_pillow
 def test_drawing_is_deterministic(images):
-    first, again = (get_images(images.generate(n=3, size="64x64")) for _ in range(2))
-    assert first == again
-    assert len(set(first)) == 3
+    first_images, second_images = (get_images(images.generate(n=3, size="64x64")) for _ in range(2))
+    assert first_images == second_images
+    assert len(set(first_images)) == 3
 
 
 def test_image_shows_its_prompt(images):
     """Only the card differs between two prompts with the same colors."""
-    one, two = (
+    boat, car = (
         open_image(get_images(images.generate(prompt=prompt, size="256x256"))[0])
         for prompt in ("a red boat", "a red car with a dog")
     )
@@ -103,7 +103,7 @@ def test_image_shows_its_prompt(images):
         (x, y)
         for x in range(256)
         for y in range(64, 170)
-        if one.getpixel((x, y)) != two.getpixel((x, y))
+        if boat.getpixel((x, y)) != car.getpixel((x, y))
     ]
     assert len(different) > 300
 
@@ -136,11 +136,11 @@ def test_edit_keeps_image_and_adds_caption(images):
 
 
 def test_edit_of_two_images(images):
-    other = create_png("other", (32, 32))
-    files = [("image[]", ("a.png", BOAT)), ("image[]", ("b.png", other))]
+    second_image = create_png("other", (32, 32))
+    files = [("image[]", ("a.png", BOAT)), ("image[]", ("b.png", second_image))]
     (data,) = get_images(images.edit(files, size="128x64"))
     assert get_pixel(data, 0, 0) == get_pixel(BOAT, 0, 0)
-    assert get_pixel(data, 127, 0) == get_pixel(other, 31, 0)
+    assert get_pixel(data, 127, 0) == get_pixel(second_image, 31, 0)
     assert read_text(data) == "boat other Edit 1: add a bird"
 
 
@@ -162,10 +162,10 @@ def test_mask_limits_edit(images):
 
 def test_variations(images):
     response = images.post_form("variations", model=DALLE2, n="2", size="256x256")
-    one, two = map(images.load, response.json()["data"])
-    assert get_pixel(one, 0, 0) == get_pixel(two, 0, 0) == get_pixel(BOAT, 0, 0)
-    assert one != two
-    assert read_text(two) == "boat Variation 2"
+    first, second = map(images.load, response.json()["data"])
+    assert get_pixel(first, 0, 0) == get_pixel(second, 0, 0) == get_pixel(BOAT, 0, 0)
+    assert first != second
+    assert read_text(second) == "boat Variation 2"
 
 
 JPEG = b"\xff\xd8\xff\xc0\0\x11\x08\0\x20\0\x30" + bytes(20)
@@ -342,8 +342,8 @@ def test_fallback_gets_same_parameters():
 
 def test_cache_compares_image_content(images):
     cache = '{"type":"exact_match"}'
-    other = {"image": ("a.png", create_png("x", (64, 48)))}
-    responses = [images.edit(files, cache=cache) for files in (None, None, other)]
+    different_files = {"image": ("a.png", create_png("x", (64, 48)))}
+    responses = [images.edit(files, cache=cache) for files in (None, None, different_files)]
     assert [r.headers.get("x-orq-offline-cache") for r in responses] == [None, "hit", None]
     assert responses[0].json() == responses[1].json()
 

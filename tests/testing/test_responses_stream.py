@@ -37,8 +37,8 @@ class TestEvents:
         assert stream[-1] == "[DONE]"
         deltas = [event["delta"] for event in stream[:-1] if "delta" in event]
         assert deltas == ["one ", "two"]
-        (done,) = [event for event in stream[:-1] if event["type"].endswith("content_part.done")]
-        assert done["part"]["annotations"] == [CITATION]
+        (event,) = [event for event in stream[:-1] if event["type"].endswith("content_part.done")]
+        assert event["part"]["annotations"] == [CITATION]
 
     def test_event_names_and_numbers(self, create_responses):
         response = create_responses().post(stream=True)
@@ -58,8 +58,8 @@ class TestEvents:
         parts = ["reasoning_summary_part.added", "reasoning_summary_text.delta"]
         parts += ["reasoning_summary_text.done", "reasoning_summary_part.done"]
         assert summary == (parts if reasoning else [])
-        done = [event["item"] for event in stream[:-1] if event["type"].endswith("item.done")]
-        assert done[0]["encrypted_content"] == "signature"
+        items = [event["item"] for event in stream[:-1] if event["type"].endswith("item.done")]
+        assert items[0]["encrypted_content"] == "signature"
         text = "".join(e["delta"] for e in stream[:-1] if e["type"].endswith("summary_text.delta"))
         assert text == (reasoning or "")
 
@@ -226,8 +226,8 @@ class TestOpenAIClient:
     def test_output_can_be_sent_back(self, client):
         first = client.responses.create(model=GPT, input="Why?")
         assert [item.type for item in first.output] == ["reasoning", "message"]
-        again = [*first.output, {"role": "user", "content": "Sure?"}]
-        assert client.responses.create(model=GPT, input=again).status == "completed"
+        follow_up = [*first.output, {"role": "user", "content": "Sure?"}]
+        assert client.responses.create(model=GPT, input=follow_up).status == "completed"
 
     @pytest.mark.slow
     def test_errors(self, client):

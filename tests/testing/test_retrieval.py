@@ -70,11 +70,11 @@ def test_models_have_spaces_of_their_own():
 
 
 @pytest.mark.parametrize(
-    ("text", "other", "expected"),
+    ("text", "other_text", "expected"),
     [("red boat", "Boat, red!", 1.0), ("red boat", "blue car", 0.0), ("", "", 1.0)],
 )
-def test_similarity(text, other, expected):
-    assert compute_similarity(text, other) == pytest.approx(expected)
+def test_similarity(text, other_text, expected):
+    assert compute_similarity(text, other_text) == pytest.approx(expected)
 
 
 def test_languages_without_spaces():

@@ -20,8 +20,8 @@ def test_offline_header_and_trace_id(create_chat):
     assert [response.status_code for response in responses] == [200, 400, 404]
     assert {response.headers["x-orq-offline"] for response in responses} == {"1"}
 
-    one = create_chat()
-    traces = [one.post().headers["x-orq-trace-id"] for _ in range(3)]
+    chat = create_chat()
+    traces = [chat.post().headers["x-orq-trace-id"] for _ in range(3)]
     assert traces == [f"{number:032x}" for number in (1, 2, 3)]
 
 

@@ -173,8 +173,8 @@ class TestBrokenStreams:
     @pytest.mark.parametrize("fault", [503, Fault(cut_after=0), Fault(status=200, error_after=0)])
     def test_retry_before_first_chunk(self, create_chat, fault):
         chat = create_chat(faults={GPT: fault})
-        *_, done = chat.stream(retry={"count": 1}, fallbacks=[{"model": CLAUDE}])
-        assert done == "[DONE]"
+        *_, end = chat.stream(retry={"count": 1}, fallbacks=[{"model": CLAUDE}])
+        assert end == "[DONE]"
         assert [model for model, _ in chat.provider_calls] == [GPT, GPT, CLAUDE]
 
     def test_error_before_stream(self, create_chat):
@@ -262,13 +262,13 @@ class TestCache:
         assert len(chat.router.log) == 2
 
     @pytest.mark.parametrize(
-        "other",
+        "changes",
         [{"text": "Hi"}, {"temperature": 0.5}, {"thread": {"id": "t"}}, {"metadata": {"a": "b"}}],
     )
-    def test_different_request_misses(self, create_chat, other):
+    def test_different_request_misses(self, create_chat, changes):
         chat = create_chat()
         chat.complete(cache=self.CACHE)
-        chat.complete(cache=self.CACHE, **other)
+        chat.complete(cache=self.CACHE, **changes)
         assert len(chat.router.log) == 2
 
     def test_streams_and_errors_are_not_cached(self, create_chat):

@@ -14,7 +14,7 @@ from orq_router_integrations.testing.serve import create_asgi_app, serve
 
 class TestAsgiApp:
     async def test_events_are_sent_separately(self):
-        sent = []
+        asgi_events = []
         body = b'{"model": "openai/gpt-4o", "stream": true, "messages": ['
         chunks = [body, b'{"role": "user", "content": "hi"}]}']
 
@@ -23,7 +23,7 @@ class TestAsgiApp:
             return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
 
         async def send(event):
-            sent.append(event)
+            asgi_events.append(event)
 
         scope = {
             "type": "http",
@@ -33,24 +33,24 @@ class TestAsgiApp:
             "headers": [(b"authorization", b"Bearer k")],
         }
         await create_asgi_app(OfflineRouter())(scope, receive, send)
-        assert sent[0]["status"] == 200
-        assert (b"x-orq-offline", b"1") in sent[0]["headers"]
-        events = [event["body"] for event in sent[1:-1]]
+        assert asgi_events[0]["status"] == 200
+        assert (b"x-orq-offline", b"1") in asgi_events[0]["headers"]
+        events = [event["body"] for event in asgi_events[1:-1]]
         assert len(events) > 5
         assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
-        assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+        assert asgi_events[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
     async def test_lifespan_completes(self):
-        events, sent = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}], []
+        events, sent_types = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}], []
 
         async def receive():
             return events.pop(0)
 
         async def send(event):
-            sent.append(event["type"])
+            sent_types.append(event["type"])
 
         await create_asgi_app(OfflineRouter())({"type": "lifespan"}, receive, send)
-        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        assert sent_types == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
     async def test_other_protocols_raise(self):
         with pytest.raises(ValueError, match="websocket"):

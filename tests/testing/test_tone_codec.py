@@ -81,9 +81,9 @@ def test_silence_and_fragments_contain_no_words() -> None:
 
 
 def test_pause_after_sentence() -> None:
-    one, two, three = decode_speech(encode_speech("One. Two three"))
-    assert two.start - one.end == pytest.approx(0.4, abs=0.01)
-    assert three.start - two.end < 0.1
+    first, second, third = decode_speech(encode_speech("One. Two three"))
+    assert second.start - first.end == pytest.approx(0.4, abs=0.01)
+    assert third.start - second.end < 0.1
     assert ends_sentence('"Stop!"')
     assert not ends_sentence("e.g")
 
@@ -91,6 +91,6 @@ def test_pause_after_sentence() -> None:
 @pytest.mark.slow
 def test_hour_of_audio() -> None:
     hour = 3600 * SAMPLE_RATE * 2
-    some = encode_speech(TEXT * 20)
-    pcm = (some * (hour // len(some) + 1))[:hour]
+    speech = encode_speech(TEXT * 20)
+    pcm = (speech * (hour // len(speech) + 1))[:hour]
     assert len(decode_speech(pcm)) > 5_000

@@ -105,8 +105,9 @@ def test_model_edits_and_varies_images_by_id(router):
     generated = ImageResult.of(call_tool(image_tool, prompt="boat", size="128x128"))
     edited = call_tool(image_tool, prompt="add a bird", image=generated.image.id)
     assert edited.content.startswith("1 image was edited: img_")
-    both = [generated.image.id, ImageResult.of(edited).image.id]
-    assert ImageResult.of(call_tool(image_tool, prompt="join them", image=both)).operation == "edit"
+    image_ids = [generated.image.id, ImageResult.of(edited).image.id]
+    joined = call_tool(image_tool, prompt="join them", image=image_ids)
+    assert ImageResult.of(joined).operation == "edit"
     variation = call_tool(image_tool, prompt="", image=generated.image.id, size="256x256")
     assert variation.content.startswith("1 variation was created: ")
     assert [request.path.rpartition("/")[2] for request in router.requests] == [
@@ -133,9 +134,9 @@ def test_unknown_image_id_raises(router, image_id):
 
 def test_register_images_of_another_tool():
     message = call_tool(create_tool(), prompt="boat")
-    other = create_tool(model_args=("image",))
-    other.register_images(ImageResult.of(message))
-    assert call_tool(other, prompt="x", image=ImageResult.of(message).image.id).content
+    other_tool = create_tool(model_args=("image",))
+    other_tool.register_images(ImageResult.of(message))
+    assert call_tool(other_tool, prompt="x", image=ImageResult.of(message).image.id).content
 
 
 def test_directory_stores_images_and_finds_them_by_id(tmp_path: Path):
@@ -195,8 +196,8 @@ def test_parameters_are_sent_where_supported(router):
     generated = image_tool.generate("boat")
     image_tool.edit("bird", generated)
     image_tool.create_variation(generated, model=DALLE2)
-    sent = [set(request.body) - {"model", "prompt", "image"} for request in router.requests]
-    assert sent == [
+    sent_names = [set(request.body) - {"model", "prompt", "image"} for request in router.requests]
+    assert sent_names == [
         {"background", "quality", "size"},
         {"quality", "size", "user"},
         {"size", "user"},

@@ -76,10 +76,10 @@ def test_accepts_pil_images(router, image_tool, mode):
 def test_accepts_earlier_results(router, image_tool):
     result = image_tool.generate("boat", n=2, size="64x64")
     message = call_tool(image_tool, prompt="boat")
-    one = result.image
-    for source in (one, one.id, one.model_dump(mode="json", by_alias=True), [one]):
+    image = result.image
+    for source in (image, image.id, image.model_dump(mode="json", by_alias=True), [image]):
         image_tool.edit("bird", source)
-        assert router.requests[-1].body["image"]["sha256"] == one.sha256
+        assert router.requests[-1].body["image"]["sha256"] == image.sha256
     for source in (result, result.to_artifact(), list(result.images)):
         image_tool.edit("bird", source)
         assert len(router.requests[-1].body["image"]) == 2
@@ -90,11 +90,11 @@ def test_accepts_earlier_results(router, image_tool):
 
 def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None:
     """Check that a call raises an error before anything is sent, also when it is repeated."""
-    sent = len(router.requests)
+    request_count = len(router.requests)
     for _ in range(2):
         with pytest.raises(RouterInputError, match=message):
             call()
-    assert len(router.requests) == sent
+    assert len(router.requests) == request_count
 
 
 @pytest.mark.parametrize(

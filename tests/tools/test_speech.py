@@ -167,8 +167,8 @@ class TestSynthesizeToFile:
             await synthesize_to_file(
                 create_tool(router), is_async, TEXT, tmp_path / "a.wav", **chosen
             )
-        sent = router.requests[0].body
-        assert (sent["response_format"], sent["voice"]) == ("pcm", "nova")
+        body = router.requests[0].body
+        assert (body["response_format"], body["voice"]) == ("pcm", "nova")
 
     async def test_warns_about_wrong_suffix(self, is_async, tmp_path):
         tool = create_tool(model=ELEVEN)
@@ -230,12 +230,14 @@ class TestLongText:
         assert speech.chunks == 3
 
     async def test_mp3(self, is_async):
-        one, two = create_mp3(4, seed=1), create_mp3(3, seed=2)
-        router = OfflineRouter(answers={TTS: [Answer(audio=one), Answer(audio=two)]})
+        first_audio, second_audio = create_mp3(4, seed=1), create_mp3(3, seed=2)
+        router = OfflineRouter(
+            answers={TTS: [Answer(audio=first_audio), Answer(audio=second_audio)]}
+        )
         speech = await synthesize(
             create_tool(router, max_chars=50, audio_format="mp3"), is_async, LONG[:80]
         )
-        assert speech.data == one + two
+        assert speech.data == first_audio + second_audio
         assert speech.seconds == pytest.approx(7 * 1152 / 44100, abs=0.001)
 
     async def test_pcm(self, is_async):
@@ -298,9 +300,9 @@ def test_sync_and_async_signatures_match(verb):
 def test_interleaved_streams_are_independent():
     tool = create_tool(audio_format="pcm")
     pairs = zip_longest(tool.stream("one " * 30), tool.stream("two " * 40), fillvalue=b"")
-    one, two = (b"".join(parts) for parts in zip(*pairs, strict=True))
-    assert one == tool.synthesize("one " * 30).data
-    assert two == tool.synthesize("two " * 40).data
+    first_audio, second_audio = (b"".join(parts) for parts in zip(*pairs, strict=True))
+    assert first_audio == tool.synthesize("one " * 30).data
+    assert second_audio == tool.synthesize("two " * 40).data
 
 
 def test_pickle(monkeypatch):

@@ -89,9 +89,9 @@ class TestUnusualWav:
         ids=["rate", "channels", "bits"],
     )
     def test_different_format_raises(self, pcm_format):
-        other = build_wav_header(pcm_format, len(TWO)) + TWO
+        second_file = build_wav_header(pcm_format, len(TWO)) + TWO
         with pytest.raises(MalformedResponseError, match="changed from 16000 Hz, 1 channel"):
-            join(create_wav(ONE), other)
+            join(create_wav(ONE), second_file)
 
     @pytest.mark.parametrize(
         "broken",
@@ -132,13 +132,14 @@ class TestMp3:
     @pytest.mark.parametrize("step", [1, 10, 333, 5000])
     @pytest.mark.parametrize("rate", [44100, 24000])
     def test_frames_are_joined_without_tags_and_tables(self, step, rate):
-        one, two = create_mp3(5, rate=rate, seed=1), create_mp3(3, rate=rate, seed=2)
+        first_frames = create_mp3(5, rate=rate, seed=1)
+        second_frames = create_mp3(3, rate=rate, seed=2)
         tagged = [
-            ID3 + create_mp3_table(rate) + one,
-            ID3 + create_mp3_table(rate) + two,
+            ID3 + create_mp3_table(rate) + first_frames,
+            ID3 + create_mp3_table(rate) + second_frames,
         ]
         speech = join(*tagged, audio_format="mp3", step=step)
-        assert speech.data == one + two
+        assert speech.data == first_frames + second_frames
         samples_in_frame = 1152 if rate == 44100 else 576
         assert speech.seconds == pytest.approx(8 * samples_in_frame / rate, abs=0.001)
 
@@ -150,10 +151,12 @@ class TestMp3:
         assert speech.seconds == pytest.approx(frames_in_table * 1152 / 44100, abs=0.001)
         assert join(create_mp3(4)).seconds == pytest.approx(4 * 1152 / 44100, abs=0.001)
 
-    @pytest.mark.parametrize("other", [{"rate": 24000}, {"mono": True}], ids=["rate", "channels"])
-    def test_different_format_raises(self, other):
+    @pytest.mark.parametrize(
+        "second_options", [{"rate": 24000}, {"mono": True}], ids=["rate", "channels"]
+    )
+    def test_different_format_raises(self, second_options):
         with pytest.raises(MalformedResponseError, match="changed from 44100 Hz, 2"):
-            join(create_mp3(2), create_mp3(2, **other))
+            join(create_mp3(2), create_mp3(2, **second_options))
 
     def test_chunk_without_frames_raises(self):
         with pytest.raises(MalformedResponseError, match="the mp3 file contains no audio"):

@@ -174,17 +174,17 @@ async def test_response_without_audio_raises(is_async, body, error, message, tmp
 
 
 @sync_and_async
-@pytest.mark.parametrize("again", [False, True])
-async def test_ambiguous_request_is_only_retried_if_enabled(is_async, again, monkeypatch):
+@pytest.mark.parametrize("enabled", [False, True])
+async def test_ambiguous_request_is_only_retried_if_enabled(is_async, enabled, monkeypatch):
     record_sleeps(monkeypatch)
-    tool, script = create_scripted_tool(httpx.ReadError("reset"), [AUDIO], retry_ambiguous=again)
-    if again:
+    tool, script = create_scripted_tool(httpx.ReadError("reset"), [AUDIO], retry_ambiguous=enabled)
+    if enabled:
         assert (await synthesize(tool, is_async, TEXT)).attempts == 2
     else:
         with pytest.raises(RouterConnectionError) as caught:
             await synthesize(tool, is_async, TEXT)
         assert caught.value.ambiguous
-    assert script.sent == (2 if again else 1)
+    assert script.sent == (2 if enabled else 1)
 
 
 @sync_and_async
@@ -220,12 +220,12 @@ async def test_cut_response_of_offline_router(is_async, tmp_path):
 async def test_closed_connection_raises(is_async, framing, tmp_path):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n"
     if framing == "length":
-        sent = head + b"Content-Length: 6044\r\n\r\n" + AUDIO[:2000]
+        response = head + b"Content-Length: 6044\r\n\r\n" + AUDIO[:2000]
     else:
-        sent = head + b"Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + AUDIO[:2000] + b"\r\n"
+        response = head + b"Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + AUDIO[:2000] + b"\r\n"
 
     async def answer(writer):
-        writer.write(sent)
+        writer.write(response)
         await writer.drain()
         writer.close()
 

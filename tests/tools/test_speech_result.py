@@ -107,14 +107,14 @@ def test_notebook_plays_pcm_as_wav(tmp_path):
 
 
 def test_notebook_shows_no_player_for_missing_or_large_audio(speech, tmp_path):
-    gone = speech.model_copy(update={"data": None, "path": str(tmp_path / "gone.wav")})
+    missing = speech.model_copy(update={"data": None, "path": str(tmp_path / "gone.wav")})
     huge = speech.model_copy(update={"size": MAX_DISPLAY_BYTES + 1})
-    assert [value._repr_html_()[:7] for value in (gone, huge)] == ["<small>"] * 2
+    assert [value._repr_html_()[:7] for value in (missing, huge)] == ["<small>"] * 2
 
 
 def test_summary(speech, tmp_path):
     assert speech.summary == "The text was spoken: 1.1 seconds of WAV audio, attached."
-    other = speech.model_copy(
+    saved = speech.model_copy(
         update={"seconds": None, "format": None, "requested_format": "opus", "path": "/x/a"}
     )
-    assert other.summary == "The text was spoken: UNKNOWN audio (not OPUS), saved as /x/a."
+    assert saved.summary == "The text was spoken: UNKNOWN audio (not OPUS), saved as /x/a."

@@ -72,7 +72,7 @@ VALID = [
     *(guardrail(execute_on=stage) for stage in ("output", "both")),
     *(pii(threshold=share) for share in (0, 0.001, 0.999, 1)),
     *(pii(entity_thresholds={"EMAIL": share}) for share in (0, 1)),
-    *(pii(on_failure=what) for what in ("block", "passthrough")),
+    *(pii(on_failure=action) for action in ("block", "passthrough")),
     {"plugins": [{"id": "trace_scrubbing", "mask": ["variables"]}]},
 ]
 

@@ -87,8 +87,8 @@ def test_other_values_are_serialized_as_usual():
     class Texts(list):
         pass
 
-    others = [Color.RED, Word("w"), Number(3), Texts([1]), OrderedDict(a=1), 1.5, None, True, (1,)]
-    assert json.loads(encode([DeferredBase64("QQ=="), *others]))[1:] == json.loads(dumps(others))
+    values = [Color.RED, Word("w"), Number(3), Texts([1]), OrderedDict(a=1), 1.5, None, True, (1,)]
+    assert json.loads(encode([DeferredBase64("QQ=="), *values]))[1:] == json.loads(dumps(values))
 
 
 def test_body_without_deferred_strings():
@@ -98,8 +98,8 @@ def test_body_without_deferred_strings():
 def test_placeholder_text_from_json_is_not_deferred():
     placeholder = str(DeferredBase64(create_upload(b"secret")))
     assert json.loads(b"".join(build_json_body([placeholder]))) == [placeholder]
-    again = json.loads(json.dumps([DeferredBase64(create_upload(b"secret"))]))
-    assert (again, type(again[0])) == ([placeholder], str)
+    parsed = json.loads(json.dumps([DeferredBase64(create_upload(b"secret"))]))
+    assert (parsed, type(parsed[0])) == ([placeholder], str)
 
 
 @pytest.mark.parametrize("size", [3, 9])

@@ -125,8 +125,10 @@ def test_lone_surrogate_in_a_prompt_is_replaced():
 
 
 def test_only_items_of_the_list_are_images_of_the_response():
-    other = {"thumbnail": {"b64_json": "QUJD"}}
-    images, body = decode(build_body({"b64_json": BASE64, **other}, b64_json="QUJD", x=[other]))
+    thumbnail = {"thumbnail": {"b64_json": "QUJD"}}
+    images, body = decode(
+        build_body({"b64_json": BASE64, **thumbnail}, b64_json="QUJD", x=[thumbnail])
+    )
     (item,) = body["data"]
     assert images[int(item["b64_json"])] == IMAGE
 

@@ -161,7 +161,7 @@ def test_file_is_sent_in_chunks():
 
 
 @pytest.mark.parametrize(
-    ("raw", "escaped"),
+    ("name", "escaped"),
     [
         ("plain", "plain"),
         ('a"b', "a%22b"),
@@ -174,11 +174,11 @@ def test_file_is_sent_in_chunks():
         ("50%22", "50%22"),
     ],
 )
-def test_names_and_filenames_are_escaped(raw, escaped):
-    file = create_upload(b"", filename=raw)
+def test_names_and_filenames_are_escaped(name, escaped):
+    file = create_upload(b"", filename=name)
     field, upload = (
         part.partition(b"\r\n")[2]
-        for part in to_bytes(build_multipart_body({raw: ""}, {"f": file})).split(b"--orq-")[1:3]
+        for part in to_bytes(build_multipart_body({name: ""}, {"f": file})).split(b"--orq-")[1:3]
     )
     disposition = f'Content-Disposition: form-data; name="{escaped}"'
     assert field == f"{disposition}\r\n\r\n\r\n".encode()

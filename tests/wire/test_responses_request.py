@@ -177,8 +177,8 @@ class TestAssistantMessages:
         assert items[2] == self.CALL_ITEM
 
     def test_signatures_keep_their_order(self) -> None:
-        other = {**self.REASONING, "reasoning": "And.", "signature": "OTHER"}
-        items = self.convert(content=[self.REASONING, other], tool_calls=[self.CALL])
+        second_reasoning = {**self.REASONING, "reasoning": "And.", "signature": "OTHER"}
+        items = self.convert(content=[self.REASONING, second_reasoning], tool_calls=[self.CALL])
         assert [item.get("encrypted_content") for item in items] == ["SIGNATURE", "OTHER", None]
 
     def test_signature_without_text_has_an_empty_summary(self) -> None:

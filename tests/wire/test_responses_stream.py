@@ -202,8 +202,8 @@ class TestRepeatedContent:
     def test_missing_end_of_a_refusal_is_emitted(self) -> None:
         delta = create_event("refusal.delta", delta="N", output_index=0)
         item = {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}
-        done = create_event("output_item.done", item=item, output_index=0)
-        assert decode_deltas(delta, done) == [{"refusal": "N"}, {"refusal": "o."}]
+        item_done = create_event("output_item.done", item=item, output_index=0)
+        assert decode_deltas(delta, item_done) == [{"refusal": "N"}, {"refusal": "o."}]
 
     @pytest.mark.parametrize("end", [COMPLETED, None], ids=["completed", "marker"])
     def test_stream_of_only_finished_texts_raises(self, end: Any) -> None:
@@ -214,15 +214,15 @@ class TestRepeatedContent:
 
     def test_text_of_an_item_without_deltas_is_emitted(self) -> None:
         delta = create_event("output_text.delta", delta="Hello", output_index=0)
-        done = create_event("output_item.done", item=MESSAGE, output_index=1)
-        assert decode_deltas(delta, done) == [{"content": "Hello"}, {"content": "Hi"}]
+        item_done = create_event("output_item.done", item=MESSAGE, output_index=1)
+        assert decode_deltas(delta, item_done) == [{"content": "Hello"}, {"content": "Hi"}]
 
     def test_items_that_finish_after_all_deltas_are_not_repeated(self) -> None:
         deltas = [
             create_event("output_text.delta", delta=text, output_index=index)
             for text, index in [("A", 0), ("B", 1), ("a", 0), ("b", 1)]
         ]
-        done = [
+        done_events = [
             create_event(
                 "output_item.done",
                 item={"type": "message", "content": [{"text": text}]},
@@ -230,7 +230,7 @@ class TestRepeatedContent:
             )
             for index, text in enumerate(["Aa", "Bb"])
         ]
-        assert get_text(decode_deltas(*deltas, *done)) == "ABab"
+        assert get_text(decode_deltas(*deltas, *done_events)) == "ABab"
 
     def test_text_that_differs_from_its_deltas_is_not_repeated(self) -> None:
         delta = create_event("output_text.delta", delta="Hello", output_index=0)
