@@ -5,8 +5,8 @@ Words with timestamps are matched by time. Other texts are matched by their word
 segments, which do not say when a word was spoken, only rule out what was said at another time.
 The same words are then removed from words, text and segments, so that all three agree.
 
-Two limits remain: if a model invents an end after an overlap of one or two words, these words are
-repeated; and without times, words that match by chance are taken for an overlap.
+Two limits remain: if a model invents an end after an overlap of one word, this word is repeated;
+and without times, words that match by chance are taken for an overlap.
 """
 
 import math
@@ -250,7 +250,9 @@ def match_by_text(
     """
 
     def rank_alignment(alignment: Alignment) -> tuple[float, float]:
-        return alignment.seconds, abs(len(left) + alignment.offset - overlap_words)
+        penalty = alignment.end + alignment.offset - alignment.score  # for words that differ
+        length_error = abs(len(left) + alignment.offset - overlap_words)
+        return alignment.seconds, penalty + length_error
 
     def rank_position(position: int) -> tuple[bool, float]:
         next_words = left[position:][:1] + right[position + best.offset :][:1]
@@ -273,7 +275,7 @@ def _align(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Alignment]
     """Yield the alignments in which more words of the overlap are equal than different.
 
     Words may be misheard where a chunk starts or ends. Models also invent an end for a sentence
-    that was cut, so words after the last equal one in the left text count as two at most.
+    that was cut, so all words after the last equal one in the left text count as one.
     """
     for offset in range(1 - len(left), len(right)):
         first = max(0, -offset)
@@ -288,8 +290,7 @@ def _align(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Alignment]
         # The times of segments may be wrong. Several equal words are stronger evidence.
         tolerance = min(len(equal), 3) * (word.uncertainty + other.uncertainty)
         invented = len(left) - end
-        max_different = 1 if math.isfinite(word.uncertainty) else 2
-        score = 2 * len(equal) - (end + offset) - min(invented, max_different)
+        score = 2 * len(equal) - (end + offset) - min(invented, 1)
         if score > 0 and seconds <= tolerance and invented <= MAX_INVENTED_WORDS:
             yield Alignment(start, end, offset, score, seconds)
 
