@@ -179,9 +179,8 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
     max_step = max_frames - 2 * half_overlap
     if max_step < frame_rate // 10 or max_step < half_overlap:
         raise RouterInputError(
-            f"max_bytes, max_seconds: A chunk of {max_frames / frame_rate:.2f} seconds is "
-            f"too short for overlap_seconds={limits.overlap_seconds:g}. Increase max_bytes or "
-            "max_seconds, or reduce overlap_seconds."
+            f"max_bytes: A chunk of {max_frames / frame_rate:.2f} seconds is too short for "
+            f"overlap_seconds={limits.overlap_seconds:g}. Increase it, or reduce overlap_seconds."
         )
     search_frames = min(int(PAUSE_SEARCH_SECONDS * frame_rate), max_step // 4)
     start = 0

@@ -139,7 +139,20 @@ INVALID_ARGUMENTS = {
     "nested list": ({"source": [["a.wav"]]}, r"Expected a path, .* Blob, got \['a.wav'\]"),
     "store in a missing directory": ({"store": "/nowhere/at/all.db"}, "does not exist"),
     "window": ({"window_seconds": 0}, "window_seconds"),
+    "maximum below the overlap": (
+        {"max_seconds": 2.9},
+        "max_seconds: 2.9 is too short for overlap_seconds=2. Use at least 3",
+    ),
+    "maximum without overlap": (
+        {"max_seconds": 0.05, "overlap_seconds": 0},
+        "overlap_seconds=0. Use at least 0.1",
+    ),
 }
+
+
+@pytest.mark.parametrize(("seconds", "overlap"), [(3, 2), (0.1, 0), (0.3, 0.2), (0.45, 0.3)])
+def test_smallest_max_seconds_for_an_overlap(seconds: float, overlap: float) -> None:
+    assert create_loader("a.wav", max_seconds=seconds, overlap_seconds=overlap)
 
 
 @pytest.mark.parametrize(("options", "message"), INVALID_ARGUMENTS.values(), ids=INVALID_ARGUMENTS)
