@@ -43,7 +43,9 @@ def get_roles(body: dict[str, Any]) -> list[str]:
 
 
 @every_way
-async def test_tool_loop(model: ChatOrq, router: OfflineRouter, awaited: bool) -> None:
+async def test_agent_calls_a_tool_and_answers(
+    model: ChatOrq, router: OfflineRouter, awaited: bool
+) -> None:
     result = await run(create_agent(model, [get_weather], system_prompt="Be brief."), awaited)
     _, call, answer, last = result["messages"]
     assert call.tool_calls[0]["args"] == {"city": "Berlin"}
@@ -93,7 +95,7 @@ FORMATS = {"class": Weather, "strategy": ProviderStrategy(Weather)}
 
 @every_way
 @pytest.mark.parametrize("response_format", FORMATS.values(), ids=FORMATS)
-async def test_provider_strategy(
+async def test_provider_strategy_sends_a_response_format(
     model: ChatOrq, router: OfflineRouter, response_format: Any, awaited: bool
 ) -> None:
     agent = create_agent(model, [get_weather], response_format=response_format)
@@ -107,7 +109,9 @@ async def test_provider_strategy(
 
 
 @every_way
-async def test_tool_strategy(model: ChatOrq, router: OfflineRouter, awaited: bool) -> None:
+async def test_tool_strategy_sends_the_schema_as_a_tool(
+    model: ChatOrq, router: OfflineRouter, awaited: bool
+) -> None:
     agent = create_agent(model, [get_weather], response_format=ToolStrategy(Weather))
     result = await run(agent, awaited)
     assert isinstance(result["structured_response"], Weather)
@@ -117,7 +121,7 @@ async def test_tool_strategy(model: ChatOrq, router: OfflineRouter, awaited: boo
 
 
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy])
-def test_structured_output_without_tools(model: ChatOrq, strategy: Any) -> None:
+def test_structured_output_needs_no_tools(model: ChatOrq, strategy: Any) -> None:
     result = create_agent(model, [], response_format=strategy(Weather)).invoke(INPUT)
     assert result["structured_response"].city == "Berlin"
 

@@ -69,19 +69,21 @@ async def get_agent_body(
 @every_way
 @both_apis
 @pytest.mark.parametrize(("settings", "fields"), SETTINGS.values(), ids=SETTINGS)
-async def test_setting_of_an_agent(
+async def test_setting_of_an_agent_works_in_the_constructor(
     settings: dict[str, Any], fields: set[str], api: str, awaited: bool
 ) -> None:
     in_constructor = await get_agent_body(settings, {}, api, awaited)
     assert fields & in_constructor.keys()
-    if "model" not in settings:  # a field of its own of the agent's request
+    if "model" not in settings:  # a separate field of the agent's request
         assert await get_agent_body({}, settings, api, awaited) == in_constructor
 
 
 @pytest.mark.parametrize(
     ("settings", "fields"), RESPONSES_SETTINGS.values(), ids=RESPONSES_SETTINGS
 )
-async def test_setting_of_the_responses_api(settings: dict[str, Any], fields: set[str]) -> None:
+async def test_setting_of_the_responses_api_works_in_the_constructor(
+    settings: dict[str, Any], fields: set[str]
+) -> None:
     in_constructor = await get_agent_body(settings, {}, "responses", awaited=False)
     assert fields & in_constructor.keys()
     assert await get_agent_body({}, settings, "responses", awaited=False) == in_constructor
@@ -104,7 +106,7 @@ def test_parallel_tool_calls_is_not_sent_without_tools(router: OfflineRouter, ap
 
 
 @pytest.mark.parametrize("name", ["timeout", "max_retries", "streaming", "tool_media", "api_key"])
-def test_setting_of_the_constructor_only(router: OfflineRouter, name: str) -> None:
+def test_setting_of_the_constructor_is_rejected_in_a_call(router: OfflineRouter, name: str) -> None:
     model = create_agent_model(router, "chat_completions")
     error = rf"cannot be set for a single call. Use ChatOrq\(..., {name}=...\)"
     with pytest.raises(RouterInputError, match=error):

@@ -107,7 +107,9 @@ def test_instructions_apply_to_one_response(router: OfflineRouter) -> None:
 
 
 @pytest.mark.parametrize("param", [{"instructions": "x"}, {"context_management": RULES}], ids=str)
-def test_chat_completions_does_not_support(router: OfflineRouter, param: dict[str, Any]) -> None:
+def test_chat_completions_rejects_params_of_the_responses_api(
+    router: OfflineRouter, param: dict[str, Any]
+) -> None:
     with pytest.raises(RouterInputError, match="Use api='responses'"):
         create_agent_model(router, "chat_completions", **param).invoke("Hi")
 
@@ -233,14 +235,14 @@ class TestCompact:
         assert router.requests[-1].body["previous_response_id"] == answer.response_metadata["id"]
         assert router.requests[-1].body["instructions"] == "Be brief."
 
-    def test_controls_of_the_endpoint(self) -> None:
+    def test_unsupported_controls_are_not_sent(self) -> None:
         model, requests = self.respond([COMPACTION])
         model.controls = {"identity": {"id": "u1"}, "fallbacks": ["a/b"]}
         model.compact("Hi")
         assert requests[0].headers["x-orq-identity-id"] == "u1"
         assert "fallbacks" not in json.loads(requests[0].content)
 
-    def test_protection_is_not_dropped(self) -> None:
+    def test_unsupported_guardrails_raise(self) -> None:
         model, requests = self.respond([COMPACTION])
         model.controls = {"guardrails": [{"id": "g", "execute_on": "input"}]}
         with pytest.raises(RouterInputError, match="guardrails"):
@@ -248,18 +250,18 @@ class TestCompact:
         assert not requests
 
     @pytest.mark.parametrize("output", [None, [], [MESSAGE], "x"], ids=str)
-    def test_response_without_a_compaction_item(self, output: Any) -> None:
+    def test_response_without_a_compaction_item_raises(self, output: Any) -> None:
         with pytest.raises(InvalidResponseError, match="no compaction item"):
             self.respond(output)[0].compact("Hi")
 
-    def test_other_api_or_argument(self, router: OfflineRouter) -> None:
+    def test_other_api_and_arguments_are_rejected(self, router: OfflineRouter) -> None:
         with pytest.raises(RouterInputError, match="api='responses'"):
             create_agent_model(router, "chat_completions").compact("Hi")
         with pytest.raises(RouterInputError, match="'temperature'"):
             create_agent_model(router, "responses").compact("Hi", temperature=1)
         assert not router.requests
 
-    def test_unknown_model(self) -> None:
+    def test_unknown_model_raises(self) -> None:
         router = OfflineRouter(models=["a/b"])
         with pytest.raises(NotFoundError):
             create_agent_model(router, "responses").compact("Hi")

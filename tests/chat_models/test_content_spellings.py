@@ -44,19 +44,19 @@ each_reasoning = pytest.mark.parametrize("part", REASONING.values(), ids=REASONI
 
 
 @each_reasoning
-def test_reasoning_part_of_a_complete_answer(part: Any) -> None:
+def test_reasoning_part_is_read_from_a_complete_answer(part: Any) -> None:
     message = invoke_with_message(content=[part, TEXT])
     assert (message.content, message.additional_kwargs["reasoning_content"]) == ("Hi", "Hm.")
 
 
 @each_reasoning
-def test_reasoning_part_of_a_stream(part: Any) -> None:
+def test_reasoning_part_is_read_from_a_stream(part: Any) -> None:
     message = merge_deltas(create_delta(content=[part]), create_delta(content=[TEXT]), STOP)
     assert (message.content, message.additional_kwargs["reasoning_content"]) == ("Hi", "Hm.")
 
 
 @each_reasoning
-def test_reasoning_part_in_events(part: Any) -> None:
+def test_reasoning_part_is_read_from_events(part: Any) -> None:
     events = [create_delta(content=[part]), create_delta(content="Hi"), STOP]
     content = b"".join(map(encode_event, events)) + DONE
     stream = create_model(content, EVENT_STREAM).stream_events("Hi", version="v3")
@@ -66,7 +66,7 @@ def test_reasoning_part_in_events(part: Any) -> None:
 
 
 @each_reasoning
-def test_reasoning_part_of_the_responses_api(part: Any) -> None:
+def test_reasoning_part_is_read_from_the_responses_api(part: Any) -> None:
     item = {"type": "message", "content": [part, {"type": "output_text", "text": "Hi"}]}
     delta = {"content": "Hi", "reasoning": "Hm."}
     assert decode_deltas(create_event("output_item.done", item=item)) == [delta]
@@ -76,7 +76,7 @@ def test_reasoning_part_of_the_responses_api(part: Any) -> None:
 
 
 @each_reasoning
-def test_reasoning_part_of_an_earlier_answer(part: Any) -> None:
+def test_reasoning_part_of_an_earlier_answer_is_sent(part: Any) -> None:
     call = {"name": "f", "args": {}, "id": "c"}
     (payload,) = convert_messages([AIMessage([part, TEXT], tool_calls=[call])])
     assert (payload["content"], payload["reasoning_content"]) == ("Hi", "Hm.")
@@ -88,7 +88,7 @@ def test_reasoning_is_not_read_twice() -> None:
     assert message.additional_kwargs["reasoning_content"] == "Hm."
 
 
-def test_signatures_of_reasoning_parts() -> None:
+def test_signatures_of_reasoning_parts_are_kept() -> None:
     first = {"type": "thinking", "thinking": "A", "signature": "S1"}
     second = {"type": "thinking", "thinking": "B", "signature": "S2"}
     kwargs = invoke_with_message(content=[first, TEXT]).additional_kwargs
@@ -103,7 +103,7 @@ def test_part_whose_type_is_not_a_str_is_text() -> None:
     assert invoke_with_message(content=[part, TEXT]).text == "Well. Hi"
 
 
-def test_streamed_refusal_and_image_in_parts() -> None:
+def test_refusal_and_image_parts_are_read_from_a_stream() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
     message = merge_deltas(
         create_delta(content=[{"type": "refusal", "refusal": "I w"}]),
@@ -143,7 +143,7 @@ HUMAN_PARTS = {
 
 
 @pytest.mark.parametrize(("part", "sent_part"), HUMAN_PARTS.values(), ids=HUMAN_PARTS)
-def test_responses_part_in_a_human_message(
+def test_responses_part_of_a_human_message_is_converted(
     part: Any, sent_part: Any, router: OfflineRouter
 ) -> None:
     for api in ("responses", "chat_completions"):
@@ -165,12 +165,12 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_data_url_of_a_generated_image(image: Any) -> None:
+def test_data_url_of_an_image_becomes_a_block(image: Any) -> None:
     message = invoke_with_message(content="", images=[image])
     assert message.content_blocks == [{"type": "image", "base64": PNG, "mime_type": "image/png"}]
 
 
-def test_data_url_as_the_result_of_image_generation() -> None:
+def test_data_url_of_the_image_generation_tool_becomes_a_block() -> None:
     item = {"type": "image_generation_call", "id": "i", "result": DATA_URL}
     body = {"id": "r", "status": "completed", "output": [item]}
     message: Any = create_model(orjson.dumps(body), api="responses").invoke("Hi")
@@ -180,7 +180,7 @@ def test_data_url_as_the_result_of_image_generation() -> None:
 WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEA"
 
 
-def test_data_url_of_generated_audio() -> None:
+def test_data_url_of_audio_becomes_a_block() -> None:
     url = f"data:audio/wav;base64,{WAV}"
     complete = invoke_with_message(content="", audio={"id": "a", "data": url})
     streamed = merge_deltas(
@@ -194,7 +194,7 @@ def test_data_url_of_generated_audio() -> None:
 
 
 @pytest.mark.parametrize("block_type", ["image", "file"])
-def test_data_url_in_the_base64_of_a_human_message(block_type: str) -> None:
+def test_data_url_is_accepted_as_base64_of_a_human_message(block_type: str) -> None:
     block = {"type": block_type, "base64": DATA_URL}
     (payload,) = convert_messages([HumanMessage([block])])
     assert payload["content"] == [{"type": "image_url", "image_url": {"url": DATA_URL}}]

@@ -141,7 +141,7 @@ def test_token_ids_are_not_available(model: ChatOrq) -> None:
 # Tracing
 
 
-def test_langsmith_params(router: OfflineRouter) -> None:
+def test_langsmith_params_describe_the_model(router: OfflineRouter) -> None:
     model = create_model(router, temperature=0.5, max_tokens=9, stop="END")
     assert model._get_ls_params() == {
         "ls_provider": "orq",

@@ -176,7 +176,7 @@ async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
 @both_apis
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.filterwarnings("ignore:astream_events version='v1'")
-async def test_astream_events(api: str, version: Any) -> None:
+async def test_astream_events_end_with_the_complete_answer(api: str, version: Any) -> None:
     model = create_agent_model(OfflineRouter(answers=lambda _: FULL), api)
     events = [event async for event in model.astream_events("Hi", version=version)]
     types = [event["event"] for event in events]
@@ -199,7 +199,9 @@ async def stream_events_v3(model: ChatOrq, awaited: bool) -> tuple[list[Any], An
 @every_way
 @every_version
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
-async def test_stream_events_v3(api: str, awaited: bool, version: str | None) -> None:
+async def test_stream_events_v3_are_valid_and_complete(
+    api: str, awaited: bool, version: str | None
+) -> None:
     model = create_agent_model(OfflineRouter(answers=lambda _: FULL), api, output_version=version)
     events, message = await stream_events_v3(model, awaited)
     assert_valid_event_stream(events)
@@ -217,7 +219,7 @@ async def test_stream_events_v3(api: str, awaited: bool, version: str | None) ->
 
 @both_apis
 @every_way
-async def test_usage_of_a_chain(api: str, awaited: bool) -> None:
+async def test_usage_of_a_chain_is_counted(api: str, awaited: bool) -> None:
     router = OfflineRouter()
     shorten = ChatPromptTemplate.from_messages([("user", "Shorten: {text}")])
     first, second = create_agent_model(router, api), create_agent_model(router, api, model=CLAUDE)
@@ -234,7 +236,7 @@ async def test_usage_of_a_chain(api: str, awaited: bool) -> None:
 @both_apis
 @every_way
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-async def test_usage_of_an_agent(api: str, awaited: bool, stream: bool) -> None:
+async def test_usage_of_an_agent_is_counted(api: str, awaited: bool, stream: bool) -> None:
     graph = create_agent(create_agent_model(create_router(), api), [get_weather, get_time])
     with get_usage_metadata_callback() as core_usage, track_usage() as usage:
         if stream:
@@ -273,7 +275,9 @@ def get_sent_content(body: dict[str, Any]) -> tuple[str, str]:
 @every_way
 @pytest.mark.parametrize("name", MEDIA)
 @pytest.mark.parametrize("tool_media", ["user", "placeholder"])
-async def test_media_in_tool_results(api: str, awaited: bool, name: str, tool_media: str) -> None:
+async def test_media_are_removed_from_the_tool_message(
+    api: str, awaited: bool, name: str, tool_media: str
+) -> None:
     router = OfflineRouter()
     await invoke_runnable(
         create_agent_model(router, api, tool_media=tool_media), awaited, create_tool_turn(name)

@@ -197,7 +197,7 @@ def test_injected_arguments_are_not_sent(model: ChatOrq) -> None:
 
 
 @pytest.mark.parametrize("strict", [None, True])
-def test_agent_with_recursive_response_format(router: OfflineRouter, strict: Any) -> None:
+def test_agent_accepts_a_recursive_response_format(router: OfflineRouter, strict: Any) -> None:
     strategy = ProviderStrategy(Node, strict=strict)
     agent = create_agent(create_model(router), response_format=strategy)
     answer = agent.invoke({"messages": [("user", "Answer")]})
@@ -353,8 +353,8 @@ def test_unsupported_constraints_become_part_of_the_description(model: ChatOrq) 
     assert properties["mixed"]["type"] == ["boolean", "integer", "string"]
 
 
-def test_strict_schema_of_other_tools(model: ChatOrq) -> None:
-    """Such as those that convert OpenAPI."""
+def test_strict_schema_has_types_and_no_all_of(model: ChatOrq) -> None:
+    """Converters of OpenAPI create schemas with ``const`` and ``allOf``."""
     properties = {
         "kind": {"const": "car"},
         "name": {"allOf": [{"$ref": "#/$defs/Name"}], "description": "Full name."},

@@ -68,7 +68,7 @@ class Incomplete(typing.TypedDict):
     a: "Undefined"  # type: ignore[name-defined]  # noqa: F821
 
 
-def test_typed_dict_without_docstring(model: ChatOrq) -> None:
+def test_typed_dict_needs_no_docstring(model: ChatOrq) -> None:
     function = model.bind_tools([Plain]).kwargs["tools"][0]["function"]  # type: ignore[attr-defined]
     assert function["description"] == ""
     size = {"type": "integer", "minimum": 3, "description": "The size."}
@@ -81,7 +81,7 @@ def test_typed_dict_with_an_undefined_name_raises(model: ChatOrq) -> None:
 
 
 @pytest.mark.parametrize("method", [*STRUCTURED, "json_mode"])
-def test_typed_dict_with_keys_that_are_not_required(method: str) -> None:
+def test_keys_that_are_not_required_may_be_missing(method: str) -> None:
     content = '{"city": "Delft"}'
     answer = Answer(content)
     if method == "function_calling":
@@ -113,7 +113,7 @@ class Partial(typing.TypedDict, total=False):
 
 
 @pytest.mark.parametrize(("cls", "required"), [(Quoted, ["b"]), (Partial, ["b", "c"])], ids=str)
-def test_qualifiers_in_quoted_annotations(cls: Any, required: list[str]) -> None:
+def test_qualifiers_in_quoted_annotations_are_read(cls: Any, required: list[str]) -> None:
     schema, parsed = get_schema(cls)
     assert schema["required"] == required
     assert parsed.keys() == schema["properties"].keys()

@@ -115,7 +115,7 @@ async def test_error_class_and_is_retryable(failure: str, api: str, awaited: boo
 
 @both_apis
 @every_way
-async def test_context_overflow_error(api: str, awaited: bool) -> None:
+async def test_context_overflow_raises_the_error_of_langchain(api: str, awaited: bool) -> None:
     with pytest.raises(core.ContextOverflowError, match="maximum context length"):
         await invoke_runnable(
             create_model(create_failing_client("context length")[0], api), awaited
@@ -127,7 +127,7 @@ async def test_context_overflow_error(api: str, awaited: bool) -> None:
 @both_apis
 @every_way
 @pytest.mark.parametrize("failure", ["down", "503", "401"])
-async def test_with_fallbacks(api: str, awaited: bool, failure: str) -> None:
+async def test_with_fallbacks_calls_the_next_model(api: str, awaited: bool, failure: str) -> None:
     failing_client, requests = create_failing_client(failure)
     models = create_model(failing_client, api).with_fallbacks(
         [create_model(OfflineRouter().client(), api, model=CLAUDE)]
@@ -267,7 +267,9 @@ async def test_retry_middleware_does_not_retry_invalid_input(api: str, awaited: 
 @every_failure
 @both_apis
 @every_way
-async def test_fallback_middleware(failure: str, api: str, awaited: bool) -> None:
+async def test_fallback_middleware_calls_the_next_model(
+    failure: str, api: str, awaited: bool
+) -> None:
     client, _ = create_failing_client(failure)
     fallback = create_model(OfflineRouter().client(), api, model=CLAUDE)
     middleware = [ModelFallbackMiddleware(fallback)]
@@ -290,7 +292,7 @@ async def test_fallback_middleware_raises_the_last_error(api: str, awaited: bool
 
 @both_apis
 @every_way
-async def test_fallback_middleware_with_structured_output(api: str, awaited: bool) -> None:
+async def test_fallback_middleware_supports_structured_output(api: str, awaited: bool) -> None:
     middleware = [
         ModelFallbackMiddleware(create_model(OfflineRouter().client(), api, model=CLAUDE))
     ]
@@ -301,7 +303,7 @@ async def test_fallback_middleware_with_structured_output(api: str, awaited: boo
 
 @both_apis
 @every_way
-async def test_retry_before_fallback_middleware(api: str, awaited: bool) -> None:
+async def test_retry_middleware_retries_before_the_fallback(api: str, awaited: bool) -> None:
     client, requests = create_failing_client("503")
     fallback = create_model(OfflineRouter().client(), api, model=CLAUDE)
     middleware = [

@@ -1,4 +1,4 @@
-"""Responses without an answer raise an error, whole and streamed."""
+"""Complete and streamed responses without an answer raise an error."""
 
 import json
 from typing import Any
@@ -92,7 +92,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_whole_response_without_an_answer_raises(body: Any) -> None:
+def test_complete_response_without_an_answer_raises(body: Any) -> None:
     with pytest.raises(RouterError):
         create_model(json.dumps(body).encode()).invoke("Hi")
 

@@ -12,7 +12,7 @@ FORMS = [0, "0", 0.0, " 0", "0.0"]
 
 
 @pytest.mark.parametrize("index", FORMS, ids=repr)
-def test_index_of_a_tool_call(index: Any) -> None:
+def test_index_of_a_tool_call_may_be_a_string_or_a_float(index: Any) -> None:
     message = merge_deltas(
         create_delta(tool_calls=[create_tool_delta('{"a"', "f", index=index, id="c1")]),
         create_delta(tool_calls=[create_tool_delta(":1}", index=index)]),
@@ -22,14 +22,14 @@ def test_index_of_a_tool_call(index: Any) -> None:
 
 
 @pytest.mark.parametrize("index", FORMS, ids=repr)
-def test_index_of_a_choice(index: Any) -> None:
+def test_index_of_a_choice_may_be_a_string_or_a_float(index: Any) -> None:
     delta = create_delta("stop", content="Hi")
     delta["choices"][0]["index"] = index
     assert merge_deltas(delta).content == "Hi"
 
 
 @pytest.mark.parametrize("index", FORMS, ids=repr)
-def test_output_index(index: Any) -> None:
+def test_output_index_may_be_a_string_or_a_float(index: Any) -> None:
     item = {"type": "message", "content": [{"text": "Hi"}]}
     delta = create_event("output_text.delta", output_index=0, delta="Hi")
     item_done = create_event("output_item.done", output_index=index, item=item)
@@ -37,7 +37,7 @@ def test_output_index(index: Any) -> None:
 
 
 @pytest.mark.parametrize("index", FORMS, ids=repr)
-def test_index_of_a_reasoning_summary(index: Any) -> None:
+def test_index_of_a_summary_may_be_a_string_or_a_float(index: Any) -> None:
     first = create_event("reasoning_summary_text.delta", item_id="r", summary_index=0, delta="A")
     second = {**first, "summary_index": index, "delta": "B"}
     third = {**first, "summary_index": 1, "delta": "C"}
@@ -46,14 +46,14 @@ def test_index_of_a_reasoning_summary(index: Any) -> None:
 
 
 @pytest.mark.parametrize("index", FORMS, ids=repr)
-def test_content_index(index: Any) -> None:
+def test_content_index_may_be_a_string_or_a_float(index: Any) -> None:
     delta = create_event("output_text.delta", item_id="m", content_index=0, delta="Hi")
     text_done = create_event("output_text.done", item_id="m", content_index=index, text="Hi")
     assert decode_deltas(delta, text_done) == [{"content": "Hi"}]
 
 
 @pytest.mark.parametrize("indices", [("1", "0"), (1.0, 0.0), (" 1", 0), ("10", "9")], ids=repr)
-def test_order_of_choices(indices: Any) -> None:
+def test_choices_are_ordered_by_index(indices: Any) -> None:
     choices = [
         {"index": index, "message": {"content": text}, "finish_reason": "stop"}
         for index, text in zip(indices, "BA", strict=True)
@@ -64,7 +64,7 @@ def test_order_of_choices(indices: Any) -> None:
 
 
 @pytest.mark.parametrize("cost", [0.25, "0.25", "2.5e-1"], ids=repr)
-def test_cost(cost: Any) -> None:
+def test_cost_may_be_a_string(cost: Any) -> None:
     usage = {"input_tokens": "3", "output_tokens": 2.0, "total_cost": cost}
     item = {"type": "message", "content": [{"text": "Hi"}]}
     body = {"id": "r", "status": "completed", "output": [item], "usage": usage}

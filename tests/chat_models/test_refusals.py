@@ -52,7 +52,7 @@ def create_refusing_router(**fields: Any) -> OfflineRouter:
 @both_apis
 @every_version
 @every_way
-async def test_complete_refusal(api: str, version: Any, awaited: bool) -> None:
+async def test_complete_refusal_is_a_block(api: str, version: Any, awaited: bool) -> None:
     model = create_agent_model(create_refusing_router(), api, output_version=version)
     message = await invoke(model, awaited)
     assert drop_index(message.content_blocks) == [BLOCK]
@@ -61,7 +61,7 @@ async def test_complete_refusal(api: str, version: Any, awaited: bool) -> None:
 
 @both_apis
 @every_version
-def test_streamed_refusal(api: str, version: Any) -> None:
+def test_streamed_refusal_is_a_block(api: str, version: Any) -> None:
     model = create_agent_model(create_refusing_router(), api, output_version=version)
     chunks = list(model.stream("Hi"))
     assert sum(bool(chunk.content_blocks) for chunk in chunks) > 1
@@ -70,7 +70,7 @@ def test_streamed_refusal(api: str, version: Any) -> None:
 
 @both_apis
 @every_way
-async def test_refusal_in_events(api: str, awaited: bool) -> None:
+async def test_refusal_in_events_is_a_block(api: str, awaited: bool) -> None:
     model = create_agent_model(create_refusing_router(), api)
     if awaited:
         stream: Any = await model.astream_events("Hi", version="v3")
@@ -84,7 +84,7 @@ async def test_refusal_in_events(api: str, awaited: bool) -> None:
     assert message.additional_kwargs["refusal"] == TEXT
 
 
-def test_refusal_after_reasoning() -> None:
+def test_refusal_may_follow_reasoning() -> None:
     model = create_agent_model(create_refusing_router(reasoning="Hm."), "chat_completions")
     expected = [{"type": "reasoning", "reasoning": "Hm."}, BLOCK]
     assert drop_index(model.invoke("Hi").content_blocks) == expected
@@ -116,7 +116,7 @@ REASONS = ["refusal", "SAFETY", "PROHIBITED_CONTENT", "blocklist"]
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_refusal_without_a_text(reason: str) -> None:
+def test_refusal_may_have_no_text(reason: str) -> None:
     choice = {"message": {"content": ""}, "finish_reason": reason}
     complete = create_model(json.dumps({"choices": [choice]}).encode()).invoke("Hi")
     data = encode_event(create_delta(content="")) + encode_event(create_delta(reason)) + DONE
@@ -152,7 +152,7 @@ METHODS = ("json_schema", "function_calling", "json_mode")
 
 @pytest.mark.parametrize("method", METHODS)
 @every_way
-async def test_refusal_of_structured_output(
+async def test_refusal_of_structured_output_raises(
     router: OfflineRouter, method: Any, awaited: bool
 ) -> None:
     runnable = create_agent_model(router, "chat_completions").with_structured_output(
@@ -165,7 +165,7 @@ async def test_refusal_of_structured_output(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_refusal_of_streamed_structured_output(router: OfflineRouter, method: Any) -> None:
+def test_refusal_of_streamed_structured_output_raises(router: OfflineRouter, method: Any) -> None:
     """langchain-core's parsers would raise at the first word of the refusal."""
     runnable = create_agent_model(router, "chat_completions").with_structured_output(
         Joke, method=method
@@ -214,7 +214,7 @@ async def test_fallback_middleware_reacts_to_a_refusal(
 
 
 @needs_middleware
-def test_refusal_middleware_with_a_response_format(router: OfflineRouter) -> None:
+def test_refusal_middleware_raises_with_a_response_format(router: OfflineRouter) -> None:
     agent = create_agent(
         create_agent_model(router, "chat_completions"),
         response_format=ProviderStrategy(Joke),

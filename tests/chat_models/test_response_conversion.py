@@ -138,7 +138,7 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
-def test_order_of_choices(choices: list[dict[str, Any]]) -> None:
+def test_choices_are_ordered_by_index(choices: list[dict[str, Any]]) -> None:
     model = create_model(orjson.dumps({"choices": choices}))
     (generations,) = model.generate([[HumanMessage("Hi")]]).generations
     assert [generation.text for generation in generations] == ["A", "B"]

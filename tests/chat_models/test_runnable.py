@@ -75,7 +75,7 @@ async def test_rate_limiter_is_acquired_once_per_call(
 
 @both_apis
 @every_way
-async def test_configurable_fields(router: OfflineRouter, api: str, awaited: bool) -> None:
+async def test_fields_can_be_configured(router: OfflineRouter, api: str, awaited: bool) -> None:
     fields = {name: ConfigurableField(id=name) for name in ("model", "temperature", "controls")}
     model = create_agent_model(router, api).configurable_fields(**fields)
     values = {"model": CLAUDE, "temperature": 0.5, "controls": {"name": "a"}}
@@ -114,7 +114,9 @@ async def test_invalid_configured_field_raises(
 
 @both_apis
 @every_way
-async def test_configurable_alternatives(router: OfflineRouter, api: str, awaited: bool) -> None:
+async def test_alternatives_can_be_configured(
+    router: OfflineRouter, api: str, awaited: bool
+) -> None:
     model = create_agent_model(router, api).configurable_alternatives(
         ConfigurableField(id="which"),
         default_key="gpt",
@@ -130,7 +132,7 @@ async def test_configurable_alternatives(router: OfflineRouter, api: str, awaite
 
 @both_apis
 @every_way
-async def test_bind_tools_with_response_format(
+async def test_bind_tools_accepts_a_response_format(
     router: OfflineRouter, api: str, awaited: bool
 ) -> None:
     bound = create_agent_model(router, api).bind_tools(
@@ -177,7 +179,7 @@ async def test_batch_can_return_exceptions(api: str, awaited: bool) -> None:
 
 
 @both_apis
-async def test_batch_as_completed(router: OfflineRouter, api: str) -> None:
+async def test_batch_as_completed_returns_every_answer(router: OfflineRouter, api: str) -> None:
     model = create_agent_model(router, api)
     questions = ["One", "Two"]
     for answers in (

@@ -104,7 +104,7 @@ def test_stream_ends_with_the_same_output(method: str, schema: Any) -> None:
 
 @every_method
 @every_schema
-def test_include_raw(method: str, schema: Any) -> None:
+def test_include_raw_returns_the_message_and_the_parsed_output(method: str, schema: Any) -> None:
     runnable = create_runnable(
         create_answer(method, schema=schema), schema, method=method, include_raw=True
     )
@@ -366,7 +366,7 @@ INNER = {"name": "Joke", "schema": STRICT_JOKE_SCHEMA, "strict": True}
 @pytest.mark.parametrize(
     "form", [INNER, {"type": "json_schema", "json_schema": INNER}], ids=["inner", "complete"]
 )
-def test_schema_in_response_format_form(form: dict[str, Any]) -> None:
+def test_schema_may_be_a_response_format(form: dict[str, Any]) -> None:
     assert send(form)["response_format"]["json_schema"] == INNER
     function = send(form, method="function_calling")["tools"][0]["function"]
     assert (function["name"], function["strict"]) == ("Joke", True)
@@ -380,7 +380,7 @@ def get_weather(city: str) -> str:
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
-def test_tools_can_be_passed_as_well(router: OfflineRouter, api: str) -> None:
+def test_tools_can_be_passed(router: OfflineRouter, api: str) -> None:
     runnable = create_model(router, api=api).with_structured_output(Joke, tools=[get_weather])
     assert isinstance(runnable.invoke("Hi"), Joke)
     assert len(last_body(router)["tools"]) == 1

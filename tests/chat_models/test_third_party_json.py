@@ -47,7 +47,7 @@ VALUES: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize(("text", "value"), VALUES.values(), ids=VALUES)
-def test_loads(text: str, value: Any) -> None:
+def test_loads_accepts_json_of_third_parties(text: str, value: Any) -> None:
     assert wire_json.loads(text) == wire_json.loads(text.encode()) == value
 
 
@@ -86,7 +86,7 @@ def create_call_stream(arguments: Any, cut: int = 9) -> bytes:
 
 
 @every_argument
-def test_arguments_are_the_same_whole_and_streamed(arguments: Any, args: dict[str, Any]) -> None:
+def test_complete_and_streamed_arguments_are_equal(arguments: Any, args: dict[str, Any]) -> None:
     complete = create_model(create_call_completion(arguments)).invoke("Hi")
     streamed = merge_chunks(create_model(create_call_stream(arguments), EVENT_STREAM).stream("Hi"))
     for message in (complete, streamed):
@@ -95,7 +95,7 @@ def test_arguments_are_the_same_whole_and_streamed(arguments: Any, args: dict[st
 
 
 @every_argument
-def test_arguments_in_stream_events(arguments: Any, args: dict[str, Any]) -> None:
+def test_stream_events_have_the_arguments(arguments: Any, args: dict[str, Any]) -> None:
     model = create_model(create_call_stream(arguments), EVENT_STREAM)
     events = list(model.stream_events("Hi", version="v3"))
     blocks = [event["content"] for event in events if event["event"] == "content-block-finish"]
@@ -114,7 +114,7 @@ def test_arguments_can_be_sent_back(arguments: Any, args: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
-def test_structured_output_with_raw_newline_and_large_integer(method: Any) -> None:
+def test_structured_output_may_have_raw_newline_and_large_integer(method: Any) -> None:
     class Look(BaseModel):
         """Look."""
 
@@ -165,7 +165,7 @@ NAN_EXTRAS = {
 
 
 @pytest.mark.parametrize("extra", NAN_EXTRAS.values(), ids=NAN_EXTRAS)
-def test_text_beside_nan_is_kept(extra: str) -> None:
+def test_text_next_to_nan_is_kept(extra: str) -> None:
     choice = '"choices": [{"index": 0, "%s": {"content": "Hi"}, "finish_reason": "stop"}]'
     completion = f"{{{choice % 'message'}, {extra}}}".encode()
     events = encode_event(f"{{{choice % 'delta'}, {extra}}}".encode()) + DONE
@@ -178,7 +178,7 @@ def test_streamed_event_with_raw_newline_is_read() -> None:
     assert merge_chunks(create_model(events + DONE, EVENT_STREAM).stream("Hi")).text == "a\nb"
 
 
-def test_transcript_beside_nan_is_kept() -> None:
+def test_transcript_next_to_nan_is_kept() -> None:
     body = b'{"text": "Hi.", "segments": [{"start": 0, "end": 1.5, "text": "Hi.", "no": NaN}]}'
     transcript = parse_transcript(Response(200, {}, body), "verbose_json")
     assert [(span.text, span.end) for span in transcript.segments] == [("Hi.", 1.5)]
@@ -199,14 +199,14 @@ def test_replayed_output_item_keeps_large_integers() -> None:
     assert answer.additional_kwargs["output_items"] == [item]
 
 
-def test_body_with_large_integer_and_deferred_file() -> None:
+def test_body_may_have_large_integer_and_deferred_file() -> None:
     value = {"seed": BIG, "data": DeferredBase64("YWJj"), "limits": (1, -BIG)}
     body = build_json_body(value)
     assert isinstance(body, StreamedBody)
     assert json.loads(b"".join(body)) == {"seed": BIG, "data": "YWJj", "limits": [1, -BIG]}
 
 
-def test_nan_of_a_caller_is_rejected_beside_a_large_integer() -> None:
+def test_nan_of_a_caller_is_rejected_next_to_a_large_integer() -> None:
     with pytest.raises(ValueError, match=r"^x\.b: Cannot send nan"):
         wire_json.dumps({"a": BIG, "b": math.nan}, "x")
 

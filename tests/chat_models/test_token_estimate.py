@@ -126,7 +126,7 @@ class TestText:
         """A regular expression with quadratic run time would not finish here."""
         assert estimate_text(char * 10**6) > 10_000
 
-    def test_code_and_json(self):
+    def test_estimate_of_code_and_json_is_plausible(self):
         for file in (Path(__file__), ASSETS.parent / "profiles" / "facts.json"):
             text = file.read_text("utf-8")
             assert 2.5 < len(text) / estimate_text(text) < 5
@@ -169,7 +169,7 @@ class TestConversations:
         bare, calling = AIMessage(""), AIMessage("", tool_calls=[call])
         assert estimate_tokens([calling]) - estimate_tokens([bare]) > 50
 
-    def test_overhead_per_message(self):
+    def test_each_message_has_an_overhead(self):
         overheads = [estimate_tokens([HumanMessage("")] * count) for count in range(4)]
         assert overheads == [0, 7, 11, 15]
 
@@ -179,7 +179,7 @@ class TestConversations:
 
 
 class TestImages:
-    def test_low_detail(self):
+    def test_image_of_low_detail_counts_as_85_tokens(self):
         assert estimate_blocks(create_image(512, 512, extras={"detail": "low"})) == 85
 
     def test_all_block_types_count_equally(self):
@@ -213,7 +213,7 @@ class TestPdfAndAudio:
     def test_audio_counts_by_second(self):
         assert estimate_blocks(content_block(ASSETS / "bird.wav")) == 10
 
-    def test_large_pdf(self):
+    def test_large_pdf_counts_by_page(self):
         pages = b"%PDF-1.7\n" + b"/Type /Page\n" * 2
         block = {"type": "file", "base64": b64(pages + bytes(2**20))}
         assert estimate_blocks(block) == 2 * 1500

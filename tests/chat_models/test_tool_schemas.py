@@ -93,13 +93,13 @@ def test_every_form_of_tool_is_sent_as_function(
 
 
 @pytest.mark.filterwarnings("ignore:This API is in beta")
-def test_runnable_as_tool(model: ChatOrq, router: OfflineRouter) -> None:
+def test_runnable_can_be_a_tool(model: ChatOrq, router: OfflineRouter) -> None:
     helper = model.as_tool(name="ask", description="Ask a model.", arg_types={"text": str})
     model.bind_tools([helper]).invoke("Hi")
     assert last_body(router)["tools"][0]["function"]["name"] == "ask"
 
 
-def test_tool_without_parameters(model: ChatOrq, router: OfflineRouter) -> None:
+def test_tool_may_have_no_parameters(model: ChatOrq, router: OfflineRouter) -> None:
     model.bind_tools([{"type": "function", "function": {"name": "now"}}]).invoke("Hi")
     parameters = last_body(router)["tools"][0]["function"]["parameters"]
     assert parameters == {"type": "object", "properties": {}}

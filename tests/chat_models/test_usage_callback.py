@@ -43,7 +43,7 @@ def call_in_nested_block(model: ChatOrq) -> None:
     assert usage.calls == 2
 
 
-def test_nested_blocks(model: ChatOrq) -> None:
+def test_outer_block_counts_calls_of_nested_blocks(model: ChatOrq) -> None:
     chain = RunnableLambda(lambda _: call_in_nested_block(model))
     with track_usage() as outer, get_usage_metadata_callback() as core_usage:
         model.invoke("1")

@@ -126,14 +126,14 @@ def client(proxy: str) -> Iterator[RouterClient]:
 
 
 @both_apis
-def test_mock(client: RouterClient, api: str) -> None:
+def test_mock_model_answers(client: RouterClient, api: str) -> None:
     message = ChatOrq(model=MOCK, api=api, client=client).invoke("Hi")
     assert message.text == MOCKED
     assert Provenance.of(message).answering_model == MOCK
     assert message.usage_metadata["total_tokens"] > 0
 
 
-def test_streamed_mock(client: RouterClient) -> None:
+def test_mock_model_streams(client: RouterClient) -> None:
     chunks = list(ChatOrq(model=MOCK, client=client).stream("Hi"))
     assert len(chunks) > 2
     message = reduce(add, chunks)
@@ -142,13 +142,13 @@ def test_streamed_mock(client: RouterClient) -> None:
     assert message.usage_metadata["total_tokens"] > 0
 
 
-async def test_async_mock(proxy: str) -> None:
+async def test_mock_model_answers_async_calls(proxy: str) -> None:
     async with RouterClient(api_key=KEY, base_url=proxy) as client:
         assert (await ChatOrq(model=MOCK, client=client).ainvoke("Hi")).text == MOCKED
 
 
 @both_apis
-def test_proxied_answer(client: RouterClient, api: str) -> None:
+def test_proxied_answer_is_complete_or_streamed(client: RouterClient, api: str) -> None:
     model = ChatOrq(model=PROXIED, api=api, client=client)
     message, streamed = model.invoke("Hi"), reduce(add, model.stream("Hi"))
     assert message.text == streamed.text == f"Offline answer from {MOCK} to 'Hi'."
@@ -156,7 +156,7 @@ def test_proxied_answer(client: RouterClient, api: str) -> None:
 
 
 @both_apis
-def test_tools(client: RouterClient, api: str) -> None:
+def test_tool_is_called(client: RouterClient, api: str) -> None:
     bound = ChatOrq(model=PROXIED, api=api, client=client).bind_tools(
         [get_weather], tool_choice="any"
     )
@@ -166,36 +166,36 @@ def test_tools(client: RouterClient, api: str) -> None:
 
 
 @both_apis
-def test_structured_output(client: RouterClient, api: str) -> None:
+def test_structured_output_is_parsed(client: RouterClient, api: str) -> None:
     model = ChatOrq(model=PROXIED, api=api, client=client).with_structured_output(City)
     city = model.invoke("Tell me of 'Utrecht', 376000 people.")
     assert city == City(name="Utrecht", inhabitants=376000)
 
 
-def test_image_input(client: RouterClient) -> None:
+def test_image_is_received(client: RouterClient) -> None:
     question = [content_block(ASSETS / "diagram.png"), {"type": "text", "text": "What is it?"}]
     answer = ChatOrq(model=PROXIED, client=client).invoke([("user", question)])
     assert "an image (PNG" in answer.text
 
 
-def test_reasoning(client: RouterClient) -> None:
+def test_reasoning_is_received(client: RouterClient) -> None:
     answer = ChatOrq(model=PROXIED, client=client).invoke("Why?", reasoning_effort="high")
     assert [block["type"] for block in answer.content_blocks] == ["reasoning", "text"]
 
 
-def test_unknown_model(client: RouterClient) -> None:
+def test_unknown_model_raises(client: RouterClient) -> None:
     with pytest.raises(BadRequestError, match="Invalid model name"):
         ChatOrq(model="no/model", client=client).invoke("Hi")
 
 
-def test_wrong_key(proxy: str) -> None:
+def test_wrong_key_raises(proxy: str) -> None:
     """Without a database, the proxy answers 400 instead of 401."""
     client = RouterClient(api_key="sk-wrong", base_url=proxy, max_retries=0)
     with pytest.raises(BadRequestError, match="No connected db"):
         ChatOrq(model=MOCK, client=client).invoke("Hi")
 
 
-def test_response_model(client: RouterClient) -> None:
+def test_response_contains_the_proxied_name(client: RouterClient) -> None:
     """Responses contain the proxy's model name, except for streams of the Responses API."""
     chat = ChatOrq(model=PROXIED, client=client)
     responses = ChatOrq(model=PROXIED, api="responses", client=client)
@@ -204,7 +204,7 @@ def test_response_model(client: RouterClient) -> None:
     assert models == [PROXIED, "gpt-4o"]
 
 
-def test_controls(client: RouterClient) -> None:
+def test_fallbacks_work_and_timeout_raises(client: RouterClient) -> None:
     """Fallbacks work. ``timeout`` does not: LiteLLM expects a number, the router an object."""
     model = ChatOrq(model=PROXIED, client=client)
     tracing = {"identity": "u1", "thread": "t1", "metadata": {"team": "a"}}
@@ -214,13 +214,13 @@ def test_controls(client: RouterClient) -> None:
         model.invoke("Hi", controls={"timeout": {"call_timeout": 5000}})
 
 
-def test_mock_image(client: RouterClient) -> None:
+def test_mock_image_has_a_url(client: RouterClient) -> None:
     tool = OrqImageTool(model="openai/dall-e-3", return_format="url", client=client)
     image = tool.generate("a star").image
     assert (image.url, image.data) == (MOCKED_URL, None)
 
 
-def test_generate_and_edit_image(client: RouterClient) -> None:
+def test_image_can_be_generated_and_edited(client: RouterClient) -> None:
     tool = OrqImageTool(model="proxied/gpt-image-1", size="256x256", client=client)
     boat = tool.generate("a boat")
     fog = tool.edit("in fog", boat)
@@ -228,7 +228,7 @@ def test_generate_and_edit_image(client: RouterClient) -> None:
     assert boat.image.id != fog.image.id
 
 
-def test_speech_and_transcription(client: RouterClient) -> None:
+def test_speech_is_transcribed(client: RouterClient) -> None:
     tool = OrqSpeechTool(model="proxied/tts-1", voice="alloy", audio_format="wav", client=client)
     recording = tool.synthesize("The router answers.").read()
     loader = OrqTranscriptionLoader(
@@ -239,7 +239,7 @@ def test_speech_and_transcription(client: RouterClient) -> None:
 
 
 @pytest.mark.parametrize("response_format", ["json", "text", "srt", "vtt"])
-def test_transcript_formats(client: RouterClient, response_format: str) -> None:
+def test_every_transcript_format_is_read(client: RouterClient, response_format: str) -> None:
     speech = OrqSpeechTool(
         model="proxied/tts-1", voice="alloy", audio_format="wav", client=client
     ).synthesize("Hello.")

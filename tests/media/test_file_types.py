@@ -75,8 +75,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("data", "mime_type"), FILES.values(), ids=FILES)
-def test_type_of_a_file(data: bytes, mime_type: str | None) -> None:
-    """The type is the same for bytes, base64 text and files."""
+def test_type_is_the_same_for_bytes_base64_and_files(data: bytes, mime_type: str | None) -> None:
     views = (data, Base64View(base64.b64encode(data).decode()), FileView(io.BytesIO(data)))
     assert [detect_mime_type(view) for view in views] == [mime_type] * 3
 
@@ -86,13 +85,15 @@ def test_type_of_a_file(data: bytes, mime_type: str | None) -> None:
     [data for data, mime_type in FILES.values() if mime_type == "application/pdf"],
 )
 @pytest.mark.parametrize("lazy", [False, True])
-def test_pdf_with_bytes_before_its_header(tmp_path: Path, data: bytes, lazy: bool) -> None:
+def test_pdf_with_bytes_before_its_header_is_accepted(
+    tmp_path: Path, data: bytes, lazy: bool
+) -> None:
     (tmp_path / "a.pdf").write_bytes(data)
     block = content_block(tmp_path / "a.pdf", mime_type="application/pdf", lazy=lazy)
     assert (block["type"], block["mime_type"]) == ("file", "application/pdf")
 
 
-def test_mp3_with_bytes_before_the_first_frame() -> None:
+def test_mp3_with_bytes_before_the_first_frame_is_accepted() -> None:
     for name in ("zeros, then MP3", "APE tag, then MP3", "half a frame, then MP3"):
         assert content_block(FILES[name][0])["mime_type"] == "audio/mpeg"
 
@@ -144,7 +145,7 @@ class Unseekable(io.BytesIO):
         return False
 
 
-def test_file_object(tmp_path: Path) -> None:
+def test_file_object_is_read_completely(tmp_path: Path) -> None:
     (tmp_path / "report").write_bytes(PDF)
     with (tmp_path / "report").open("rb") as stream:
         assert content_block(stream)["extras"] == {"filename": "report.pdf"}
@@ -166,7 +167,7 @@ def test_invalid_file_object_raises(tmp_path: Path) -> None:
         content_block(io.BytesIO(PNG), lazy=True)
 
 
-def test_name_that_is_not_utf_8(tmp_path: Path) -> None:
+def test_name_that_is_not_utf_8_is_percent_encoded(tmp_path: Path) -> None:
     path = tmp_path / b"caf\xe9.pdf".decode("utf-8", "surrogateescape")
     path.write_bytes(PDF)
     assert content_block(path)["extras"] == {"filename": "caf%E9.pdf"}

@@ -62,7 +62,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_image_size(image):
+def test_image_size_is_read(image):
     assert read_image_size(image) == read_image_size(to_view(image)) == (640, 480)
 
 
@@ -89,7 +89,7 @@ COMPRESSED_PAGES = b"<< /Type /ObjStm >>\nstream\r\n" + zlib.compress(PAGES) + b
     ],
     ids=["page objects", "object stream"],
 )
-def test_pdf_pages(document):
+def test_pdf_pages_are_counted(document):
     assert count_pdf_pages(document) == count_pdf_pages(to_view(document)) == 3
 
 
@@ -120,7 +120,7 @@ AUDIO = {
 
 
 @pytest.mark.parametrize("audio", AUDIO.values(), ids=AUDIO)
-def test_audio_seconds(audio):
+def test_audio_duration_is_read(audio):
     assert read_audio_seconds(audio) == read_audio_seconds(to_view(audio)) == 1.5
 
 
@@ -133,7 +133,7 @@ def test_other_data_has_no_audio_seconds(data):
     assert read_audio_seconds(data) is None
 
 
-def test_real_files():
+def test_metadata_of_real_files_is_read():
     assert read_image_size((ASSETS / "diagram.png").read_bytes()) == (600, 200)
     assert count_pdf_pages((ASSETS / "dummy.pdf").read_bytes()) == 1
     assert read_audio_seconds((ASSETS / "bird.wav").read_bytes()) == 1.0

@@ -56,7 +56,7 @@ def test_unknown_bytes_have_no_mime_type(data):
     ("name", "mime_type"),
     [("diagram.png", "image/png"), ("bird.wav", "audio/wav"), ("dummy.pdf", "application/pdf")],
 )
-def test_real_files(name, mime_type):
+def test_types_of_real_files_are_detected(name, mime_type):
     assert detect_mime_type((ASSETS / name).read_bytes()[:16]) == mime_type
 
 
@@ -92,7 +92,7 @@ def test_other_url_is_rejected(url):
 
 
 @pytest.mark.parametrize("size", [*range(1, 8), 1000])
-def test_base64_size(size):
+def test_base64_has_the_size_of_its_bytes(size):
     data = os.urandom(size)
     text, measured_size, content = validate_base64(encode_base64(data))
     assert (base64.b64decode(text), measured_size, content[:]) == (data, size, data)
@@ -164,7 +164,7 @@ def test_pdf_must_be_a_pdf():
             validate_media("file", encode_base64(data))
 
 
-def test_pdf_filename():
+def test_pdf_filename_must_be_a_plain_name():
     names = {None: "document.pdf", "": "document.pdf", "a b": "a b.pdf", "A.PDF": "A.PDF"}
     assert {name: get_pdf_filename(name) for name in names} == names
     for bad in ("a/b.pdf", "..\\b.pdf", "a\r\nb.pdf", "a\0.pdf", "/etc/passwd"):

@@ -20,7 +20,7 @@ def local_client(server: Loopback, **settings: Any) -> RouterClient:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Wait until a condition is true; returns whether it became true in time."""
+    """Wait until a condition is true, and return whether it became true in time."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.005)

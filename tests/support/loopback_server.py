@@ -71,12 +71,12 @@ class Loopback:
 
     @property
     def accepted(self) -> int:
-        """How many connections there have been."""
+        """Number of accepted connections."""
         return len(self._connections)
 
     @property
     def open(self) -> int:
-        """How many of them nobody has closed."""
+        """Number of accepted connections that are still open."""
         return sum(not _is_closed(*connection) for connection in self._connections)
 
     async def _main(self) -> None:
@@ -87,14 +87,14 @@ class Loopback:
         self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         await self._stop.wait()
-        for _ in range(3):  # a server that is closed loses the sockets it has only just accepted
+        for _ in range(3):  # a server loses the sockets it has just accepted when it is closed
             await asyncio.sleep(0)
         server.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _ in range(3):  # for what was closed to be gone
+        for _ in range(3):  # so that the closed connections are gone
             await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

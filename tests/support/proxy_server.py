@@ -60,7 +60,7 @@ class Proxy(Loopback):
 
 
 class SocksProxy(Proxy):
-    """A SOCKS5 proxy; with a status, it refuses."""
+    """A SOCKS5 proxy, which rejects all tunnels if it has a status."""
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, count = await reader.readexactly(2)

@@ -120,11 +120,11 @@ class Script:
 
     @property
     def sent(self) -> int:
-        """How many requests came."""
+        """Number of requests."""
         return len(self.requests)
 
     def headers(self, name: str) -> list[str | None]:
-        """A header of all requests."""
+        """Values of a header, one for each request."""
         return [request.headers.get(name) for request in self.requests]
 
 
@@ -141,7 +141,7 @@ class SyncCaller:
     """Call a client with its sync methods, and check that no connection stays open."""
 
     def send(self, client: RouterClient, call: Call[Any], *, times: int = 1) -> Any:
-        """The answer; the last one of several."""
+        """Return the answer of the call, or of the last one of several."""
         with client:
             return [client.send(call) for _ in range(times)][-1]
 
@@ -153,7 +153,7 @@ class SyncCaller:
         return items
 
     def first(self, client: RouterClient, call: StreamCall[str]) -> str:
-        """Stops after the first item."""
+        """Return the first item of a stream and close the stream."""
         with client, closing(client.stream(call)) as stream:
             return next(stream)
 

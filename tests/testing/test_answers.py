@@ -17,7 +17,7 @@ class TestScripted:
         assert chat.get_message(text="ping")["content"] == "pong"
         assert "Offline answer" in chat.get_message(model=CLAUDE)["content"]
 
-    def test_answer_of_fallback_model(self, create_chat):
+    def test_fallback_uses_the_answer_of_its_model(self, create_chat):
         chat = create_chat(answers={CLAUDE: "fallback here"}, faults={GPT: 503})
         assert chat.get_message(fallbacks=[{"model": CLAUDE}])["content"] == "fallback here"
 
@@ -38,7 +38,7 @@ class TestScripted:
         assert set(bodies[0]) == {"model", "messages", "max_tokens"}
         assert bodies[0]["model"] == GPT
 
-    def test_answer_with_all_fields(self, create_chat):
+    def test_fields_of_an_answer_are_sent(self, create_chat):
         call = {"name": "f", "args": {"a": "ü"}, "id": "call_1"}
         answer = Answer(
             "text",
@@ -65,7 +65,7 @@ class TestScripted:
         }
         assert response["usage"]["cost"] == 1
 
-    def test_finish_reason_and_refusal(self, create_chat):
+    def test_finish_reason_and_refusal_are_sent(self, create_chat):
         choice = create_chat(
             answers={GPT: Answer(refusal="no", finish_reason="content_filter")}
         ).complete()["choices"][0]
@@ -168,26 +168,26 @@ class TestTools:
         )
         assert len(get_calls(required)) == 1
 
-    def test_forced_tool(self, create_chat, magic, weather_tool):
+    def test_forced_tool_is_called(self, create_chat, magic, weather_tool):
         choice = {"type": "function", "function": {"name": "get_weather"}}
         message = create_chat().get_message(
             text=self.MAGIC, tools=[magic, weather_tool], tool_choice=choice
         )
         assert [name for name, _ in get_calls(message)] == ["get_weather"]
 
-    def test_place_as_argument(self, create_chat, weather_tool):
+    def test_place_in_the_text_becomes_an_argument(self, create_chat, weather_tool):
         message = create_chat().get_message(
             text="What is the weather like in San Francisco, CA today?", tools=[weather_tool]
         )
         assert get_calls(message) == [("get_weather", {"location": "San Francisco, CA"})]
 
-    def test_quoted_text_as_argument(self, create_chat, create_tool):
+    def test_quoted_text_becomes_an_argument(self, create_chat, create_tool):
         create = create_tool("create_customer", customer_name={"type": "string"})
         text = "Create a customer named '你好啊集团' - it's a new one"
         message = create_chat().get_message(text=text, tools=[create])
         assert get_calls(message) == [("create_customer", {"customer_name": "你好啊集团"})]
 
-    def test_tool_without_parameters(self, create_chat, create_tool):
+    def test_tool_without_parameters_is_called(self, create_chat, create_tool):
         bare = {"type": "function", "function": {"name": "magic"}}
         for magic in (bare, create_tool("magic")):
             assert get_calls(create_chat().get_message(text="magic()", tools=[magic])) == [
@@ -198,7 +198,7 @@ class TestTools:
         ("result", "quoted"),
         [("Sunny.", "'Sunny.'."), ("x" * 200, "x ...'.")],
     )
-    def test_result_in_default_text(self, create_chat, image_part, result, quoted):
+    def test_default_text_quotes_tool_results(self, create_chat, image_part, result, quoted):
         call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
         question = {
             "role": "user",
@@ -238,7 +238,7 @@ class TestTools:
 
 
 class TestStructuredOutput:
-    def test_json_schema(self, create_chat):
+    def test_values_match_the_json_schema(self, create_chat):
         schema = {
             "type": "object",
             "properties": {"setup": {"type": "string"}, "rating": {"type": ["integer", "null"]}},
@@ -256,7 +256,7 @@ class TestStructuredOutput:
             == "response_format"
         )
 
-    def test_schema_in_the_text_of_a_json_object_request(self, create_chat):
+    def test_schema_in_the_text_is_followed(self, create_chat):
         """Clients without tools put the schema into a message; some ask for a code block."""
         text = 'Add 3. Schema: {"properties": {"a": {"type": "integer"}}}'
         message = create_chat().get_message(text=text, response_format={"type": "json_object"})

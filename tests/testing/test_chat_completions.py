@@ -55,7 +55,7 @@ def test_stream_equals_response(create_chat, answer):
 
 
 class TestStream:
-    def test_first_and_last_chunks(self, create_chat):
+    def test_first_chunk_has_the_role_and_last_the_finish_reason(self, create_chat):
         chunks = create_chat().stream()
         assert chunks[0]["choices"] == [
             {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
@@ -65,12 +65,12 @@ class TestStream:
         assert chunks[-1] == "[DONE]"
         assert len(chunks) > 5
 
-    def test_headers(self, create_chat):
+    def test_headers_of_a_stream(self, create_chat):
         response = create_chat().post(stream=True)
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["x-orq-offline"] == "1"
 
-    def test_usage_on_request(self, create_chat):
+    def test_usage_is_sent_on_request(self, create_chat):
         assert not [chunk for chunk in create_chat().stream()[:-1] if "usage" in chunk]
         *chunks, usage_chunk, end = create_chat().stream(stream_options={"include_usage": True})
         assert end == "[DONE]"
@@ -78,7 +78,7 @@ class TestStream:
         assert usage_chunk["choices"] == []
         assert usage_chunk["usage"] == create_chat().complete()["usage"]
 
-    def test_tool_call_fragments(self, create_chat):
+    def test_only_first_fragment_of_a_tool_call_names_it(self, create_chat):
         client = create_chat(answers=lambda _: Answer(tool_calls=({"name": "f", "args": {}},)))
         fragments = [
             call
@@ -92,7 +92,7 @@ class TestStream:
 
 
 class TestResponse:
-    def test_fields(self, create_chat):
+    def test_response_has_the_documented_fields(self, create_chat):
         response = create_chat().complete()
         assert set(response) == {
             "id",
@@ -108,16 +108,16 @@ class TestResponse:
             "offline",
         )
 
-    def test_model_without_provider(self, create_chat):
+    def test_model_is_returned_without_its_provider(self, create_chat):
         assert create_chat().complete(model="google-ai/models/gemini")["model"] == "models/gemini"
 
-    def test_unique_ids(self, create_chat):
+    def test_ids_are_unique(self, create_chat):
         client = create_chat()
         assert client.complete()["id"] != client.complete()["id"]
 
 
 class TestLimits:
-    def test_stop_sequence(self, create_chat):
+    def test_stop_sequence_ends_the_text(self, create_chat):
         client = create_chat(answers={GPT: "one two three"})
         for stop in ("two", ["three", "two"]):
             (choice,) = client.complete(stop=stop)["choices"]
@@ -125,7 +125,7 @@ class TestLimits:
             assert choice["finish_reason"] == "stop"
 
     @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-    def test_token_limit_of_text(self, create_chat, field):
+    def test_token_limit_truncates_the_text(self, create_chat, field):
         response = create_chat(answers={GPT: "one two three"}).complete(**{field: 2})
         (choice,) = response["choices"]
         assert choice["message"]["content"] == "one two "
@@ -148,7 +148,7 @@ class TestLimits:
             (9, ['{"a":"xxxxxxxxxxxxxxxxxxxx"}', "{}"]),
         ],
     )
-    def test_token_limit_of_tool_arguments(self, create_chat, limit, arguments):
+    def test_token_limit_truncates_tool_arguments(self, create_chat, limit, arguments):
         client = create_chat(answers=lambda _: self.CALLS)
         response, chunks = client.complete(max_tokens=limit), client.stream(max_tokens=limit)
         (choice,) = response["choices"]
@@ -160,7 +160,7 @@ class TestLimits:
         assert choice["finish_reason"] == reason
         assert chunks[-2]["choices"][0]["finish_reason"] == reason
 
-    def test_token_limit_of_tool_arguments_in_responses(self, create_responses):
+    def test_token_limit_truncates_tool_arguments_of_responses(self, create_responses):
         client = create_responses(answers=lambda _: self.CALLS)
         *events, last, _ = client.stream(max_output_tokens=3)
         for response in (client.complete(max_output_tokens=3), last["response"]):
@@ -172,14 +172,14 @@ class TestLimits:
         deltas = [event["delta"] for event in events if event["type"] == event_type]
         assert "".join(deltas) == '{"a":"xx'
 
-    def test_several_choices(self, create_chat):
+    def test_n_is_the_number_of_choices(self, create_chat):
         body = create_chat().complete(n=3)
         assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
         assert len(merge_chunks(create_chat().stream(n=3))) == 3
 
 
 class TestLogprobs:
-    def test_scripted_logprobs(self, create_chat):
+    def test_scripted_logprobs_are_sent(self, create_chat):
         logprobs = [{"token": "a "}, {"token": "b"}]
         client = create_chat(answers={GPT: Answer("a b", logprobs=logprobs)})
         (choice,) = client.complete(logprobs=True)["choices"]
@@ -205,7 +205,7 @@ class TestReasoning:
         ],
         ids=["effort", "enabled", "adaptive"],
     )
-    def test_reasoning_on_request(self, create_chat, fields):
+    def test_reasoning_is_sent_on_request(self, create_chat, fields):
         response = create_chat().complete(**fields)
         assert response["choices"][0]["message"]["reasoning"]
         assert response["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
@@ -226,7 +226,7 @@ class TestAudio:
     def audio_request(self, format_):
         return {"modalities": ["text", "audio"], "audio": {"voice": "nova", "format": format_}}
 
-    def test_wav_with_transcript(self, create_chat):
+    def test_wav_has_a_transcript(self, create_chat):
         response = create_chat(answers={GPT: "Good day"}).complete(**self.audio_request("wav"))
         message = response["choices"][0]["message"]
         assert message["content"] is None
@@ -247,7 +247,7 @@ class TestAudio:
 
 
 class TestUsage:
-    def test_tokens_of_text(self, create_chat):
+    def test_four_characters_count_as_a_token(self, create_chat):
         short = create_chat().complete(text="x" * 40)["usage"]
         long = create_chat().complete(text="x" * 80)["usage"]
         assert long["prompt_tokens"] - short["prompt_tokens"] == 10
@@ -257,17 +257,17 @@ class TestUsage:
         usage = create_chat().complete(messages=[{"role": "user", "content": list(parts)}])["usage"]
         return usage["prompt_tokens"]
 
-    def test_tokens_of_files(self, create_chat, image_part, file_part):
+    def test_images_and_files_count_as_85_tokens_each(self, create_chat, image_part, file_part):
         parts = [image_part, file_part]
         assert self.prompt_tokens(create_chat, *parts) - self.prompt_tokens(create_chat) == 2 * 85
 
-    def test_tokens_of_audio(self, create_chat, audio_part):
+    def test_audio_tokens_are_reported(self, create_chat, audio_part):
         usage = create_chat().complete(messages=[{"role": "user", "content": [audio_part]}])[
             "usage"
         ]
         assert usage["prompt_tokens_details"]["audio_tokens"] == 32
 
-    def test_tokens_of_tools(self, create_chat, weather_tool):
+    def test_tools_count_as_tokens(self, create_chat, weather_tool):
         assert (
             create_chat().complete(tools=[weather_tool])["usage"]["prompt_tokens"]
             > create_chat().complete()["usage"]["prompt_tokens"]

@@ -38,7 +38,7 @@ class TestAccepted:
             {"modalities": ["text"], "metadata": {"a": "b"}, "name": "trace"},
         ],
     )
-    def test_fields(self, create_chat, fields):
+    def test_documented_fields_are_accepted(self, create_chat, fields):
         assert create_chat().complete(**fields)
 
     @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ class TestAccepted:
             },
         ],
     )
-    def test_messages(self, create_chat, message):
+    def test_messages_of_every_role_are_accepted(self, create_chat, message):
         assert create_chat().complete(messages=[message, {"role": "user", "content": "go on"}])
 
-    def test_tool_results(self, create_chat):
+    def test_tool_results_are_accepted(self, create_chat):
         tool = {"role": "tool", "content": "3", "tool_call_id": "c1"}
         cached = tool | {
             "cache_control": {"type": "ephemeral"},
@@ -91,12 +91,12 @@ class TestAccepted:
         error = create_chat().get_error(400, messages=[{"role": "user", "content": "q"}, result])
         assert error["message"] == "no tool call 'never' precedes its result"
 
-    def test_results_after_several_calls(self, create_chat):
+    def test_results_of_several_calls_are_accepted(self, create_chat):
         calls = [{"role": "assistant", "tool_calls": [call(id=name)]} for name in "ab"]
         results = [{"role": "tool", "content": "x", "tool_call_id": name} for name in "ab"]
         assert create_chat().complete(messages=[*calls, *results])
 
-    def test_json_schema_keywords_in_tool_parameters(self, create_chat, create_tool):
+    def test_tool_parameters_may_use_json_schema_keywords(self, create_chat, create_tool):
         nested = create_tool("f", a={"anyOf": [{"type": "string"}, {"$ref": "#/$defs/A"}]})
         nested["function"]["parameters"] |= {
             "$defs": {"A": {"type": "null"}},
@@ -179,7 +179,7 @@ def test_invalid_request_names_the_field(create_chat, fields, param):
         ({"type": "object", "properties": {}, "additionalProperties": {}}, "boolean"),
     ],
 )
-def test_invalid_tool_parameters(create_chat, parameters, message):
+def test_invalid_tool_parameters_are_rejected(create_chat, parameters, message):
     tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
     error = create_chat().get_error(400, tools=[tool])
     assert error["param"] == "tools[0].function.parameters"
@@ -199,14 +199,14 @@ class TestMedia:
             ("data:application/pdf;base64,AAAA", "data:image/"),
         ],
     )
-    def test_invalid_image_url(self, create_chat, url, message):
+    def test_invalid_image_url_is_rejected(self, create_chat, url, message):
         image = {"type": "image_url", "image_url": {"url": url}}
         error = create_chat().get_error(400, messages=user(image))
         assert error["param"] == "messages[0].content[0].image_url.url"
         assert message in error["message"]
 
     @pytest.mark.slow
-    def test_image_above_20_mb(self, create_chat):
+    def test_image_above_20_mb_is_rejected(self, create_chat):
         data = base64.b64encode(bytes(20 * 1024 * 1024 + 1)).decode()
         image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
         assert "20 MB" in create_chat().get_error(400, messages=user(image))["message"]
@@ -223,13 +223,13 @@ class TestMedia:
             ({"file_url": "https://x"}, ".file.file_url", "not a documented field"),
         ],
     )
-    def test_invalid_file(self, create_chat, file, param, message):
+    def test_invalid_file_is_rejected(self, create_chat, file, param, message):
         error = create_chat().get_error(400, messages=user({"type": "file", "file": file}))
         assert error["param"] == f"messages[0].content[0]{param}"
         assert message in error["message"]
 
     @pytest.mark.parametrize("invalid", [{"data": "!"}, {"format": "ogg"}])
-    def test_invalid_audio(self, create_chat, invalid):
+    def test_invalid_audio_is_rejected(self, create_chat, invalid):
         audio = {"data": "AAAA", "format": "wav"} | invalid
         error = create_chat().get_error(
             400, messages=user({"type": "input_audio", "input_audio": audio})

@@ -12,11 +12,11 @@ IDENTITY = {"id": "user-17"}
 
 class TestControlLocations:
     @pytest.mark.parametrize("prefix", ["v3/router", "v2/router"])
-    def test_read_at_top_level(self, create_chat, prefix):
+    def test_controls_at_top_level_are_read(self, create_chat, prefix):
         assert create_chat(faults=FAULTS).complete(prefix=prefix, fallbacks=FALLBACKS)
 
     @pytest.mark.parametrize("prefix", ["v2/router", "v2/gateway", "v2/proxy"])
-    def test_read_within_orq(self, create_chat, prefix):
+    def test_controls_within_orq_are_read(self, create_chat, prefix):
         assert create_chat(faults=FAULTS).complete(prefix=prefix, orq={"fallbacks": FALLBACKS})
 
     @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ class TestControlLocations:
         assert error["param"] == "load_balancer"
         assert chat.complete(prefix="v2/proxy", orq=as_dict)
 
-    def test_fallbacks_as_strings(self, create_chat):
+    def test_fallbacks_may_be_strings(self, create_chat):
         assert create_chat(faults=FAULTS).complete(fallbacks=[CLAUDE])
 
 
@@ -68,7 +68,7 @@ class TestVariables:
         content = chat.router.log[0].body["messages"][0]["content"]
         assert content == "I am Ada, Ada, {{unknown}}."
 
-    def test_variables_in_text_parts(self, create_chat):
+    def test_variables_in_text_parts_are_substituted(self, create_chat):
         chat = create_chat()
         part = {"type": "text", "text": "{{a}}"}
         chat.complete(messages=[{"role": "user", "content": [part]}], variables={"a": 1})
@@ -168,7 +168,7 @@ def test_load_balancer_of_v2_router_is_not_a_list(create_chat):
     assert error["param"] == "load_balancer"
 
 
-def test_invalid_value_of_nested_control(create_chat):
+def test_error_of_a_nested_control_names_its_path(create_chat):
     error = create_chat().get_error(400, prefix="v2/gateway", orq={"retry": {"count": 9}})
     assert error["param"] == "retry.count"
 

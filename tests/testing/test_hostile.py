@@ -36,7 +36,7 @@ def test_n_is_limited(create_chat):
     assert len(create_chat().complete(n=128)["choices"]) == 128
 
 
-def test_huge_numbers(create_chat):
+def test_huge_numbers_are_answered(create_chat):
     schema = {
         "type": "object",
         "properties": {"a": {"type": "integer", "minimum": 1e300}, "b": {"type": "number"}},
@@ -72,13 +72,13 @@ def build_pdf(content: bytes, header: bytes = b"") -> bytes:
         (b"BT (a) Tj" * 200_000, None),
     ],
 )
-def test_hostile_pdf_content(content, text):
+def test_hostile_pdf_content_is_read_quickly(content, text):
     for data in (build_pdf(content), build_pdf(zlib.compress(content), b"/FlateDecode")):
         assert text is None or read_pdf_pages(data) == [text]
 
 
 @pytest.mark.slow
-def test_hostile_pdf_streams():
+def test_hostile_pdf_streams_are_read_quickly():
     bomb = build_pdf(zlib.compress(bytes(2**24)), b"/FlateDecode")
     for data in (b"%PDF-" + b"stream\n" * 500_000, bomb * 300, build_pdf(b"BT (a) Tj")[:-20]):
         read_pdf_pages(data)
@@ -94,7 +94,7 @@ def test_deeply_nested_body_returns_400(create_chat, depth, lenient):
     assert response.status_code == 400
 
 
-def test_deeply_nested_schema(create_chat):
+def test_deeply_nested_schema_is_answered_or_rejected(create_chat):
     for keyword in ("items", "allOf", "anyOf", "not"):
         schema: object = {"type": "string"}
         for _ in range(40):

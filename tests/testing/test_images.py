@@ -108,7 +108,7 @@ def test_image_shows_its_prompt(images):
     assert len(different) > 300
 
 
-def test_large_image(images):
+def test_large_image_has_the_requested_size(images):
     (data,) = get_images(images.generate(size="1024x1024"))
     assert read_image_size(data) == (1024, 1024)
 
@@ -122,7 +122,7 @@ def test_captions_of_edits_are_kept(images):
 
 
 @with_and_without_pillow
-def test_transparent_background(images):
+def test_background_can_be_transparent(images):
     (data,) = get_images(images.generate(background="transparent", size="64x64"))
     alphas = open_image(data).getchannel("A").getextrema()
     assert alphas[0] == 0
@@ -135,7 +135,7 @@ def test_edit_keeps_image_and_adds_caption(images):
     assert read_text(large) == "boat Edit 1: bird"
 
 
-def test_edit_of_two_images(images):
+def test_edit_joins_two_images(images):
     second_image = create_png("other", (32, 32))
     files = [("image[]", ("a.png", BOAT)), ("image[]", ("b.png", second_image))]
     (data,) = get_images(images.edit(files, size="128x64"))
@@ -160,7 +160,7 @@ def test_mask_limits_edit(images):
     assert get_pixel(data, 4, 2) != get_pixel(BOAT, 4, 2)
 
 
-def test_variations(images):
+def test_variations_keep_the_image_and_add_a_caption(images):
     response = images.post_form("variations", model=DALLE2, n="2", size="256x256")
     first, second = map(images.load, response.json()["data"])
     assert get_pixel(first, 0, 0) == get_pixel(second, 0, 0) == get_pixel(BOAT, 0, 0)
@@ -179,7 +179,7 @@ def test_undecodable_image_is_labeled(images):
 
 
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-def test_output_format(images, output_format):
+def test_output_format_is_used(images, output_format):
     response = images.generate(output_format=output_format, output_compression=80, size="64x64")
     (data,) = get_images(response)
     assert (open_image(data).format or "").lower() == output_format
@@ -188,7 +188,7 @@ def test_output_format(images, output_format):
     assert read_text(edited) == "a red boat Edit 1: calm"
 
 
-def test_url_of_a_jpeg(images):
+def test_url_of_a_jpeg_ends_with_its_suffix(images):
     fields = {"model": "google/imagen-4", "output_format": "jpeg", "response_format": "url"}
     url = images.generate(**fields, size="64x64").json()["data"][0]["url"]
     assert url.endswith(".jpg")
@@ -202,7 +202,7 @@ def test_jpeg_without_pillow_returns_400(images, monkeypatch):
 
 
 @pytest.mark.parametrize("fields", [{}, {"size": "auto"}], ids=["no size", "auto"])
-def test_default_size(images, fields):
+def test_default_size_is_1024x1024(images, fields):
     response = images.edit(**fields)
     assert read_image_size(get_images(response)[0]) == (1024, 1024)
 
@@ -218,7 +218,7 @@ def test_default_size(images, fields):
         ("google/imagen-4", "url", "url"),
     ],
 )
-def test_default_response_format(images, model, response_format, field):
+def test_default_response_format_depends_on_the_model(images, model, response_format, field):
     options = {"response_format": response_format} if response_format else {}
     (item,) = images.generate(model=model, size="64x64", **options).json()["data"]
     assert set(item) - {"revised_prompt"} == {field}
@@ -320,7 +320,7 @@ def test_invalid_form_returns_400(images, path, files, fields, param):
     assert get_error(images.post_form(path, files, **form))["param"].startswith(param)
 
 
-def test_fallbacks():
+def test_fallback_generates_and_edits():
     images = ImageClient(faults={GPT: 503})
     fallbacks = [{"model": DALLE2}]
     json_response = images.generate(fallbacks=fallbacks, size="64x64")
@@ -355,7 +355,7 @@ def openai_client(images):
         yield client
 
 
-def test_openai_client(images, openai_client):
+def test_openai_client_generates_edits_and_varies(images, openai_client):
     generated = openai_client.images.generate(model=GPT, prompt="boat", size="256x256", n=2)
     data = base64.b64decode(generated.data[1].b64_json)
     edit = openai_client.images.edit(
@@ -369,7 +369,7 @@ def test_openai_client(images, openai_client):
     assert images.load({"url": variation.data[0].url}).startswith(PNG_SIGNATURE)
 
 
-async def test_async_openai_client(images):
+async def test_async_openai_client_generates_concurrently(images):
     http = httpx.AsyncClient(transport=images.router.transport)
     options = {"api_key": "x", "base_url": "https://x/v3/router", "http_client": http}
     async with openai.AsyncOpenAI(**options) as client:
@@ -380,11 +380,11 @@ async def test_async_openai_client(images):
 
 
 @pytest.mark.parametrize("data", [b"", PNG_SIGNATURE, BOAT[:40], JPEG])
-def test_text_of_invalid_png(data):
+def test_invalid_png_has_no_text(data):
     assert read_image_text(data) is None
 
 
-def test_text_of_other_images():
+def test_other_image_formats_have_no_text():
     file = io.BytesIO()
     Image.new("L", (4, 4)).save(file, "jpeg")
     assert read_image_text(file.getvalue()) is None

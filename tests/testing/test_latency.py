@@ -82,7 +82,7 @@ async def test_read_timeout(sleeps):
     assert sleeps == [0.2, 0.2]
 
 
-def test_timeout_between_chunks(sleeps):
+def test_timeout_between_chunks_ends_the_stream(sleeps):
     router = OfflineRouter(answers=ANSWERS, chunk_latency=60)
     with pytest.raises((RouterTimeoutError, StreamInterruptedError)):
         list(create_model(router, timeout=0.2).stream("Hi"))

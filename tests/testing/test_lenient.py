@@ -71,20 +71,20 @@ def post(path, body, **settings):
 
 
 @pytest.mark.parametrize("fields", CHAT.values(), ids=CHAT)
-def test_chat_completions(fields):
+def test_chat_completions_accepts_fields_of_other_clients(fields):
     body = {"model": "openai/gpt-4o", "messages": MESSAGES, **fields}
     response = post("/chat/completions", body, lenient=True)
     assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize("fields", RESPONSES.values(), ids=RESPONSES)
-def test_responses(fields):
+def test_responses_accepts_fields_of_other_clients(fields):
     body = {"model": "openai/gpt-4o", "input": MESSAGES, **fields}
     response = post("/responses", body, lenient=True)
     assert response.status_code == 200, response.text
 
 
-def test_history_with_fields_of_other_clients():
+def test_history_may_have_fields_of_other_clients():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}
     assistant = {"role": "assistant", "content": None, "tool_calls": [call], "function_call": None}
     audio = {"id": "a", "data": "AAAA", "expires_at": 0, "transcript": "x"}
@@ -107,7 +107,7 @@ def test_history_with_fields_of_other_clients():
         ({"plugins": [{"id": "response_healing", "mask": ["all"]}]}, "plugins[0].mask"),
     ],
 )
-def test_unknown_fields(fields, param):
+def test_unknown_fields_are_only_accepted_in_lenient_mode(fields, param):
     body = {"model": "openai/gpt-4o", "messages": MESSAGES, **fields}
     assert post("/chat/completions", body, lenient=True).status_code == 200
     message = post("/chat/completions", body).json()["error"]["message"]

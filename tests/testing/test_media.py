@@ -31,13 +31,13 @@ def test_read_pdf_pages():
         (rb"BT <0041> Tj ET", ["", ""]),
     ],
 )
-def test_pdf_text(content, texts):
+def test_text_of_pdf_pages_is_read(content, texts):
     pages = b"%PDF-1.4\n1 0 obj << /Type /Page >> endobj 2 0 obj << /Type /Page >> endobj\n"
     stream = b"3 0 obj << /Length %d >>\nstream\n" % len(content) + content + b"\nendstream endobj"
     assert read_pdf_pages(pages + stream) == texts
 
 
-def test_description_of_unreadable_pdf(create_chat):
+def test_unreadable_pdf_is_described_by_name_and_size(create_chat):
     uri = "data:application/pdf;base64,JVBERi0="
     part = {"type": "file", "file": {"file_data": uri, "filename": "x.pdf"}}
     content = create_chat().get_message(messages=[{"role": "user", "content": [part]}])["content"]

@@ -57,7 +57,7 @@ def get_form_error(*parts: str, **options: str) -> str:
     return caught.value.message
 
 
-def test_parse_form_of_own_client():
+def test_form_of_own_client_is_parsed():
     fields = {
         "model": "openai/x",
         "temperature": 0.5,
@@ -78,7 +78,7 @@ def test_parse_form_of_own_client():
     assert (files[0].filename, files[0].mime_type) == ('a "b".wav', "audio/wav")
 
 
-def test_parse_form_of_httpx():
+def test_form_of_httpx_is_parsed():
     files = [("image[]", ("ü.png", b"\x89PNG", "image/png")), ("image[]", ("b.png", b"\x89"))]
     request = httpx.Request("POST", "https://x", data={"model": "a/b", "n": 2}, files=files)
     parsed = parse_form(request.headers["content-type"], request.read())
@@ -148,7 +148,7 @@ class Scalars(RequestModel, strict=False):
         *(("flag", "true", True), ("flag", "false", False)),
     ],
 )
-def test_scalar_conversion(name, text, value):
+def test_scalars_are_converted_from_text(name, text, value):
     assert getattr(validate_body(Scalars, {name: text}, lenient=False), name) == value
 
 
@@ -280,7 +280,7 @@ def test_openai_extra_body_is_rejected():
         assert send(body={"model": "openai/ear", "n": 2})["by"] == "openai/ear"
 
 
-def test_model_header_with_cache():
+def test_cached_response_names_its_model():
     router = create_echo_router(faults={"openai/ear": 503})
     call = Call(
         endpoint=ECHO,

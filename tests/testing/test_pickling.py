@@ -56,20 +56,20 @@ def test_script_of_a_running_router_is_copied():
     assert invoke(create_model(pickle.loads(pickle.dumps(router)))) == "Hello!"
 
 
-def test_tool():
+def test_unpickled_tool_works():
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", client=OfflineRouter().client())
     assert pickle.loads(pickle.dumps(tool)).synthesize("Hi").read()
 
 
 @pytest.mark.slow
-def test_spawned_processes():
+def test_model_works_in_spawned_processes():
     model = create_model(OfflineRouter(answers=answer_with_temperature)).bind(temperature=0.5)
     # Unlike a ``Pool``, it raises an error if a process dies.
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         assert list(pool.map(invoke, [model, model])) == ["temperature 0.5"] * 2
 
 
-def test_cloudpickle():
+def test_cloudpickle_keeps_functions():
     cloudpickle = pytest.importorskip("cloudpickle")
     model = create_model(OfflineRouter(answers=lambda body: "Hello!"))
     assert invoke(pickle.loads(cloudpickle.dumps(model))) == "Hello!"

@@ -54,7 +54,7 @@ def test_assert_all_used_lists_unused_answers(orq_router):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_documented_example(tmp_path):
+def test_documented_example_passes(tmp_path):
     (example,) = re.findall(r"^def test_.*?(?=^```)", DOCS.read_text(), re.MULTILINE | re.DOTALL)
     test_file = tmp_path / "test_example.py"
     test_file.write_text(f"from orq_router_integrations import ChatOrq\n\n\n{example}")

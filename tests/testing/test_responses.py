@@ -64,7 +64,7 @@ class TestResponseObject:
             {"type": "mcp", "server_url": "https://x"}
         ]
 
-    def test_usage_and_costs(self, create_responses):
+    def test_tokens_and_costs_are_added_up(self, create_responses):
         usage = create_responses().complete(input="x" * 400)["usage"]
         assert usage["input_tokens"] == 103
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
@@ -73,7 +73,7 @@ class TestResponseObject:
         assert usage["input_cost"] == pytest.approx(103e-6)
         assert usage["total_cost"] == pytest.approx(usage["input_cost"] + usage["output_cost"])
 
-    def test_unique_ids(self, create_responses):
+    def test_ids_are_unique(self, create_responses):
         client = create_responses()
         first, second = client.complete(), client.complete()
         assert first["id"] != second["id"]
@@ -81,7 +81,7 @@ class TestResponseObject:
 
 
 class TestScriptedAnswers:
-    def test_text(self, create_responses):
+    def test_text_becomes_a_message(self, create_responses):
         message = create_responses(answers={"hi": "Hello!"}).get_message()
         assert message["role"] == "assistant"
         text = {"type": "output_text", "text": "Hello!", "annotations": [], "logprobs": []}
@@ -94,7 +94,7 @@ class TestScriptedAnswers:
         response = client.http.post("/v3/router/responses", json=body).json()
         assert response["output"][0]["content"][0]["text"] == "two"
 
-    def test_tool_calls(self, create_responses):
+    def test_tool_calls_become_items(self, create_responses):
         calls = ({"name": "a", "args": {"x": 1}}, {"name": "b", "args": "not JSON", "id": "call_b"})
         output = create_responses(answers=lambda _: Answer(tool_calls=calls)).complete()["output"]
         assert [item["type"] for item in output] == ["function_call"] * 2
@@ -110,15 +110,15 @@ class TestScriptedAnswers:
         assert first["encrypted_content"] == "signature"
         assert second["type"] == "message"
 
-    def test_signature_without_reasoning_text(self, create_responses):
+    def test_signature_without_text_has_an_empty_summary(self, create_responses):
         client = create_responses(answers={"hi": Answer("done", reasoning_signature="signature")})
         assert client.get_item("reasoning")["summary"] == []
 
-    def test_refusal(self, create_responses):
+    def test_refusal_becomes_a_part(self, create_responses):
         message = create_responses(answers={"hi": Answer(refusal="No.")}).get_message()
         assert message["content"] == [{"type": "refusal", "refusal": "No."}]
 
-    def test_annotations_on_both_endpoints(self, create_responses, create_chat):
+    def test_annotations_are_sent_on_both_endpoints(self, create_responses, create_chat):
         answers = {"hi": Answer("abc", annotations=[CITATION])}
         assert create_responses(answers=answers).get_message()["content"][0]["annotations"] == [
             CITATION
@@ -141,7 +141,7 @@ class TestScriptedAnswers:
         ],
         ids=["responses", "chat"],
     )
-    def test_usage_in_either_format(self, create_responses, create_chat, usage):
+    def test_usage_may_have_either_format(self, create_responses, create_chat, usage):
         answers = {"hi": Answer("a", usage=usage)}
         responses = create_responses(answers=answers).complete()["usage"]
         assert (responses["input_tokens"], responses["input_cost"]) == (1000, pytest.approx(1e-3))
@@ -150,7 +150,7 @@ class TestScriptedAnswers:
         assert chat["prompt_tokens"] == 1000
         assert chat["completion_tokens_details"]["reasoning_tokens"] == 9
 
-    def test_scripted_costs(self, create_responses):
+    def test_scripted_costs_are_sent(self, create_responses):
         client = create_responses(answers={"hi": Answer("a", usage={"total_cost": 7.0})})
         assert client.complete()["usage"]["total_cost"] == 7.0
 
@@ -174,14 +174,14 @@ class TestScriptedAnswers:
         assert [item["role"] for item in bodies[1]["input"]] == ["user", "assistant", "user"]
         assert set(bodies[1]) == {"model", "input"}
 
-    def test_custom_tool_call(self, create_responses):
+    def test_custom_tool_call_becomes_an_item(self, create_responses):
         client = create_responses(
             answers={"hi": Answer(tool_calls=({"name": "sql", "args": "select 1"},))}
         )
         item = client.get_item("custom_tool_call", tools=[{"type": "custom", "name": "sql"}])
         assert (item["name"], item["input"]) == ("sql", "select 1")
 
-    def test_logprobs_on_request(self, create_responses):
+    def test_logprobs_are_sent_on_request(self, create_responses):
         logprobs = [{"token": "a "}, {"token": "b"}]
         client = create_responses(answers={"hi": Answer("a b", logprobs=logprobs)})
         for fields in ({"include": ["message.output_text.logprobs"]}, {"top_logprobs": 2}):
@@ -191,12 +191,12 @@ class TestScriptedAnswers:
 
 
 class TestDefaultAnswer:
-    def test_summary_of_the_request(self, create_responses):
+    def test_text_summarizes_the_request(self, create_responses):
         text = create_responses().get_text(input="Who are you?", instructions="Be brief.")
         assert text.startswith("Offline answer from openai/gpt-4o to 'Who are you?'.")
         assert "1 system message" in text
 
-    def test_forced_function(self, create_responses, create_responses_tool):
+    def test_forced_function_is_called(self, create_responses, create_responses_tool):
         tools = [
             create_responses_tool("other"),
             create_responses_tool("add", x={"type": "integer"}),
@@ -207,7 +207,7 @@ class TestDefaultAnswer:
         )
         assert (item["name"], item["arguments"]) == ("add", '{"x":7}')
 
-    def test_tool_choice_required_and_none(self, create_responses, create_responses_tool):
+    def test_tool_choice_is_followed(self, create_responses, create_responses_tool):
         tools = [create_responses_tool("add", x={"type": "integer"})]
         client = create_responses()
         assert client.get_item("function_call", input="add 1", tools=tools, tool_choice="required")
@@ -222,7 +222,7 @@ class TestDefaultAnswer:
         tools = [{"type": "orq:web_search"}, {"type": "mcp", "key": "k"}]
         assert create_responses().get_text(input="web search", tools=tools, tool_choice="required")
 
-    def test_json_schema(self, create_responses):
+    def test_values_match_the_json_schema(self, create_responses):
         schema = {
             "type": "object",
             "properties": {"n": {"type": "integer"}},
@@ -231,7 +231,7 @@ class TestDefaultAnswer:
         format_ = {"type": "json_schema", "name": "out", "schema": schema, "strict": True}
         assert create_responses().get_text(input="I have 3", text={"format": format_}) == '{"n":3}'
 
-    def test_invalid_json_schema(self, create_responses):
+    def test_invalid_json_schema_is_rejected(self, create_responses):
         format_ = {
             "type": "json_schema",
             "name": "out",
@@ -239,7 +239,7 @@ class TestDefaultAnswer:
         }
         assert create_responses().get_error(400, text={"format": format_})["param"] == "text.format"
 
-    def test_stop_sequences_and_token_limit(self, create_responses):
+    def test_stop_sequences_and_token_limit_end_the_text(self, create_responses):
         client = create_responses(answers={"hi": "one two STOP three"})
         assert client.get_text(stop_sequences=["END", "STOP"]) == "one two "
         response = client.complete(max_output_tokens=1)
@@ -256,7 +256,7 @@ class TestDefaultAnswer:
         ],
         ids=["effort", "undocumented effort", "enabled", "adaptive"],
     )
-    def test_reasoning_on_request(self, create_responses, fields, label):
+    def test_reasoning_is_sent_on_request(self, create_responses, fields, label):
         assert label in create_responses().get_item("reasoning", **fields)["summary"][0]["text"]
 
     @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ class TestDefaultAnswer:
             "message"
         ]
 
-    def test_images_and_files(self, create_responses, image_part, file_part):
+    def test_text_describes_images_and_files(self, create_responses, image_part, file_part):
         image = {
             "type": "input_image",
             "image_url": image_part["image_url"]["url"],
@@ -287,7 +287,7 @@ class TestDefaultAnswer:
         assert "image at file-1" in text
         assert "https://example.com/a.pdf" in text
 
-    def test_tokens_of_an_image(self, create_responses, image_part):
+    def test_image_counts_as_85_tokens(self, create_responses, image_part):
         image = {
             "type": "input_image",
             "image_url": image_part["image_url"]["url"],
@@ -297,7 +297,7 @@ class TestDefaultAnswer:
         usage = client.complete(input=[{"role": "user", "content": [image]}])["usage"]
         assert usage["input_tokens"] == 3 + 85
 
-    def test_variables_in_instructions(self, create_responses):
+    def test_variables_in_instructions_are_substituted(self, create_responses):
         client = create_responses()
         variables = {"name": "Ada", "key": {"secret": True, "value": "s3cret"}}
         client.complete(instructions="Greet {{name}} with {{key}} and {{no}}", variables=variables)

@@ -35,10 +35,10 @@ class TestSchema:
             {"type": "web_search_call", "id": "w", "status": "failed"},
         ],
     )
-    def test_input_items(self, create_responses, item):
+    def test_input_items_are_accepted(self, create_responses, item):
         assert create_responses().complete(input=[item])
 
-    def test_tool_output_with_an_image(self, create_responses, image_part):
+    def test_tool_output_may_contain_an_image(self, create_responses, image_part):
         image = {"type": "input_image", "image_url": image_part["image_url"]["url"]}
         result = RESULT | {"output": [{"type": "input_text", "text": "seen"}, image]}
         text = create_responses().get_text(input=[USER, CALL, result])
@@ -63,7 +63,7 @@ class TestSchema:
             {"tools": [{"type": "mcp", "key": "k", "allowed_tools": {"tool_names": ["a"]}}]},
         ],
     )
-    def test_documented_fields(self, create_responses, fields):
+    def test_documented_fields_are_accepted(self, create_responses, fields):
         assert create_responses().complete(**fields)
 
     @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class TestSchema:
         message = create_responses().get_error(400, input=items)["message"]
         assert message == "no tool call 'c' precedes its result"
 
-    def test_lenient_ignores_undocumented_fields(self, create_responses):
+    def test_lenient_router_ignores_undocumented_fields(self, create_responses):
         client = create_responses(lenient=True)
         assert client.complete(truncation="auto", input=[USER | {"phase": "final_answer"}])
 
@@ -125,14 +125,14 @@ class TestSchema:
         assert "agent/helper" in error["message"]
 
     @pytest.mark.parametrize("prefix", ["v2/router", "v2/gateway", "v2/proxy"])
-    def test_only_served_under_v3(self, create_responses, prefix):
+    def test_endpoint_exists_only_under_v3(self, create_responses, prefix):
         client = create_responses()
         assert "Use v3/router" in client.get_error(404, prefix=prefix)["message"]
         assert client.http.get(f"/{prefix}/responses/x").status_code == 404
 
 
 class TestState:
-    def test_get_response(self, create_responses):
+    def test_stored_response_can_be_read(self, create_responses):
         client = create_responses()
         response = client.complete()
         assert client.get_stored(response["id"]).json() == response
@@ -142,7 +142,7 @@ class TestState:
         response = client.stream()[-2]["response"]
         assert client.get_stored(response["id"]).json() == response
 
-    def test_store_false(self, create_responses):
+    def test_response_is_not_stored_if_store_is_false(self, create_responses):
         client = create_responses()
         id_ = client.complete(store=False)["id"]
         response = client.get_stored(id_)
@@ -155,7 +155,7 @@ class TestState:
         path = f"/v3/router/responses/{client.complete()['id']}"
         assert client.http.get(path, headers={"Authorization": ""}).status_code == 401
 
-    def test_previous_response_id(self, create_responses, image_part):
+    def test_previous_response_id_continues_the_conversation(self, create_responses, image_part):
         client = create_responses()
         image = {"type": "input_image", "image_url": image_part["image_url"]["url"]}
         first = client.complete(
@@ -174,7 +174,7 @@ class TestState:
         remaining = iter(answers)
         return create_responses(answers=lambda _: next(remaining))
 
-    def test_tool_output_for_a_stored_call(self, create_responses):
+    def test_tool_output_may_answer_a_stored_call(self, create_responses):
         call = {"name": "f", "args": "{}", "id": "c"}
         client = self.create_client(create_responses, Answer(tool_calls=(call,)), "It is done.")
         first = client.complete()
@@ -206,7 +206,7 @@ class TestBackground:
             "not completed" in client.get_error(400, previous_response_id=queued["id"])["message"]
         )
 
-    def test_background_stream(self, create_responses):
+    def test_background_response_can_be_streamed(self, create_responses):
         client = create_responses(faults={GPT: [400]})
         failed, completed = client.stream(background=True), client.stream(background=True)
         assert [event["type"] for event in failed[:-1]] == [
@@ -226,7 +226,7 @@ class TestRouting:
         assert {call.path for call in client.router.log} == {"/responses"}
 
     @pytest.mark.parametrize("count", [0, 5])
-    def test_retry_count(self, create_responses, count):
+    def test_retry_count_can_be_set(self, create_responses, count):
         client = create_responses(faults={GPT: 503})
         client.get_error(503, retry={"count": count})
         assert len(client.router.log) == 1 + count
@@ -253,7 +253,7 @@ class TestRouting:
         guardrails = [{"id": "hi", "execute_on": "both", "sample_rate": 1.0}]
         assert create_responses().complete(guardrails=guardrails)
 
-    def test_cache_hit(self, create_responses):
+    def test_equal_request_is_answered_from_the_cache(self, create_responses):
         client = create_responses(answers={"hi": ["one", "two"]})
         cache = {"cache": {"type": "exact_match", "ttl": 60}}
         assert client.complete(**cache) == client.complete(**cache)

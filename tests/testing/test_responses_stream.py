@@ -20,7 +20,7 @@ def list_event_types(stream):
 
 
 class TestEvents:
-    def test_text(self, create_responses):
+    def test_events_of_a_text(self, create_responses):
         answer = Answer("one two", annotations=[CITATION])
         stream = create_responses(answers={"hi": answer}).stream()
         assert list_event_types(stream) == [
@@ -40,7 +40,7 @@ class TestEvents:
         (event,) = [event for event in stream[:-1] if event["type"].endswith("content_part.done")]
         assert event["part"]["annotations"] == [CITATION]
 
-    def test_event_names_and_numbers(self, create_responses):
+    def test_events_are_named_and_numbered(self, create_responses):
         response = create_responses().post(stream=True)
         assert response.headers["content-type"].startswith("text/event-stream")
         blocks = response.text.strip().split("\n\n")
@@ -51,7 +51,7 @@ class TestEvents:
             assert data.startswith(f'data: {{"type":"{event_type}","sequence_number":{number},')
 
     @pytest.mark.parametrize("reasoning", [None, "I think so"], ids=["signature only", "text"])
-    def test_reasoning(self, create_responses, reasoning):
+    def test_events_of_reasoning(self, create_responses, reasoning):
         answer = Answer("ok", reasoning=reasoning, reasoning_signature="signature")
         stream = create_responses(answers={"hi": answer}).stream()
         summary = [name for name in list_event_types(stream) if name.startswith("reasoning")]
@@ -63,7 +63,7 @@ class TestEvents:
         text = "".join(e["delta"] for e in stream[:-1] if e["type"].endswith("summary_text.delta"))
         assert text == (reasoning or "")
 
-    def test_refusal(self, create_responses):
+    def test_events_of_a_refusal(self, create_responses):
         stream = create_responses(answers={"hi": Answer(refusal="No, I will not.")}).stream()
         assert [name for name in list_event_types(stream) if "refusal" in name] == [
             "refusal.delta",
@@ -72,7 +72,7 @@ class TestEvents:
         added = next(e for e in stream[:-1] if e["type"] == "response.content_part.added")
         assert added["part"] == {"type": "refusal", "refusal": ""}
 
-    def test_function_call_fragments(self, create_responses):
+    def test_function_call_is_sent_in_fragments(self, create_responses):
         calls = ({"name": "a", "args": {"x": 1}}, {"name": "b"})
         stream = create_responses(answers=lambda _: Answer("Well.", tool_calls=calls)).stream()
         for index, arguments in ((1, '{"x":1}'), (2, "{}")):
@@ -85,7 +85,7 @@ class TestEvents:
                 item_events[0]["item"]["id"]
             }
 
-    def test_custom_tool(self, create_responses):
+    def test_events_of_a_custom_tool_call(self, create_responses):
         client = create_responses(answers=lambda _: Answer(tool_calls=({"name": "sql"},)))
         event_types = list_event_types(client.stream(tools=[{"type": "custom", "name": "sql"}]))
         assert event_types[3:5] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
@@ -99,12 +99,12 @@ class TestEvents:
         created = create_responses().stream()[0]["response"]
         assert (created["status"], created["output"], created["usage"]) == ("in_progress", [], None)
 
-    def test_incomplete_response(self, create_responses):
+    def test_truncated_answer_ends_with_an_incomplete_response(self, create_responses):
         stream = create_responses().stream(max_output_tokens=1)
         assert stream[-2]["type"] == "response.incomplete"
         assert stream[-2]["response"]["status"] == "incomplete"
 
-    def test_logprobs_per_delta(self, create_responses):
+    def test_each_delta_has_its_logprobs(self, create_responses):
         logprobs = [{"token": "a "}, {"token": "b"}]
         answer = Answer("a b", logprobs=logprobs)
         stream = create_responses(answers={"hi": answer}).stream(top_logprobs=1)
@@ -113,7 +113,7 @@ class TestEvents:
 
 
 class TestFaults:
-    def test_truncated_stream(self, create_responses):
+    def test_truncated_stream_has_no_final_event(self, create_responses):
         client = create_responses(faults={GPT: Fault(cut_after=2)})
         assert [event["type"] for event in client.stream()] == [
             "response.created",
@@ -127,7 +127,7 @@ class TestFaults:
         assert stream[-1]["type"] == "response.output_item.done"
         assert client.get_stored(stream[0]["response"]["id"]).status_code == 404
 
-    def test_error_event(self, create_responses):
+    def test_error_event_ends_the_stream(self, create_responses):
         stream = create_responses(
             faults={GPT: Fault(error_after=3, status=503, message="busy")}
         ).stream()
@@ -145,7 +145,7 @@ class TestFaults:
         ],
         ids=["dict", "text", "error_text"],
     )
-    def test_scripted_error_body(self, create_responses, body, event):
+    def test_scripted_error_body_is_sent(self, create_responses, body, event):
         assert create_responses(faults={GPT: Fault(error_after=1, body=body)}).stream()[-1] == event
 
     def test_failure_before_the_first_event_is_retried(self, create_responses):
@@ -177,14 +177,14 @@ class Person(BaseModel):
 
 class TestOpenAIClient:
     @pytest.mark.slow
-    def test_create(self, client):
+    def test_response_can_be_created_and_retrieved(self, client):
         response = client.responses.create(model=GPT, input="Hello there")
         assert response.output_text.startswith("Offline answer from openai/gpt-4o")
         assert response.usage.total_tokens > 0
         assert client.responses.retrieve(response.id).output_text == response.output_text
 
     @pytest.mark.slow
-    def test_stream(self, client):
+    def test_stream_is_read(self, client):
         events = list(client.responses.create(model=GPT, input="Hello", stream=True))
         text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
         assert events[-1].type == "response.completed"
@@ -192,7 +192,7 @@ class TestOpenAIClient:
         assert [event.sequence_number for event in events] == list(range(len(events)))
 
     @pytest.mark.slow
-    def test_stream_helper(self, client, create_responses_tool):
+    def test_stream_helper_parses_arguments(self, client, create_responses_tool):
         tools = [create_responses_tool("magic", input={"type": "integer"}) | {"strict": True}]
         with client.responses.stream(
             model=GPT, input="magic 3", tools=tools, tool_choice="required"
@@ -201,7 +201,7 @@ class TestOpenAIClient:
         assert (call.name, call.parsed_arguments) == ("magic", {"input": 3})
 
     @pytest.mark.slow
-    def test_tool_loop_with_and_without_state(self, client, create_responses_tool):
+    def test_tool_loop_works_with_and_without_state(self, client, create_responses_tool):
         tools = [create_responses_tool("get_weather", location={"type": "string"})]
         ask = [{"role": "user", "content": "What is the weather in Paris?"}]
         first = client.responses.create(model=GPT, input=ask, tools=tools)
@@ -216,7 +216,7 @@ class TestOpenAIClient:
         assert replayed.output_text == stateful.output_text
 
     @pytest.mark.slow
-    def test_structured_output(self, client):
+    def test_structured_output_is_parsed(self, client):
         response = client.responses.parse(
             model=GPT, input='The person "Ada" is 36.', text_format=Person
         )
@@ -230,7 +230,7 @@ class TestOpenAIClient:
         assert client.responses.create(model=GPT, input=follow_up).status == "completed"
 
     @pytest.mark.slow
-    def test_errors(self, client):
+    def test_errors_raise(self, client):
         with pytest.raises(openai.BadRequestError, match="input"):
             client.responses.create(model=GPT)
         with pytest.raises(openai.NotFoundError, match="'resp_x' is not stored"):
@@ -240,7 +240,7 @@ class TestOpenAIClient:
             list(stream)
 
     @pytest.mark.slow
-    def test_background(self, client):
+    def test_background_response_can_be_polled(self, client):
         response = client.responses.create(model=GPT, input="x", background=True)
         statuses = [response.status]
         while response.status in {"queued", "in_progress"}:

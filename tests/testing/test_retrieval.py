@@ -64,7 +64,7 @@ def test_texts_that_share_words_are_close(dimensions):
     assert get_cosine(query, close) > get_cosine(query, far) + 0.2
 
 
-def test_models_have_spaces_of_their_own():
+def test_vectors_of_different_models_are_unrelated():
     first, second = create_vector("red boat", 1536, "a"), create_vector("red boat", 1536, "b")
     assert abs(get_cosine(first, second)) < 0.5
 
@@ -73,15 +73,15 @@ def test_models_have_spaces_of_their_own():
     ("text", "other_text", "expected"),
     [("red boat", "Boat, red!", 1.0), ("red boat", "blue car", 0.0), ("", "", 1.0)],
 )
-def test_similarity(text, other_text, expected):
+def test_similarity_counts_shared_words(text, other_text, expected):
     assert compute_similarity(text, other_text) == pytest.approx(expected)
 
 
-def test_languages_without_spaces():
+def test_similarity_in_languages_without_spaces():
     assert compute_similarity("赤い船", "赤い船です") > compute_similarity("赤い船", "青い車")
 
 
-def test_embeddings_response():
+def test_embeddings_response_has_the_documented_fields():
     body = Caller().embed(input=["One", "Two"]).json()
     assert (body["object"], body["model"]) == ("list", "text-embedding-3-small")
     assert [item["index"] for item in body["data"]] == [0, 1]
@@ -97,7 +97,7 @@ def test_base64_contains_the_same_vector():
 
 
 @pytest.mark.parametrize("value", ["Hi", ["Hi"], [[1, 2]], ["Hi", [1]]], ids=repr)
-def test_inputs(value):
+def test_every_form_of_input_is_accepted(value):
     assert Caller().embed(input=value).status_code == 200
 
 
@@ -117,7 +117,7 @@ INVALID_EMBEDDINGS = {
 
 
 @pytest.mark.parametrize(("fields", "param"), INVALID_EMBEDDINGS.values(), ids=INVALID_EMBEDDINGS)
-def test_invalid_embeddings_request(fields, param):
+def test_invalid_embeddings_request_is_rejected(fields, param):
     response = Caller().embed(**fields)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
@@ -143,14 +143,14 @@ def test_broken_response_is_a_failure():
     assert response.status_code >= 400
 
 
-def test_rerank_response():
+def test_rerank_results_are_sorted_by_score():
     results = Caller().rerank().json()["results"]
     assert [item["index"] for item in results] == [1, 0]
     assert results[0]["relevance_score"] > results[1]["relevance_score"] >= 0
     assert "document" not in results[0]
 
 
-def test_rerank_options():
+def test_rerank_results_can_be_limited_and_include_documents():
     results = Caller().rerank(top_n=1, return_documents=True).json()["results"]
     assert [item["document"] for item in results] == [{"text": "a red boat"}]
 
@@ -164,7 +164,7 @@ INVALID_RERANKS = {
 
 
 @pytest.mark.parametrize(("fields", "param"), INVALID_RERANKS.values(), ids=INVALID_RERANKS)
-def test_invalid_rerank_request(fields, param):
+def test_invalid_rerank_request_is_rejected(fields, param):
     response = Caller().rerank(**fields)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
@@ -179,7 +179,7 @@ KNOWLEDGE = {
 }
 
 
-def test_search_response():
+def test_search_returns_ids_and_texts():
     (match, *_) = Caller(knowledge_bases=KNOWLEDGE).search().json()["matches"]
     assert match == {"id": "one", "text": "A red boat."}
 
@@ -221,7 +221,7 @@ FILTERS = {
 
 
 @pytest.mark.parametrize(("conditions", "ids"), FILTERS.values(), ids=FILTERS)
-def test_filters(conditions, ids):
+def test_filters_select_the_matches(conditions, ids):
     caller = Caller(knowledge_bases=KNOWLEDGE)
     matches = caller.search(filter_by=conditions).json()["matches"]
     assert sorted(match["id"] for match in matches) == sorted(ids)
@@ -242,13 +242,13 @@ INVALID_SEARCHES = {
 
 
 @pytest.mark.parametrize(("fields", "param"), INVALID_SEARCHES.values(), ids=INVALID_SEARCHES)
-def test_invalid_search(fields, param):
+def test_invalid_search_is_rejected(fields, param):
     response = Caller(knowledge_bases=KNOWLEDGE).search(**fields)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
 
 
-def test_unknown_knowledge_base():
+def test_unknown_knowledge_base_is_not_found():
     assert Caller(knowledge_bases=KNOWLEDGE).search("other").status_code == 404
 
 
@@ -281,11 +281,11 @@ CATALOG_FILTERS = {
 
 
 @pytest.mark.parametrize(("params", "ids"), CATALOG_FILTERS.values(), ids=CATALOG_FILTERS)
-def test_catalog_filters(params, ids):
+def test_filters_select_catalog_entries(params, ids):
     body = Caller().get("/v2/model-catalog", **params).json()
     assert [entry["id"] for entry in body["data"]] == ids
 
 
 @pytest.mark.parametrize("params", [{"limit": 1}, {"vendor": "openai"}], ids=str)
-def test_invalid_catalog_query(params):
+def test_invalid_catalog_query_is_rejected(params):
     assert Caller().get("/v2/model-catalog", **params).status_code == 400

@@ -11,7 +11,7 @@ CHAT = "/v3/router/chat/completions"
 BODY = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def test_offline_header_and_trace_id(create_chat):
+def test_every_response_has_the_offline_header_and_a_trace_id(create_chat):
     responses = [
         create_chat().post(),
         create_chat().post(model="bare"),
@@ -26,7 +26,7 @@ def test_offline_header_and_trace_id(create_chat):
 
 
 @pytest.mark.parametrize("prefix", ["v3/router", "v2/router", "v2/gateway", "v2/proxy"])
-def test_prefixes(create_chat, prefix):
+def test_endpoints_are_served_under_every_prefix(create_chat, prefix):
     chat = create_chat()
     assert chat.post(prefix=prefix).status_code == 200
     assert chat.post(prefix=f"some/folder/{prefix}").status_code == 200
@@ -58,7 +58,7 @@ class TestKeys:
         assert response.status_code == 401
         assert response.json()["error"]["code"] == "authentication_required"
 
-    def test_api_keys(self, create_chat):
+    def test_other_api_keys_are_rejected(self, create_chat):
         assert create_chat().post().status_code == 200
         error = create_chat(api_keys={"another-key"}).get_error(401)
         assert error["code"] == "invalid_api_key"
@@ -66,7 +66,7 @@ class TestKeys:
 
 
 class TestOrderOfChecks:
-    def test_path_key_rate_limit_body(self, create_chat):
+    def test_path_key_rate_limit_and_body_are_checked_in_order(self, create_chat):
         chat = create_chat(requests_per_minute=1)
         no_key = {"Authorization": ""}
         assert chat.http.post("/nowhere", headers=no_key).status_code == 404
@@ -74,7 +74,7 @@ class TestOrderOfChecks:
         assert chat.http.post(CHAT, content=b"{").status_code == 400
         assert chat.http.post(CHAT, content=b"{").status_code == 429
 
-    def test_schema_before_model(self, create_chat):
+    def test_schema_is_checked_before_the_model(self, create_chat):
         chat = create_chat()
         assert chat.get_error(400, model="bare", temperature=9)["param"] == "temperature"
         assert chat.get_error(400, model="bare", retry={"count": 9})["param"] == "retry.count"
@@ -100,7 +100,7 @@ class TestModels:
         assert chat.post(model="acme/small").status_code == 200
         chat.get_error(404, model="openai/gpt-4o")
 
-    def test_model_list(self, create_chat):
+    def test_available_models_are_listed(self, create_chat):
         response = create_chat(models=["acme/small"]).http.get("/v3/router/models").json()
         entry = {"id": "acme/small", "object": "model", "created": 0, "owned_by": "acme"}
         assert response == {"object": "list", "data": [entry]}
@@ -112,7 +112,7 @@ class TestModels:
 
 
 class TestRateLimit:
-    def test_rolling_window(self, create_chat, clock):
+    def test_requests_are_limited_in_a_rolling_window(self, create_chat, clock):
         chat = create_chat(requests_per_minute=2, clock=clock)
         assert chat.post().headers["x-ratelimit-remaining"] == "1"
         clock.now += 20
@@ -142,7 +142,7 @@ def test_recorded_request_has_no_key(create_chat):
     assert "any-key" not in str(recorded)
 
 
-async def test_concurrent_async_streams():
+async def test_async_streams_are_served_concurrently():
     router = OfflineRouter(answers=lambda body: "one two three four")
     order: list[str] = []
 
@@ -160,7 +160,7 @@ async def test_concurrent_async_streams():
     assert order != sorted(order)
 
 
-def test_handle():
+def test_handle_answers_an_httpx_request():
     request = httpx.Request(
         "POST", f"https://h{CHAT}", json=BODY, headers={"Authorization": "Bearer k"}
     )
@@ -168,7 +168,7 @@ def test_handle():
     assert response.json()["choices"][0]["message"]["content"] == "hello"
 
 
-def test_client():
+def test_client_has_the_base_url_and_an_accepted_key():
     router = OfflineRouter(api_keys=["the-key"])
     client = router.client(base_url="https://my.orq.ai/v2/router")
     assert client.base_url == "https://my.orq.ai/v2/router"

@@ -10,7 +10,7 @@ GPT, CLAUDE, MISTRAL = "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/
 
 
 class TestFaults:
-    def test_list_of_faults(self, create_chat):
+    def test_faults_of_a_list_are_used_in_order(self, create_chat):
         chat = create_chat(faults={GPT: [503, 200, Fault(status=429)]})
         assert [chat.post().status_code for _ in range(4)] == [503, 200, 429, 200]
 
@@ -19,14 +19,14 @@ class TestFaults:
         chat = create_chat(faults={GPT: fault})
         assert [chat.post().status_code for _ in range(3)] == [503] * 3
 
-    def test_error_body_and_headers(self, create_chat):
+    def test_fault_sets_error_body_and_headers(self, create_chat):
         fault = Fault(status=429, message="slow down", code="quota", headers={"Retry-After": "7"})
         response = create_chat(faults={GPT: fault}).post()
         assert response.headers["retry-after"] == "7"
         error = {"message": "slow down", "type": "rate_limit_error", "code": "quota", "param": None}
         assert response.json() == {"error": error}
 
-    def test_custom_body(self, create_chat):
+    def test_body_of_a_fault_is_sent_unchanged(self, create_chat):
         assert create_chat(faults={GPT: Fault(body={"error": "odd"})}).post().json() == {
             "error": "odd"
         }
@@ -49,7 +49,7 @@ class TestRetry:
         chat.complete(retry={"count": 5})
         assert chat.provider_calls == [(GPT, 500), (GPT, 200)]
 
-    def test_on_codes(self, create_chat):
+    def test_only_statuses_in_on_codes_are_retried(self, create_chat):
         chat = create_chat(faults={GPT: 503})
         chat.get_error(503, retry={"count": 2, "on_codes": [429]})
         assert len(chat.router.log) == 1
@@ -64,7 +64,7 @@ class TestRetry:
         chat.get_error(503)
         assert len(chat.router.log) == 1
 
-    def test_default_count(self, create_chat):
+    def test_retry_count_has_a_default(self, create_chat):
         chat = create_chat(faults={GPT: 503})
         chat.get_error(503, retry={})
         assert len(chat.router.log) == 4
@@ -88,12 +88,12 @@ class TestFallbacks:
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
     @pytest.mark.parametrize("codes", [None, []])
-    def test_default_codes(self, create_chat, status, codes):
+    def test_default_codes_cause_a_fallback(self, create_chat, status, codes):
         chat = create_chat(faults={GPT: status})
         chat.complete(fallbacks=[{"model": CLAUDE}], fallback_on_codes=codes)
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501])
-    def test_custom_code(self, create_chat, status):
+    def test_custom_code_causes_a_fallback(self, create_chat, status):
         chat = create_chat(faults={GPT: status})
         chat.get_error(status, fallbacks=[{"model": CLAUDE}])
         chat.complete(fallbacks=[{"model": CLAUDE}], fallback_on_codes=[status])
@@ -111,7 +111,7 @@ class TestFallbacks:
         chat.get_error(404, fallbacks=[{"model": "nobody/x"}, {"model": CLAUDE}])
         assert chat.provider_calls == [(GPT, 503)]
 
-    def test_404_as_code_skips_disabled_fallback(self, create_chat):
+    def test_fallback_on_404_skips_a_disabled_model(self, create_chat):
         chat = create_chat(faults={GPT: 503})
         fallbacks = [{"model": "nobody/x"}, {"model": CLAUDE}]
         chat.complete(fallbacks=fallbacks, fallback_on_codes=[404, 503])
@@ -130,7 +130,7 @@ class TestTimeout:
         chat.complete(timeout={"call_timeout": 900})
         assert chat.router.log[0].seconds == 0.9
 
-    def test_timeout_per_attempt(self, create_chat):
+    def test_timeout_applies_to_each_attempt(self, create_chat):
         slow = Fault(status=200, seconds=2.0)
         chat = create_chat(faults={GPT: [slow, slow, slow]})
         chat.get_error(408, timeout={"call_timeout": 1000})
@@ -177,13 +177,13 @@ class TestBrokenStreams:
         assert end == "[DONE]"
         assert [model for model, _ in chat.provider_calls] == [GPT, GPT, CLAUDE]
 
-    def test_error_before_stream(self, create_chat):
+    def test_failure_before_the_stream_returns_its_status(self, create_chat):
         assert (
             create_chat(faults={GPT: 503}).get_error(503, stream=True)["code"]
             == "provider_overloaded"
         )
 
-    def test_cut_without_stream_returns_502(self, create_chat):
+    def test_cut_response_that_is_not_streamed_returns_502(self, create_chat):
         chat = create_chat(faults={GPT: Fault(status=200, cut_after=2)})
         chat.get_error(502)
         chat.complete(fallbacks=[{"model": CLAUDE}])
@@ -265,7 +265,7 @@ class TestCache:
         "changes",
         [{"text": "Hi"}, {"temperature": 0.5}, {"thread": {"id": "t"}}, {"metadata": {"a": "b"}}],
     )
-    def test_different_request_misses(self, create_chat, changes):
+    def test_different_request_is_not_answered_from_the_cache(self, create_chat, changes):
         chat = create_chat()
         chat.complete(cache=self.CACHE)
         chat.complete(cache=self.CACHE, **changes)

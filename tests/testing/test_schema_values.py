@@ -106,7 +106,7 @@ def test_pydantic_accepts_values(type_):
         (True, "", "offline value"),
     ],
 )
-def test_values_from_text(schema, text, value):
+def test_values_are_taken_from_the_text(schema, text, value):
     assert create_value(schema, text) == value
 
 
@@ -202,7 +202,7 @@ def test_invalid_schema_raises_value_error_only(schema, text):
         create_value(schema, text)
 
 
-def test_quotes_of_a_text():
+def test_quoted_texts_are_found():
     text = "It's said that \u2018one\u2019 or \u201ctwo\u201d, \"don't\" or 'three'."
     assert find_quoted(text) == ["one", "two", "don't", "three"]
 
@@ -231,7 +231,7 @@ def test_patterns_are_never_matched(schema, value):
         ('{"a":' * 5000, None),
     ],
 )
-def test_find_json_schema(text, properties):
+def test_json_schema_is_found_in_a_text(text, properties):
     schema = find_json_schema(text)
     assert schema == properties or schema["properties"] == properties
 

@@ -157,7 +157,7 @@ class TestKindsOfAnswers:
         model = self.create_model(SUNNY, api=api).with_structured_output(Weather, method=method)
         assert model.invoke("Hi") == SUNNY
 
-    def test_message(self):
+    def test_message_is_sent_with_its_calls_and_usage(self):
         call = tool_call(name="Weather", args={"city": "Paris"}, id="c1")
         usage = {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}
         content = [
@@ -236,13 +236,13 @@ class TestUnused:
     def invoke(self, router, text="Hi", model=GPT):
         return ChatOrq(model=model, client=router.client(max_retries=0)).invoke(text)
 
-    def test_empty_without_script(self):
+    def test_router_without_a_script_has_nothing_unused(self):
         router = OfflineRouter()
         self.invoke(router)
         assert router.unused == []
         assert OfflineRouter(answers=lambda _: None).unused == []
 
-    def test_unused_answers(self):
+    def test_unused_answers_are_listed(self):
         router = OfflineRouter(answers={"Hi": "Hello!", "Bye": "See you.", CLAUDE: "Yes?"})
         assert router.unused == ["answers: 'Hi'", "answers: 'Bye'", f"answers: '{CLAUDE}'"]
         self.invoke(router, "Bye")
@@ -259,7 +259,7 @@ class TestUnused:
         self.invoke(router)  # the last one repeats
         assert router.unused == []
 
-    def test_chat_answers_are_left_to_the_chat_model(self):
+    def test_moderation_does_not_use_answers_of_the_chat_model(self):
         router = OfflineRouter(answers={"Hi": ["Hello!", "Hello again!"]})
         (result,) = OrqModeration(client=router.client()).invoke("Hi")
         assert not result.flagged
@@ -267,7 +267,7 @@ class TestUnused:
         tool.synthesize("Hi")
         assert self.invoke(router).text == "Hello!"
 
-    def test_moderation_leaves_tool_calls_to_the_chat_model(self):
+    def test_moderation_does_not_use_tool_calls_of_the_chat_model(self):
         call = tool_call(name="Weather", args={}, id="1")
         router = OfflineRouter(answers={"Hi": [call, "Done."]})
         OrqModeration(client=router.client()).invoke("Hi")
@@ -280,7 +280,7 @@ class TestUnused:
         assert [result.flagged_categories for result in results] == [("hate", "violence"), ()]
         assert router.unused == []
 
-    def test_unused_faults(self):
+    def test_unused_faults_are_listed(self):
         router = OfflineRouter(faults={CLAUDE: Fault(status=429), GPT: [503, 503]})
         assert router.unused == [f"faults: '{CLAUDE}'", f"faults: '{GPT}'"]
         for remaining in ([f"faults: '{GPT}'"], []):
@@ -292,7 +292,7 @@ class TestUnused:
         assert router.unused == []
 
 
-def test_message_of_fault():
+def test_error_of_a_fault_names_the_offline_router():
     router = OfflineRouter(faults={GPT: 503})
     with pytest.raises(ServerError) as raised:
         ChatOrq(model=GPT, client=router.client(max_retries=0)).invoke("Hi")

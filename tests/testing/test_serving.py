@@ -56,7 +56,7 @@ class TestAsgiApp:
         with pytest.raises(ValueError, match="websocket"):
             await create_asgi_app(OfflineRouter())({"type": "websocket"}, None, None)
 
-    async def test_httpx_asgi_transport(self):
+    async def test_httpx_asgi_transport_works(self):
         transport = httpx.ASGITransport(app=create_asgi_app(OfflineRouter()))
         async with httpx.AsyncClient(transport=transport, base_url="http://h") as http:
             response = await http.get("/v3/router/models", headers={"Authorization": "Bearer k"})

@@ -89,7 +89,7 @@ class TestSound:
         client = SpeechClient()
         assert client.post().content == client.post(response_format="mp3").content
 
-    def test_size_in_the_wav_header(self):
+    def test_wav_header_has_the_size_or_leaves_it_open(self):
         open_header, sized = (
             SpeechClient().post(response_format="wav"),
             SpeechClient().post(model=ELEVEN),
@@ -97,7 +97,7 @@ class TestSound:
         assert open_header.content[40:44] == b"\xff" * 4
         assert int.from_bytes(sized.content[40:44], "little") == len(sized.content) - 44
 
-    def test_speed(self):
+    def test_speed_scales_the_duration(self):
         lengths = {
             speed: len(SpeechClient().post(response_format="pcm", speed=speed).content)
             for speed in (0.5, 1, 2)
@@ -146,14 +146,14 @@ class TestRules:
         assert client.get_error(**fields)["param"] == param
         assert client.router.log == []
 
-    def test_lenient_ignores_unknown_fields(self):
+    def test_lenient_router_ignores_unknown_fields(self):
         assert SpeechClient(lenient=True).post(instructions="Whisper.").status_code == 200
 
-    def test_nested_identity_and_thread(self):
+    def test_identity_and_thread_may_be_nested_in_orq(self):
         nested = {"identity": {"id": "u"}, "thread": {"id": "t"}}
         assert SpeechClient().post(prefix="v2/router", orq=nested).status_code == 200
 
-    def test_identity_header(self):
+    def test_identity_may_be_a_header(self):
         assert SpeechClient().post(headers={"X-ORQ-IDENTITY-ID": "u"}).status_code == 200
 
     def test_disabled_model_is_not_found(self):
@@ -161,7 +161,7 @@ class TestRules:
 
 
 class TestRouting:
-    def test_fallback(self):
+    def test_fallback_speaks_after_the_retries(self):
         client = SpeechClient(faults={TTS: 503})
         response = client.post(fallbacks=[{"model": ELEVEN}], retry={"count": 1, "on_codes": [503]})
         assert decode_wav(response) == TEXT
@@ -175,7 +175,7 @@ class TestRouting:
         }
 
     @pytest.mark.slow
-    def test_load_balancer(self):
+    def test_load_balancer_picks_every_model(self):
         client = SpeechClient()
         models = [{"model": TTS, "weight": 0.5}, {"model": ELEVEN, "weight": 0.5}]
         for _ in range(20):
@@ -214,7 +214,7 @@ class TestRouting:
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             client.post()
 
-    def test_failure_before_the_first_byte(self):
+    def test_failure_before_the_first_byte_returns_502(self):
         assert SpeechClient(faults={TTS: Fault(cut_after=0)}).post().status_code == 502
 
 
@@ -229,7 +229,7 @@ class TestOpenAIClient:
         ) as client:
             yield client
 
-    def test_create(self, client, tmp_path):
+    def test_speech_can_be_written_to_a_file(self, client, tmp_path):
         response = client.audio.speech.create(
             model=TTS, input=TEXT, voice="alloy", response_format="wav", speed=2
         )
@@ -237,7 +237,7 @@ class TestOpenAIClient:
         with wave.open(str(tmp_path / "speech.wav")) as file:
             assert decode_pcm(file.readframes(10**9), 24000) == TEXT
 
-    def test_streaming_response(self, client):
+    def test_speech_can_be_streamed(self, client):
         with client.audio.speech.with_streaming_response.create(
             model=TTS, input=TEXT, voice="alloy", response_format="pcm"
         ) as response:
@@ -245,7 +245,7 @@ class TestOpenAIClient:
         assert len(chunks) > 3
         assert decode_pcm(b"".join(chunks), 24000) == TEXT
 
-    def test_controls_in_extra_body(self, client):
+    def test_extra_body_may_contain_controls(self, client):
         response = client.audio.speech.create(
             model=ELEVEN,
             input=TEXT,
@@ -255,6 +255,6 @@ class TestOpenAIClient:
         )
         assert decode_pcm(response.content, 16000) == TEXT
 
-    def test_errors(self, client):
+    def test_invalid_request_raises(self, client):
         with pytest.raises(openai.BadRequestError, match="voice"):
             client.audio.speech.create(model=TTS, input=TEXT, voice="")

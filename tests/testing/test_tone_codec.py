@@ -28,11 +28,11 @@ def test_text_round_trip(text: str) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("speed", [0.25, 0.8, 1.0, 2.5, 4.0])
-def test_rate_and_speed(rate: int, speed: float) -> None:
+def test_text_is_decoded_at_any_rate_and_speed(rate: int, speed: float) -> None:
     assert decode_texts(encode_speech(TEXT, rate=rate, speed=speed), rate=rate) == TEXT.split()
 
 
-def test_word_times() -> None:
+def test_words_have_start_and_end_times() -> None:
     first, second = decode_speech(encode_speech("ab cd"))
     tone = TONE_SECONDS + GAP_SECONDS
     assert first.start == pytest.approx(0, abs=0.005)
@@ -48,7 +48,7 @@ def test_speed_scales_duration() -> None:
 
 @settings(max_examples=40)
 @given(st.integers(0, 200_000), st.integers(0, 200_000))
-def test_cut_loses_only_touched_words(start: int, length: int) -> None:
+def test_cut_recording_loses_only_words_at_the_cuts(start: int, length: int) -> None:
     recording = encode_speech(TEXT)
     part = recording[2 * start : 2 * (start + length)]
     end = start + length
@@ -64,13 +64,13 @@ def test_cut_loses_only_touched_words(start: int, length: int) -> None:
     assert [text for text, _ in decoded] == [text for text in starts if text in dict(decoded)]
 
 
-def test_downsampled_recording() -> None:
+def test_downsampled_recording_is_decoded() -> None:
     samples = memoryview(encode_speech(TEXT)).cast("h")
     assert decode_texts(samples[::2].tobytes(), rate=SAMPLE_RATE // 2) == TEXT.split()
 
 
 @pytest.mark.parametrize("pcm", [b"", b"\0", bytes(32_000), bytes(range(256)) * 200, b"\x7f" * 999])
-def test_other_sounds(pcm: bytes) -> None:
+def test_other_sounds_contain_no_words(pcm: bytes) -> None:
     assert not decode_speech(pcm)
 
 
@@ -80,7 +80,7 @@ def test_silence_and_fragments_contain_no_words() -> None:
     assert decode_speech((b"\0\x40" * 100 + bytes(200)) * 9) is None
 
 
-def test_pause_after_sentence() -> None:
+def test_sentences_are_separated_by_pauses() -> None:
     first, second, third = decode_speech(encode_speech("One. Two three"))
     assert second.start - first.end == pytest.approx(0.4, abs=0.01)
     assert third.start - second.end < 0.1
@@ -89,7 +89,7 @@ def test_pause_after_sentence() -> None:
 
 
 @pytest.mark.slow
-def test_hour_of_audio() -> None:
+def test_hour_of_audio_is_decoded() -> None:
     hour = 3600 * SAMPLE_RATE * 2
     speech = encode_speech(TEXT * 20)
     pcm = (speech * (hour // len(speech) + 1))[:hour]

@@ -64,7 +64,7 @@ def test_served_under_every_prefix(send: Send, path: str, dialect: Dialect) -> N
 
 
 @both_endpoints
-def test_text_formats(send: Send, path: str) -> None:
+def test_text_and_subtitles_can_be_requested(send: Send, path: str) -> None:
     response = send(path, response_format="text")
     assert (response.text, response.headers["content-type"]) == (
         TEXT + "\n",
@@ -76,7 +76,7 @@ def test_text_formats(send: Send, path: str) -> None:
         assert cues[1].start > cues[0].end + 0.3
 
 
-def test_times_of_words_and_segments(send: Send) -> None:
+def test_words_and_segments_have_times(send: Send) -> None:
     fields = {"response_format": "verbose_json", "language": "en"}
     body = send(**fields, timestamp_granularities=["word", "segment"]).json()
     spoken = decode_speech(encode_speech(TEXT))
@@ -97,17 +97,19 @@ def test_times_of_words_and_segments(send: Send) -> None:
         ({"timestamps_granularity": "word"}, {"words", "segments"}),
     ],
 )
-def test_timestamp_granularities(send: Send, fields: dict[str, Any], keys: set[str]) -> None:
+def test_timestamp_granularities_select_words_and_segments(
+    send: Send, fields: dict[str, Any], keys: set[str]
+) -> None:
     body = send(response_format="verbose_json", **fields).json()
     assert body.keys() & {"words", "segments"} == keys
 
 
-def test_translation(send: Send) -> None:
+def test_translation_is_in_english(send: Send) -> None:
     body = send("translations", response_format="verbose_json").json()
     assert (body["task"], body["language"], body["text"]) == ("translate", "english", TEXT)
 
 
-def test_diarize(send: Send) -> None:
+def test_diarized_words_and_segments_have_speakers(send: Send) -> None:
     fields = {"response_format": "verbose_json", "timestamps_granularity": "word"}
     body = send(model="elevenlabs/scribe_v1", diarize="true", num_speakers="2", **fields).json()
     assert {word["speaker_id"] for word in body["words"]} == {"speaker_0"}
@@ -172,7 +174,9 @@ def test_scripted_answer_has_the_duration_of_an_ogg_file(send: Send) -> None:
     assert body["duration"] == pytest.approx(len(encode_speech(TEXT)) / 32_000, abs=0.1)
 
 
-def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compressed_speech_without_pyav_is_described(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audio_module, "has_pyav", lambda: False)
     text = send(data=ENCODED["flac"], name="talk.flac").json()["text"]
     size = len(ENCODED["flac"])
@@ -189,11 +193,11 @@ def test_compressed_speech_without_pyav(send: Send, monkeypatch: pytest.MonkeyPa
     [create_wav(bytes(32_000)), create_wav(encode_speech("word")[6_000:9_000]), create_wav(b"")],
     ids=["silence", "fragment", "empty"],
 )
-def test_silence_and_fragments_of_words(send: Send, data: bytes) -> None:
+def test_silence_and_fragments_of_words_have_no_text(send: Send, data: bytes) -> None:
     assert send(data=data).json()["text"] == ""
 
 
-def test_scripted_answers(send: Send) -> None:
+def test_scripted_answers_are_used_by_filename_or_model(send: Send) -> None:
     router = {"answers": {"talk.wav": "Scripted words.", "groq/whisper-large-v3": "Other words."}}
     body = send(router=router, response_format="verbose_json").json()
     assert body["text"] == "Scripted words."
@@ -239,7 +243,9 @@ def test_invalid_form_names_the_field(
         ("translations", {"model": "openai/gpt-4o-transcribe"}, "model"),
     ],
 )
-def test_rules_of_one_endpoint(send: Send, path: str, fields: dict[str, Any], param: str) -> None:
+def test_rules_of_each_endpoint_are_enforced(
+    send: Send, path: str, fields: dict[str, Any], param: str
+) -> None:
     response = send(path, **fields)
     assert (response.status_code, response.json()["error"]["param"]) == (422, param)
 
@@ -249,7 +255,7 @@ def test_rules_of_one_endpoint(send: Send, path: str, fields: dict[str, Any], pa
 @pytest.mark.parametrize(
     ("control", "value"), [("cache", '{"type":"exact_match"}'), ("thread", '{"id":"t"}')]
 )
-def test_unsupported_controls(send: Send, path: str, control: str, value: str) -> None:
+def test_unsupported_controls_are_rejected(send: Send, path: str, control: str, value: str) -> None:
     response = send(path, **{control: value})
     assert response.status_code == 400
     assert response.json()["error"]["param"] == control
@@ -288,7 +294,7 @@ def test_openai_client_reads_every_format(
         assert "Good day." in text
 
 
-def test_openai_client_words(openai_client: openai.OpenAI) -> None:
+def test_openai_client_reads_words(openai_client: openai.OpenAI) -> None:
     transcript = openai_client.audio.transcriptions.create(
         model=WHISPER,
         file=("a.wav", SPOKEN),
@@ -299,14 +305,14 @@ def test_openai_client_words(openai_client: openai.OpenAI) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:deprecated")
-def test_openai_client_errors(openai_client: openai.OpenAI) -> None:
+def test_openai_client_raises_errors(openai_client: openai.OpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError, match="temperature"):
         openai_client.audio.translations.create(
             model=WHISPER, file=("a.wav", SPOKEN), temperature=3
         )
 
 
-def test_extensible_wav_header(send: Send) -> None:
+def test_extensible_wav_header_is_read(send: Send) -> None:
     """WAVE_FORMAT_EXTENSIBLE is read, and its byte rate, which is wrong here, is not used."""
     shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
     shape += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")

@@ -38,7 +38,7 @@ def create_message(**fields: Any) -> ToolMessage:
     ],
 )
 @pytest.mark.parametrize("result", [ImageResult, Speech])
-def test_of_explains_what_it_needs(result: Any, source: Any, message: str) -> None:
+def test_of_raises_for_objects_without_a_result(result: Any, source: Any, message: str) -> None:
     with pytest.raises(RouterInputError, match=message) as caught:
         result.of(source)
     assert str(caught.value).startswith(f"Cannot restore the {result.__name__}: ")

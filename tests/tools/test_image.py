@@ -132,7 +132,7 @@ def test_unknown_image_id_raises(router, image_id):
     assert len(router.requests) == 1
 
 
-def test_register_images_of_another_tool():
+def test_images_of_another_tool_can_be_registered():
     message = call_tool(create_tool(), prompt="boat")
     other_tool = create_tool(model_args=("image",))
     other_tool.register_images(ImageResult.of(message))
@@ -204,7 +204,7 @@ def test_parameters_are_sent_where_supported(router):
     ]
 
 
-def test_pickle(monkeypatch):
+def test_unpickled_tool_keeps_its_settings(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-test")
     image_tool = OrqImageTool(model=GPT, model_args=("image", "n"))
     copy = pickle.loads(pickle.dumps(image_tool))
@@ -212,7 +212,7 @@ def test_pickle(monkeypatch):
     assert set(copy.args) == {"prompt", "image", "n"}
 
 
-def test_answering_model_of_a_fallback():
+def test_fallback_is_the_answering_model():
     image_tool = create_tool(
         OfflineRouter(faults={GPT: 503}), controls={"fallbacks": [DALLE2]}, fetch_urls=True
     )

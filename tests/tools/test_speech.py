@@ -58,7 +58,7 @@ class TestSynthesize:
             "response_format": "wav",
         }
 
-    async def test_overrides(self, is_async):
+    async def test_arguments_of_a_call_override_those_of_the_tool(self, is_async):
         router = OfflineRouter()
         tool = create_tool(router, speed=1.0)
         slow = await synthesize(tool, is_async, TEXT)
@@ -74,7 +74,7 @@ class TestSynthesize:
         assert (speech.requested_format, speech.format) == ("mp3", "wav")
         assert "WAV audio (not MP3)" in speech.summary
 
-    async def test_fallback(self, is_async):
+    async def test_fallback_is_the_answering_model(self, is_async):
         router = OfflineRouter(faults={TTS: 503})
         controls = RouterControls(fallbacks=[ELEVEN], retry={"count": 1})
         speech = await synthesize(create_tool(router), is_async, TEXT, controls=controls)
@@ -183,7 +183,7 @@ class TestSynthesizeToFile:
         await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")
         assert (tmp_path / "a.wav").read_bytes() == create_wav(data)
 
-    async def test_overwrite(self, is_async, tmp_path):
+    async def test_existing_file_is_overwritten_by_default(self, is_async, tmp_path):
         (tmp_path / "a.wav").write_bytes(b"old")
         tool, script = create_scripted_tool([create_wav(create_samples(9))])
         with pytest.raises(RouterInputError, match="Pass overwrite=True"):
@@ -229,7 +229,7 @@ class TestLongText:
         assert (tmp_path / "a.wav").read_bytes() == tool.synthesize(LONG).data
         assert speech.chunks == 3
 
-    async def test_mp3(self, is_async):
+    async def test_mp3_chunks_are_joined(self, is_async):
         first_audio, second_audio = create_mp3(4, seed=1), create_mp3(3, seed=2)
         router = OfflineRouter(
             answers={TTS: [Answer(audio=first_audio), Answer(audio=second_audio)]}
@@ -240,7 +240,7 @@ class TestLongText:
         assert speech.data == first_audio + second_audio
         assert speech.seconds == pytest.approx(7 * 1152 / 44100, abs=0.001)
 
-    async def test_pcm(self, is_async):
+    async def test_pcm_has_the_samples_of_the_wav(self, is_async):
         tool = create_tool(max_chars=40, audio_format="pcm")
         assert (await synthesize(tool, is_async, LONG)).data == read_wav(
             create_tool(max_chars=40).synthesize(LONG).data
@@ -305,7 +305,7 @@ def test_interleaved_streams_are_independent():
     assert second_audio == tool.synthesize("two " * 40).data
 
 
-def test_pickle(monkeypatch):
+def test_pickle_keeps_settings_without_the_key(monkeypatch):
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-env")
     tool = OrqSpeechTool(model=TTS, voice="alloy", model_args=("voice",))
     copy = pickle.loads(pickle.dumps(tool))

@@ -332,5 +332,5 @@ def test_sample_rate_of_pcm_is_in_the_content_type(content_type, sample_rate):
     ("path", "audio_format"),
     [("a.mp3", "mp3"), ("A.WAV", "wav"), ("b.ogg", "opus"), ("c.raw", "pcm"), ("d.txt", None)],
 )
-def test_format_from_path(path, audio_format):
+def test_suffix_determines_the_format(path, audio_format):
     assert infer_format(Path(path)) == audio_format

@@ -208,7 +208,7 @@ async def test_error_in_later_chunk_keeps_earlier_chunks(is_async):
 
 
 @sync_and_async
-async def test_cut_response_of_offline_router(is_async, tmp_path):
+async def test_cut_response_of_offline_router_raises(is_async, tmp_path):
     tool = create_tool(OfflineRouter(faults={TTS: Fault(cut_after=3)}))
     with pytest.raises(StreamInterruptedError) as caught:
         await synthesize_to_file(tool, is_async, TEXT, tmp_path / "a.wav")

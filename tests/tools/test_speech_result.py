@@ -41,7 +41,7 @@ def test_message_without_speech_raises(artifact):
         Speech.of(ToolMessage("x", tool_call_id="c", artifact=artifact))
 
 
-def test_save(speech, tmp_path):
+def test_save_to_a_file_or_a_directory(speech, tmp_path):
     assert speech.save(tmp_path / "a.wav") == tmp_path / "a.wav"
     assert speech.save(tmp_path) == tmp_path / f"speech-{speech.sha256[:12]}.wav"
     untrusted = speech.model_copy(update={"sha256": "../../../up"})
@@ -112,7 +112,7 @@ def test_notebook_shows_no_player_for_missing_or_large_audio(speech, tmp_path):
     assert [value._repr_html_()[:7] for value in (missing, huge)] == ["<small>"] * 2
 
 
-def test_summary(speech, tmp_path):
+def test_summary_describes_the_audio(speech, tmp_path):
     assert speech.summary == "The text was spoken: 1.1 seconds of WAV audio, attached."
     saved = speech.model_copy(
         update={"seconds": None, "format": None, "requested_format": "opus", "path": "/x/a"}

@@ -22,14 +22,14 @@ def decode_chunks(*chunks: str) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=9)))
-def test_separately_encoded_chunks(chunks: list[bytes]) -> None:
+def test_separately_encoded_chunks_are_decoded(chunks: list[bytes]) -> None:
     assert decode_chunks(*(base64.b64encode(chunk).decode() for chunk in chunks)) == b"".join(
         chunks
     )
 
 
 @given(st.lists(st.binary(max_size=9)), st.integers(1, 7))
-def test_separately_encoded_chunks_cut_anywhere(chunks: list[bytes], step: int) -> None:
+def test_separately_encoded_chunks_may_be_cut_anywhere(chunks: list[bytes], step: int) -> None:
     text = "".join(base64.b64encode(chunk).decode() for chunk in chunks)
     cut = (text[start : start + step] for start in range(0, len(text), step))
     assert decode_chunks(*cut) == b"".join(chunks)
@@ -37,7 +37,7 @@ def test_separately_encoded_chunks_cut_anywhere(chunks: list[bytes], step: int) 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 100, len(TEXT)])
 @pytest.mark.parametrize("text", [TEXT, TEXT.rstrip("=")], ids=["padded", "unpadded"])
-def test_one_text_cut_anywhere(text: str, step: int) -> None:
+def test_single_text_may_be_cut_anywhere(text: str, step: int) -> None:
     cut = (text[start : start + step] for start in range(0, len(text), step))
     assert decode_chunks(*cut) == DATA
 

@@ -30,20 +30,20 @@ def create_response(content: bytes = b"", **headers: str) -> Response:
         (";", ""),
     ],
 )
-def test_content_type(header, content_type):
+def test_content_type_is_lower_case_without_parameters(header, content_type):
     assert create_response(content_type=header).content_type == content_type
 
 
-def test_trace_id():
+def test_trace_id_is_read_from_its_header():
     assert create_response(x_orq_trace_id="01J").trace_id == "01J"
 
 
-def test_missing_headers():
+def test_missing_headers_are_empty_or_none():
     response = create_response()
     assert (response.content_type, response.trace_id) == ("", None)
 
 
-def test_defaults():
+def test_fields_of_a_response_have_defaults():
     response = Response(200, {})
     assert (response.content, response.attempts, response.elapsed_seconds) == (b"", 1, 0)
 
@@ -52,7 +52,7 @@ def test_defaults():
     ("content", "value"),
     [(b'{"a":[1,null]}', {"a": [1, None]}), (b' {"a":"caf\xc3\xa9"} \n', {"a": "café"})],
 )
-def test_json_object(content, value):
+def test_json_object_is_parsed(content, value):
     assert create_response(content).json_object() == value
 
 

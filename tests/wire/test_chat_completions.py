@@ -102,7 +102,7 @@ class TestStream:
     DELTA = build_event(delta={"content": "Hi"})
     MESSAGE = build_event("stop", message={"content": "Hi"})
 
-    def test_message_instead_of_deltas(self) -> None:
+    def test_message_instead_of_deltas_is_read(self) -> None:
         assert self.decode(self.MESSAGE) == [{"content": "Hi"}]
 
     def test_message_that_repeats_the_deltas_is_dropped(self) -> None:

@@ -131,7 +131,7 @@ def short(value) -> str:
 
 
 @pytest.mark.parametrize("fields", VALID, ids=short)
-def test_valid_value(fields):
+def test_valid_value_is_accepted(fields):
     RouterControls(**fields)
 
 
@@ -338,7 +338,7 @@ def test_merging_none_removes_a_control():
 
 
 @pytest.mark.parametrize("overrides", [None, RouterControls()])
-def test_merging_nothing(overrides):
+def test_merging_nothing_changes_nothing(overrides):
     assert BASE.merge(overrides) == BASE
 
 
@@ -390,7 +390,7 @@ def test_worst_case_with_default_retries():
     assert controls.worst_case_seconds == pytest.approx(3 * 1 + 1.25 * (1 + 2))
 
 
-def test_worst_case_without_timeout():
+def test_worst_case_without_timeout_is_unknown():
     assert RouterControls(retry={"count": 1}, fallbacks=["a/b"]).worst_case_seconds is None
 
 

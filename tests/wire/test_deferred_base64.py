@@ -47,7 +47,7 @@ def encode(value: object) -> bytes:
 @pytest.mark.parametrize(
     "size", [1, 2, 3, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 2]
 )
-def test_file(size):
+def test_file_is_encoded_after_its_prefix(size):
     data = bytes(range(256)) * (size // 256 + 1)
     value = {
         "a": [1, {"b": DeferredBase64(create_upload(data[:size]), "data:x;base64,")}],
@@ -58,12 +58,12 @@ def test_file(size):
     assert json.loads(encoded) == {"a": [1, {"b": url}], "c": 'é"\\'}
 
 
-def test_file_with_short_reads():
+def test_file_may_return_fewer_bytes_than_requested():
     source = Upload("a", "b", 1000, lambda: SlowFile(bytes(1000)))
     assert json.loads(encode([DeferredBase64(source)])) == [base64.b64encode(bytes(1000)).decode()]
 
 
-def test_several_strings():
+def test_deferred_strings_may_be_nested_and_repeated():
     texts = [base64.b64encode(bytes(n)).decode() for n in (5, MIN_DEFERRED_CHARS, 7)]
     value = [
         DeferredBase64(text) if n % 2 else DeferredBase64(text, "p:")
@@ -91,7 +91,7 @@ def test_other_values_are_serialized_as_usual():
     assert json.loads(encode([DeferredBase64("QQ=="), *values]))[1:] == json.loads(dumps(values))
 
 
-def test_body_without_deferred_strings():
+def test_body_without_deferred_strings_is_bytes():
     assert build_json_body({"a": "b"}) == b'{"a":"b"}'
 
 

@@ -64,7 +64,7 @@ def test_subclass_has_its_own_signature():
     assert CustomModel(model="openai/gpt-4o", api_key="any").tone == "kind"
 
 
-def test_subclass_that_is_built_immediately():
+def test_subclass_may_be_built_immediately():
     class CustomModel(ChatOrq):
         model_config = {"defer_build": False}
         tone: str = "kind"
@@ -72,7 +72,7 @@ def test_subclass_that_is_built_immediately():
     assert "tone" in inspect.signature(CustomModel).parameters
 
 
-def test_subclass_with_undefined_type():
+def test_subclass_may_have_an_undefined_type():
     class CustomModel(ChatOrq):
         later: "Later | None" = None  # noqa: F821
 

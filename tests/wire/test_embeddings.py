@@ -38,7 +38,7 @@ def test_decode_base64():
 @pytest.mark.parametrize(
     "text", ["AACAPw", "AACAPw==", "data:application/octet-stream;base64,AACAPw=="]
 )
-def test_padding_and_data_urls(text):
+def test_base64_may_lack_padding_or_be_a_data_url(text):
     assert decode_vector(text) == [1.0]
 
 
@@ -88,7 +88,7 @@ def test_index_may_be_a_float_or_a_string(index):
     assert parse_embeddings(response, 2).vectors == [[1.0], [2.0]]
 
 
-def test_mixed_encodings():
+def test_vectors_may_have_different_encodings():
     item = {"index": 1, "embedding": encode_vector(2.0)}
     assert parse_embeddings(create_response(create_item(0, 1.0), item), 2).vectors == [[1.0], [2.0]]
 
@@ -132,7 +132,7 @@ def test_error_with_status_200_raises():
         parse_embeddings(Response(200, {}, b'{"error": {"message": "No."}}'), 1)
 
 
-def test_response_without_usage_and_model():
+def test_usage_and_model_may_be_missing():
     parsed = parse_embeddings(create_response(create_item(0, 1.0), usage=None, model=None), 1)
     assert (parsed.tokens, parsed.model) == (None, None)
 

@@ -28,7 +28,7 @@ from orq_router_integrations.wire.endpoints import Dialect, get_root_url
         ("https://my.orq.ai/v3/router#/v2/proxy", Dialect.V3_ROUTER),
     ],
 )
-def test_dialect_from_base_url(base_url, dialect):
+def test_base_url_determines_the_dialect(base_url, dialect):
     assert Dialect.from_base_url(base_url) is dialect
 
 
@@ -58,11 +58,11 @@ def test_unknown_path_raises(base_url, path):
     assert all(dialect.value in str(raised.value) for dialect in Dialect)
 
 
-def test_endpoints_by_path():
+def test_endpoints_are_listed_by_path():
     assert all(endpoint.path == path for path, endpoint in ENDPOINTS.items())
 
 
-def test_endpoints_that_require_v3():
+def test_responses_and_decisions_require_v3():
     limited = {path for path, endpoint in ENDPOINTS.items() if endpoint.dialects != set(Dialect)}
     assert limited == {"/responses", "/decisions"}
     assert all(ENDPOINTS[path].dialects == {Dialect.V3_ROUTER} for path in limited)
@@ -76,7 +76,7 @@ def test_endpoints_that_require_v3():
         ("https://llm.example.com/orq/eu/v2/proxy", "https://llm.example.com/orq/eu"),
     ],
 )
-def test_root_of_the_platform(base_url, root):
+def test_base_url_determines_the_root_of_the_platform(base_url, root):
     assert get_root_url(base_url) == root
 
 

@@ -89,7 +89,7 @@ def decode_by_standard(stream: bytes) -> list[ServerSentEvent]:
     ],
     ids=repr,
 )
-def test_data_of_events(stream, events):
+def test_data_of_events_is_decoded(stream, events):
     expected = [stream[6:-2]] if events is None else events
     assert [data for data, _ in decode(stream)] == expected
     assert [data for data, _ in decode(*split_bytes(stream))] == expected
@@ -120,7 +120,7 @@ UNUSUAL = (
 )
 
 
-def test_unusual_stream():
+def test_unusual_stream_is_decoded():
     assert decode(UNUSUAL) == [
         (b"one\ntwo", "e"),
         (b"", ""),
@@ -130,11 +130,11 @@ def test_unusual_stream():
 
 
 @pytest.mark.parametrize("position", range(len(UNUSUAL) + 1))
-def test_unusual_stream_cut_at_any_byte(position):
+def test_unusual_stream_may_be_cut_at_any_byte(position):
     assert decode(UNUSUAL[:position], b"", UNUSUAL[position:]) == decode_by_standard(UNUSUAL)
 
 
-def test_unusual_stream_split_bytes():
+def test_unusual_stream_may_arrive_in_single_bytes():
     assert decode(*split_bytes(UNUSUAL)) == decode_by_standard(UNUSUAL)
 
 
@@ -155,7 +155,7 @@ STREAMS = st.lists(st.sampled_from(TOKENS) | st.binary(max_size=3), max_size=30)
 
 
 @given(STREAMS, st.lists(st.integers(min_value=0), max_size=8))
-def test_any_stream_cut_anywhere_matches_the_standard(stream, positions):
+def test_any_stream_is_decoded_as_by_the_standard(stream, positions):
     assert decode(*cut(stream, positions)) == decode(stream) == decode_by_standard(stream)
 
 

@@ -68,7 +68,7 @@ def test_base64_is_written_and_replaced_in_the_body():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 1000])
-def test_chunks_of_any_size(size):
+def test_chunks_may_have_any_size(size):
     images, _ = decode(*cut(build_body({"b64_json": BASE64}, {"b64_json": BASE64}), size))
     assert images == [IMAGE, IMAGE]
 
@@ -144,7 +144,7 @@ def test_prompt_may_contain_json(size):
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_indented_json(size):
+def test_json_may_be_indented(size):
     data = json.dumps({"data": [{"b64_json": BASE64, "é": "ü"}]}, indent=2, ensure_ascii=False)
     images, body = decode(*cut(data.encode(), size))
     assert (images, body["data"]) == ([IMAGE], [{"b64_json": "0", "é": "ü"}])

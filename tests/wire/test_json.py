@@ -29,7 +29,7 @@ def nest(depth: int, value: object) -> object:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_dumps(value):
+def test_dumps_equals_the_standard_library(value):
     assert stdlib.loads(json.dumps(value)) == stdlib.loads(stdlib.dumps(value))
 
 

@@ -23,7 +23,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("model", "kind"), KINDS.items())
-def test_kind_of_a_model(model, kind):
+def test_name_determines_the_kind(model, kind):
     assert get_model_kind(model) == kind
 
 
@@ -47,5 +47,5 @@ def test_suitable_and_unknown_models_pass(model):
         ("deepseek/deepseek-ocr", "ocr"),
     ],
 )
-def test_similar_names_of_different_kinds(model, kind):
+def test_similar_names_may_have_different_kinds(model, kind):
     assert get_model_kind(model) == kind

@@ -31,7 +31,7 @@ NESTED = ModelCandidates("groq/openai/x", ("groq/openai/x",))
         (NESTED, "openai/x", {}, "groq/openai/x"),
     ],
 )
-def test_answering_model(candidates, body_model, headers, expected):
+def test_response_determines_the_answering_model(candidates, body_model, headers, expected):
     assert candidates.resolve_model(body_model, headers) == expected
 
 
@@ -44,7 +44,7 @@ def test_answering_model(candidates, body_model, headers, expected):
         ({"load_balancer": {"models": ["c/v"]}, "fallbacks": ["b/y"]}, ("c/v",), ("b/y",)),
     ],
 )
-def test_candidates_from_controls(controls, primaries, fallbacks):
+def test_controls_determine_the_candidates(controls, primaries, fallbacks):
     candidates = ModelCandidates.from_controls("a/x", RouterControls(**controls))
     assert (candidates.primaries, candidates.fallbacks) == (primaries, fallbacks)
     assert candidates.candidates == primaries + fallbacks
@@ -60,5 +60,5 @@ def test_candidates_from_controls(controls, primaries, fallbacks):
         ("agent/support", ""),
     ],
 )
-def test_provider(model, provider):
+def test_provider_is_the_prefix_of_the_name(model, provider):
     assert get_provider(model) == provider

@@ -35,7 +35,7 @@ def create_response(data: Any, **fields: Any) -> Response:
     return Response(200, {}, orjson.dumps({"object": "list", "data": data, **fields}))
 
 
-def test_enabled_models():
+def test_enabled_models_are_parsed():
     data = [{"id": "a/b", "object": "model", "created": 5, "owned_by": "a"}, {"id": "c/d"}, "x", {}]
     assert parse_models(create_response(data)) == [EnabledModel("a/b", "a", 5), EnabledModel("c/d")]
 
@@ -50,7 +50,7 @@ def test_missing_list_raises(body):
         parse_models(Response(200, {}, body))
 
 
-def test_catalog_entry():
+def test_catalog_entry_is_parsed():
     (model,) = parse_catalog(create_response([ENTRY], has_more=False))
     assert (model.id, model.context_window) == ("openai/gpt-4o", 128000)
     assert (model.input_modalities, model.output_modalities) == ({"text", "image"}, {"text"})
@@ -59,7 +59,7 @@ def test_catalog_entry():
     assert model.fields == ENTRY
 
 
-def test_entry_with_an_id_only():
+def test_entry_may_have_only_an_id():
     (model,) = parse_catalog(create_response([{"id": "a/b", "features": None}]))
     assert (model.context_window, model.features) == (None, frozenset())
 
@@ -106,6 +106,6 @@ ESTIMATES = {
 @pytest.mark.parametrize(
     ("pricing", "input_tokens", "output_tokens", "expected"), ESTIMATES.values(), ids=ESTIMATES
 )
-def test_estimated_cost(pricing, input_tokens, output_tokens, expected):
+def test_cost_is_estimated_from_prices(pricing, input_tokens, output_tokens, expected):
     cost = CatalogModel(id="a/b", pricing=pricing).estimate_cost(input_tokens, output_tokens)
     assert cost == (expected if expected is None else pytest.approx(expected))

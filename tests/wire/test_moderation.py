@@ -26,7 +26,7 @@ def parse(*results: Any, count: int | None = None) -> Any:
     return parse_moderation(response, count=len(results) if count is None else count)
 
 
-def test_openai_format() -> None:
+def test_openai_format_is_parsed() -> None:
     (result,) = parse(OPENAI)
     assert result.flagged
     assert result.flagged_categories == ("violence",)

@@ -61,11 +61,11 @@ def parse_with_email(form: StreamedBody) -> list[tuple[str, bytes]]:
     ],
     ids=repr,
 )
-def test_parts_of_value(value, expected):
+def test_value_is_encoded_as_parts(value, expected):
     assert list(iter_parts({"f": value}, {})) == expected
 
 
-def test_order_of_parts():
+def test_parts_keep_their_order():
     files = {"file": create_upload(b"x"), "mask": create_upload(b"y")}
     parts = iter_parts({"b": 1, "a": [1, 2]}, files)
     assert [name for name, _, _ in parts] == ["b", "a[]", "a[]", "file", "mask"]
@@ -74,13 +74,13 @@ def test_order_of_parts():
 @pytest.mark.parametrize(
     ("count", "names"), [(0, []), (1, ["image"]), (2, ["image[]"] * 2), (3, ["image[]"] * 3)]
 )
-def test_names_of_file_parts(count, names):
+def test_file_parts_are_named(count, names):
     parts = list(iter_parts({}, {"image": [create_upload(b"x")] * count}))
     assert [name for name, _, _ in parts] == names
     assert {mime_type for _, _, mime_type in parts} <= {"application/octet-stream"}
 
 
-def test_single_file_without_list():
+def test_single_file_may_be_passed_without_a_list():
     upload = create_upload(b"x")
     assert list(iter_parts({}, {"f": upload})) == list(iter_parts({}, {"f": [upload]}))
 
@@ -150,7 +150,7 @@ def test_boundary_needs_no_quotes():
     ],
     ids=["empty", "mixed", "escaped", "empty file", "several files", "large file"],
 )
-def test_size(fields, files):
+def test_size_is_the_length_of_the_body(fields, files):
     form = build_multipart_body(fields, files)
     assert form.size == sum(len(chunk) for chunk in form)
 

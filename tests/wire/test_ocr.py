@@ -31,7 +31,7 @@ def test_pages_are_ordered_by_index():
     assert (result.model, result.offline) == ("m", False)
 
 
-def test_dimensions_and_images():
+def test_dimensions_and_images_are_read():
     dimensions = {"dpi": 200, "width": 1700, "height": 2200}
     images = [{"id": "img-0.jpeg", "image_base64": "QQ=="}, {"id": "img-1.jpeg"}, "x", {}]
     (page,) = parse_ocr(create_response(create_page(0, dimensions=dimensions, images=images))).pages
@@ -48,7 +48,7 @@ def test_undocumented_fields_are_kept():
 
 
 @pytest.mark.parametrize("cost", [0.002, None])
-def test_cost(cost):
+def test_cost_is_read_and_serialized(cost):
     usage = {"type": "pages", "pages_processed": 1, "total_cost": cost}
     result = parse_ocr(create_response(create_page(0), usage=usage))
     assert result.cost == cost
@@ -105,7 +105,7 @@ def test_saved_images_are_linked():
     assert linked.markdown == "See ![img-0.jpeg](/tmp/a.png) and ![x](img-1.jpeg)."
 
 
-def test_documents_of_urls():
+def test_url_is_sent_as_an_image_or_a_document():
     assert build_url_document("https://x/a", is_image=True) == {
         "type": "image_url",
         "image_url": "https://x/a",

@@ -46,7 +46,7 @@ def encode_fields(*args, **kwargs) -> dict:
     return json.loads(encode(*args, **kwargs).body)
 
 
-def test_json_request():
+def test_json_request_is_encoded():
     encoded = encode(CHAT_COMPLETIONS, {"model": "a/b", "messages": []})
     assert encoded.path == "/chat/completions"
     assert encoded.headers == {"Content-Type": "application/json"}
@@ -54,7 +54,7 @@ def test_json_request():
     assert encoded.controls == RouterControls()
 
 
-def test_multipart_request():
+def test_multipart_request_is_encoded():
     file = Upload("a.wav", "audio/wav", 1, lambda: io.BytesIO(b"x"))
     request = Request(endpoint=TRANSCRIPTIONS, body={"model": "a/b"}, files={"file": file})
     encoded = encode_request(request, V3)
@@ -96,7 +96,7 @@ def test_none_is_accepted_for_unsupported_control():
     assert encode_fields(SPEECH, thread=None, cache=None) == {}
 
 
-def test_effective_controls():
+def test_effective_controls_leave_out_unsupported_defaults():
     encoded = encode(SPEECH, defaults=CHAT_DEFAULTS, name="own")
     assert encoded.controls == RouterControls(name="own", retry=RETRY)
 
@@ -262,7 +262,7 @@ def test_default_none_is_kept():
     assert controls.model_fields_set == {"retry"}
 
 
-def test_empty_defaults():
+def test_empty_defaults_stay_empty():
     assert filter_defaults(RouterControls(), CHAT_COMPLETIONS, V3).model_fields_set == set()
 
 
@@ -276,7 +276,7 @@ def test_empty_defaults():
         ("spelling", SPEECH, V3, None),
     ],
 )
-def test_location(control, endpoint, dialect, location):
+def test_location_depends_on_endpoint_and_dialect(control, endpoint, dialect, location):
     assert endpoint.locate_control(control, dialect) is location
 
 
@@ -290,7 +290,7 @@ def test_error_lists_supported_controls():
 
 
 @pytest.mark.parametrize("value", ["u", "user-17", "a b  c", "~!#$%&'()*+,/:;=?@[]", "x" * 500])
-def test_ascii_header_value(value):
+def test_ascii_value_is_accepted_in_headers(value):
     assert place_in_headers(identity=value) == {"X-ORQ-IDENTITY-ID": value}
     assert place_in_headers(metadata={"team": value}) == {"X-ORQ-METADATA-TEAM": value}
 
@@ -311,14 +311,14 @@ def test_invalid_header_value_raises(value):
 
 
 @pytest.mark.parametrize("value", INVALID_HEADER_VALUES, ids=ascii)
-def test_any_value_in_body(value):
+def test_any_value_is_accepted_in_the_body(value):
     controls = RouterControls(identity=value, metadata={"team": value})
     fields = {"identity": {"id": value}, "metadata": {"team": value}}
     assert place_controls(controls, CHAT_COMPLETIONS, V3) == (fields, {})
 
 
 @pytest.mark.parametrize("key", ["team", "TEAM", "Team", "cost-center", "a_b.c", "7"])
-def test_metadata_header_name(key):
+def test_metadata_key_is_part_of_the_header_name(key):
     assert place_in_headers(metadata={key: "v"}) == {f"X-ORQ-METADATA-{key.upper()}": "v"}
 
 
@@ -337,7 +337,7 @@ def test_metadata_keys_that_differ_in_case_raise_in_headers():
         place_in_headers(metadata={"team": "a", "Team": "b"})
 
 
-def test_metadata_keys_that_differ_in_case_in_body():
+def test_metadata_keys_that_differ_in_case_are_accepted_in_the_body():
     metadata = {"team": "a", "Team": "b"}
     fields, _ = place_controls(RouterControls(metadata=metadata), CHAT_COMPLETIONS, V3)
     assert fields == {"metadata": metadata}
@@ -361,11 +361,11 @@ def test_identity_with_other_fields_raises_in_header(fields):
         place_in_headers(identity={"id": "u", **fields})
 
 
-def test_identity_with_other_fields_in_body():
+def test_identity_with_other_fields_is_accepted_in_the_body():
     identity = {"id": "u", "display_name": "Jane"}
     placed = place_controls(RouterControls(identity=identity), TRANSCRIPTIONS, Dialect.V2_ROUTER)
     assert placed == ({"orq": {"identity": identity}}, {})
 
 
-def test_no_controls():
+def test_empty_controls_are_not_placed():
     assert place_controls(RouterControls(), CHAT_COMPLETIONS, V3) == ({}, {})

@@ -30,11 +30,11 @@ def test_scores_are_sorted():
 
 
 @pytest.mark.parametrize("index", [1, 1.0, "1"])
-def test_index_forms(index):
+def test_index_may_be_a_float_or_a_string(index):
     assert parse_scores(create_response(create_result(index, 1)), 2) == [RerankScore(1, 1.0)]
 
 
-def test_offset_of_a_later_request():
+def test_offset_is_added_to_the_index():
     assert parse_scores(create_response(create_result(0, 0.5)), 1, offset=1000)[0].index == 1000
 
 

@@ -329,7 +329,7 @@ STREAM = b"".join(
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
-def test_chunks_of_any_size(size: int) -> None:
+def test_chunks_may_have_any_size(size: int) -> None:
     decoder = ResponsesStreamDecoder()
     starts = range(0, len(STREAM), size)
     chunks = [chunk for start in starts for chunk in decoder.feed(STREAM[start : start + size])]

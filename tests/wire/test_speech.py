@@ -16,7 +16,7 @@ class TestSpeechRequest:
         assert body == {**BODY, "response_format": "wav", "speed": 1.5}
 
     @pytest.mark.parametrize("name", SPEECH_FORMATS)
-    def test_formats(self, name):
+    def test_every_format_can_be_requested(self, name):
         assert SpeechRequest(**PARAMS, audio_format=name).to_wire()["response_format"] == name
 
     @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ spans = st.builds(
 )
 
 
-def test_srt() -> None:
+def test_srt_is_parsed() -> None:
     assert parse_subtitles(SRT) == [Span("Good day.", 0, 2.5), Span("Two lines.", 3602.5, 3604)]
 
 

@@ -84,10 +84,10 @@ class TestParams:
 
 
 class TestJson:
-    def test_text(self) -> None:
+    def test_text_is_stripped(self) -> None:
         assert parse({"text": " Good day. "}) == Transcript("Good day.")
 
-    def test_verbose_json_with_unknown_fields(self) -> None:
+    def test_unknown_fields_of_verbose_json_are_ignored(self) -> None:
         body = {
             "text": "Good day.",
             "language": "english",
@@ -104,7 +104,7 @@ class TestJson:
         assert transcript.segments == (Span("Good day.", 0, 2),)
         assert (transcript.language, transcript.duration) == ("english", 2.5)
 
-    def test_speakers(self) -> None:
+    def test_speakers_are_read(self) -> None:
         body = {
             "text": "Hi you",
             "words": [
@@ -166,7 +166,7 @@ class TestJson:
             (2, 4),
         ]
 
-    def test_offline_header(self) -> None:
+    def test_offline_header_is_reported(self) -> None:
         response = build_response({"text": "Hi"}, **{"x-orq-offline": "1"})
         assert parse_transcript(response).offline
 
@@ -174,7 +174,7 @@ class TestJson:
 class TestText:
     @pytest.mark.parametrize("content_type", ["text/plain", "application/json", ""])
     @pytest.mark.parametrize("quoted", [False, True], ids=["plain", "quoted"])
-    def test_plain_text_and_json_strings(self, content_type: str, quoted: bool) -> None:
+    def test_text_may_be_plain_or_a_json_string(self, content_type: str, quoted: bool) -> None:
         def parse_text(text: str, response_format: Any) -> Transcript:
             body = text if quoted else text.encode()
             return parse_transcript(build_response(body, content_type), response_format)
@@ -205,7 +205,7 @@ class TestText:
             ('"caf\u00e9"', "iso-8859-1", "latin-1"),
         ],
     )
-    def test_charset(self, text: str, charset: str, codec: str) -> None:
+    def test_charset_of_the_content_type_is_used(self, text: str, charset: str, codec: str) -> None:
         response = build_response(text.encode(codec), f"text/plain; Charset = {charset}")
         assert parse_transcript(response, "text").text == text.strip('"')
         subtitles = SRT.replace("Good", text.strip('"')).encode(codec)
@@ -217,8 +217,10 @@ class TestText:
         assert parse({"text": "Hi"}, "srt").segments == ()
 
     @each_subtitle_format
-    def test_subtitles_in_an_object(self, subtitles: str, response_format: Any) -> None:
-        """LiteLLM's proxy wraps them so."""
+    def test_subtitles_may_be_wrapped_in_an_object(
+        self, subtitles: str, response_format: Any
+    ) -> None:
+        """LiteLLM's proxy returns them this way."""
         transcript = parse({"text": subtitles}, response_format)
         assert (transcript.text, transcript.segments) == ("Good day.", CUES)
 
@@ -287,5 +289,5 @@ def test_from_json_rejects_other_data(data: bytes) -> None:
         Transcript.from_json(data)
 
 
-def test_errors_are_those_of_the_segments() -> None:
+def test_errors_of_segments_are_reported() -> None:
     assert TRANSCRIPT.errors == ["e"]

@@ -23,7 +23,7 @@ def test_joining_split_words_restores_text(text: str) -> None:
 
 
 @given(word_lists, st.integers(0, 12))
-def test_dropping_words(words: list[str], count: int) -> None:
+def test_words_can_be_dropped_at_either_end(words: list[str], count: int) -> None:
     text = join_words(words)
     assert split_words(text) == words
     assert split_words(drop_last_words(text, count)) == words[: max(0, len(words) - count)]
