@@ -64,8 +64,8 @@ def test_assigned_controls_are_validated() -> None:
 
 def test_copies_work(router: OfflineRouter) -> None:
     model = create_model(router, temperature=0.5)
-    for twin in (copy.deepcopy(model), copy.copy(model), model.model_copy(deep=True)):
-        assert twin.invoke("Hi").text == model.invoke("Hi").text
+    for copied_model in (copy.deepcopy(model), copy.copy(model), model.model_copy(deep=True)):
+        assert copied_model.invoke("Hi").text == model.invoke("Hi").text
         assert last_body(router)["temperature"] == 0.5
 
 
@@ -75,11 +75,11 @@ def test_pickle_contains_no_secret_and_reads_key_from_environment(
     monkeypatch.setenv("ORQ_API_KEY", "sk-orq-ENV")
     model = ChatOrq(model=GPT, temperature=0.5, controls={"name": "a"}, **SECRETS)
     pickled = pickle.dumps(model)
-    twin = pickle.loads(pickled)
+    loaded = pickle.loads(pickled)
     assert b"SECRET" not in pickled
-    assert (twin.temperature, twin.controls, twin.model) == (0.5, model.controls, GPT)
-    assert twin.resolved_client.api_key.get_secret_value() == "sk-orq-ENV"
-    assert twin.resolved_client.base_url == model.base_url
+    assert (loaded.temperature, loaded.controls, loaded.model) == (0.5, model.controls, GPT)
+    assert loaded.resolved_client.api_key.get_secret_value() == "sk-orq-ENV"
+    assert loaded.resolved_client.base_url == model.base_url
 
 
 # Secrets

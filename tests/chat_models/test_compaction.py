@@ -61,10 +61,10 @@ class CompactingModel:
         return httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
 
 
-def ask(model: ChatOrq, messages: list[Any], way: str) -> Any:
-    if way == "invoke":
+def ask(model: ChatOrq, messages: list[Any], method: str) -> Any:
+    if method == "invoke":
         return model.invoke(messages)
-    if way == "stream":
+    if method == "stream":
         return merge_chunks(model.stream(messages))
     stream: Any = model.stream_events(messages, version="v3")
     return stream.output
@@ -72,11 +72,11 @@ def ask(model: ChatOrq, messages: list[Any], way: str) -> Any:
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 @pytest.mark.parametrize("version", [None, "v1"], ids=["default", "v1 content"])
-@pytest.mark.parametrize("way", ["invoke", "stream", "events"])
-def test_compaction_item_is_sent_back(way: str, version: Any) -> None:
+@pytest.mark.parametrize("method", ["invoke", "stream", "events"])
+def test_compaction_item_is_sent_back(method: str, version: Any) -> None:
     compacting = CompactingModel(output_version=version)
     messages: list[Any] = [HumanMessage("Hi")]
-    answer = ask(compacting.model, messages, way)
+    answer = ask(compacting.model, messages, method)
     assert answer.text == "Hi"
     assert {"type": "non_standard", "value": COMPACTION}.items() <= answer.content_blocks[1].items()
     compacting.model.invoke([*messages, answer, HumanMessage("Bye")])
@@ -142,10 +142,10 @@ def test_params_survive_serialization(monkeypatch: pytest.MonkeyPatch) -> None:
         "openai/gpt-4o", api="responses", instructions="Be brief.", context_management=RULES
     )
     namespaces = ["orq_router_integrations"]
-    twin = load(
+    loaded = load(
         dumpd(model), valid_namespaces=namespaces, allowed_objects=[ChatOrq], secrets_from_env=True
     )
-    assert (twin.instructions, twin.context_management) == ("Be brief.", RULES)
+    assert (loaded.instructions, loaded.context_management) == ("Be brief.", RULES)
 
 
 def test_compaction_item_is_not_sent_to_chat_completions(router: OfflineRouter) -> None:

@@ -52,8 +52,10 @@ def test_suggested_arguments_exist() -> None:
 
 
 def test_every_field_is_described() -> None:
-    undescribed = {name for name, field in ChatOrq.model_fields.items() if not field.description}
-    assert undescribed <= BaseChatModel.model_fields.keys()
+    fields_without_description = {
+        name for name, field in ChatOrq.model_fields.items() if not field.description
+    }
+    assert fields_without_description <= BaseChatModel.model_fields.keys()
 
 
 def test_unknown_disabled_param_raises() -> None:
@@ -101,9 +103,9 @@ def test_tokens_are_estimated(model: ChatOrq) -> None:
 
 
 def test_message_shorthand_counts_like_a_message(model: ChatOrq) -> None:
-    shorthand, message = [("user", "Hi")], [HumanMessage("Hi")]
-    count = model.get_num_tokens_from_messages(message)
-    assert model.get_num_tokens_from_messages(shorthand) == count
+    tuples, messages = [("user", "Hi")], [HumanMessage("Hi")]
+    count = model.get_num_tokens_from_messages(messages)
+    assert model.get_num_tokens_from_messages(tuples) == count
 
 
 def test_server_tools_are_counted_for_the_api_that_supports_them() -> None:

@@ -259,11 +259,11 @@ CALLS: dict[str, tuple[Any, dict[str, Any]]] = {
 async def test_every_method_raises_the_same_error(
     model: ChatOrq, router: OfflineRouter, messages: Any, kwargs: dict[str, Any], method: str
 ) -> None:
-    with pytest.raises(RouterInputError) as invoked:
+    with pytest.raises(RouterInputError) as invoke_error:
         model.invoke(messages, **kwargs)
     with pytest.raises(RouterInputError) as caught:
         await call_model(method, model, messages, kwargs)
-    assert str(caught.value) == str(invoked.value)
+    assert str(caught.value) == str(invoke_error.value)
     assert router.requests == []
 
 

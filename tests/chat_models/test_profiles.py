@@ -59,7 +59,7 @@ class TestTable:
 
 
 @pytest.mark.parametrize(
-    ("dated", "plain"),
+    ("snapshot", "model"),
     [
         ("openai/gpt-4o-2024-08-06", "openai/gpt-4o"),
         ("openai/gpt-4o-mini-2024-07-18", "openai/gpt-4o-mini"),
@@ -74,8 +74,8 @@ class TestTable:
         ("aws/anthropic.claude-opus-4-6-v1", "aws/anthropic.claude-opus-4-6"),
     ],
 )
-def test_snapshot_has_the_profile_of_its_model(dated, plain):
-    assert get_profile(dated) == get_profile(plain) is not None
+def test_snapshot_has_the_profile_of_its_model(snapshot, model):
+    assert get_profile(snapshot) == get_profile(model) is not None
 
 
 def test_snapshot_can_have_its_own_profile():

@@ -302,17 +302,17 @@ FINISHED: dict[str, tuple[int | None, bool]] = {
 def test_content_is_emitted_once_wherever_it_arrives(
     has_deltas: bool, other_ids: bool, shift: int | None, has_response: bool
 ) -> None:
-    finished = [{**item, "id": f"x{item['id']}"} for item in ITEMS] if other_ids else ITEMS
+    finished_items = [{**item, "id": f"x{item['id']}"} for item in ITEMS] if other_ids else ITEMS
     events: list[bytes] = []
     for index, item in enumerate(ITEMS):
         events += encode_deltas(index, item) if has_deltas else []
         if shift is not None:
-            place = {"output_index": index + shift, "item": finished[index]}
-            events.append(encode_response_event("output_item.done", **place))
-    output = finished if has_response else []
+            fields = {"output_index": index + shift, "item": finished_items[index]}
+            events.append(encode_response_event("output_item.done", **fields))
+    output = finished_items if has_response else []
     events.append(encode_response_event("completed", response={**RESPONSE, "output": output}))
     streamed = create_scripted_model(b"".join(events)).invoke("Hi", stream=True)
-    content = orjson.dumps({**RESPONSE, "output": finished})
+    content = orjson.dumps({**RESPONSE, "output": finished_items})
     complete = chat_responses.create_model(content, api="responses").invoke("Hi")
     assert comparable(streamed) == comparable(complete)
 

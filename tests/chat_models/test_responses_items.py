@@ -345,9 +345,9 @@ def test_reasoning_that_nothing_follows_is_left_out() -> None:
 
 def test_ids_are_left_out_if_the_reasoning_cannot_be_sent() -> None:
     """The API rejects the id of a call whose reasoning is missing."""
-    bare = {"type": "reasoning", "id": "r1", "summary": []}
+    unsigned = {"type": "reasoning", "id": "r1", "summary": []}
     search = {"type": "web_search_call", "id": "ws", "status": "completed"}
-    answer = answer_with(bare, search, call("f1"))
+    answer = answer_with(unsigned, search, call("f1"))
     (sent_call, _) = replay(answer, ToolMessage("1", tool_call_id="c1"))
     assert sent_call == {k: v for k, v in call("f1").items() if k != "id"}
 

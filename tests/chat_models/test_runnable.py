@@ -152,10 +152,10 @@ async def test_bound_params_and_config_are_used(
 ) -> None:
     recorder = RunRecorder()
     bound = create_agent_model(router, api).bind(temperature=0.5, stop=["END"])
-    tagged = bound.with_config(
+    configured = bound.with_config(
         tags=["t"], metadata={"m": 1}, run_name="named", callbacks=[recorder]
     )
-    await invoke_runnable(tagged, awaited)
+    await invoke_runnable(configured, awaited)
     stop = "stop" if api == "chat_completions" else "stop_sequences"
     assert (router.requests[0].body["temperature"], router.requests[0].body[stop]) == (0.5, ["END"])
     assert (recorder.runs[0].name, recorder.runs[0].tags) == ("named", ["t"])
@@ -167,12 +167,12 @@ async def test_bound_params_and_config_are_used(
 async def test_batch_can_return_exceptions(api: str, awaited: bool) -> None:
     router = OfflineRouter(faults={CLAUDE: 501})
     model, texts = create_agent_model(router, api), ["One", "Two", "Three"]
-    mixed = model.configurable_fields(model=ConfigurableField(id="model"))
+    configurable = model.configurable_fields(model=ConfigurableField(id="model"))
     configs: Any = [{"configurable": {"model": name}} for name in (GPT, CLAUDE, GPT)]
     results: Any = (
-        await mixed.abatch(texts, configs, return_exceptions=True)
+        await configurable.abatch(texts, configs, return_exceptions=True)
         if awaited
-        else mixed.batch(texts, configs, return_exceptions=True)
+        else configurable.batch(texts, configs, return_exceptions=True)
     )
     assert isinstance(results[1], ServerError)
     assert ["One" in results[0].text, "Three" in results[2].text] == [True, True]

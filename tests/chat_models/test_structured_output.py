@@ -281,9 +281,9 @@ def test_schema_is_traced_and_not_sent(method: str, schema: Any) -> None:
     structured = model.with_structured_output(schema, method=method)
     structured.invoke("A joke", config={"callbacks": [recorder]})
     (options,) = recorder.options
-    traced = options["ls_structured_output_format"]
-    assert traced["schema"] == convert_to_json_schema(schema)
-    assert traced["kwargs"]["method"] == method
+    output_format = options["ls_structured_output_format"]
+    assert output_format["schema"] == convert_to_json_schema(schema)
+    assert output_format["kwargs"]["method"] == method
     assert "ls_structured_output_format" not in router.requests[-1].body
 
 

@@ -295,6 +295,6 @@ FOREIGN_KWARGS: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), FOREIGN_KWARGS, ids=repr)
 def test_stored_value_of_the_wrong_type_is_left_out(name: str, value: Any) -> None:
-    plain = AIMessage("", tool_calls=[CALL])
+    expected = AIMessage("", tool_calls=[CALL])
     message = AIMessage("", additional_kwargs={name: value}, tool_calls=[CALL])
-    assert convert_messages([message]) == convert_messages([plain])
+    assert convert_messages([message]) == convert_messages([expected])

@@ -134,20 +134,22 @@ class TestText:
 
 class TestConversations:
     def test_is_close_to_the_count_of_the_api(self):
-        jargon, plain = {"name": "example_user"}, {"name": "example_assistant"}
+        user, assistant = {"name": "example_user"}, {"name": "example_assistant"}
         messages = [
             SystemMessage(
                 "You are a helpful, pattern-following assistant that translates corporate jargon "
                 "into plain English."
             ),
-            SystemMessage("New synergies will help drive top-line growth.", **jargon),
-            SystemMessage("Things working well together will increase revenue.", **plain),
+            SystemMessage("New synergies will help drive top-line growth.", **user),
+            SystemMessage("Things working well together will increase revenue.", **assistant),
             SystemMessage(
                 "Let's circle back when we have more bandwidth to touch base on opportunities for "
                 "increased leverage.",
-                **jargon,
+                **user,
             ),
-            SystemMessage("Let's talk later when we're less busy about how to do better.", **plain),
+            SystemMessage(
+                "Let's talk later when we're less busy about how to do better.", **assistant
+            ),
             HumanMessage(
                 "This late pivot means we don't have time to boil the ocean for the client "
                 "deliverable."
@@ -166,8 +168,8 @@ class TestConversations:
 
     def test_tool_calls_and_arguments_count(self):
         call = {"name": "search", "args": {"query": "tides " * 50}, "id": "1"}
-        bare, calling = AIMessage(""), AIMessage("", tool_calls=[call])
-        assert estimate_tokens([calling]) - estimate_tokens([bare]) > 50
+        without_call, with_call = AIMessage(""), AIMessage("", tool_calls=[call])
+        assert estimate_tokens([with_call]) - estimate_tokens([without_call]) > 50
 
     def test_each_message_has_an_overhead(self):
         overheads = [estimate_tokens([HumanMessage("")] * count) for count in range(4)]
@@ -199,12 +201,12 @@ class TestImages:
 
 class TestPdfAndAudio:
     def test_pdf_counts_by_page(self):
-        page, three = (
+        one_page, three_pages = (
             content_block(b"%PDF-1.7\n" + b"/Type /Page\n" * pages + bytes(4000 * pages))
             for pages in (1, 3)
         )
-        assert estimate_blocks(page) == 1500
-        assert estimate_blocks(three) == 3 * 1500
+        assert estimate_blocks(one_page) == 1500
+        assert estimate_blocks(three_pages) == 3 * 1500
 
     def test_pdf_url_counts_as_typical_pdf(self):
         url = "https://example.com/a.pdf"

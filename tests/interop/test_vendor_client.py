@@ -130,7 +130,7 @@ class TestAudio:
     def test_transcriptions_as_json(self, orq, speech):
         transcribe = orq.router.audio.transcriptions.create
         assert transcribe(model=WHISPER, file=speech).text == SPOKEN
-        timed = transcribe(
+        response = transcribe(
             model=WHISPER,
             file=speech,
             response_format="verbose_json",
@@ -138,7 +138,7 @@ class TestAudio:
             retry={"count": 1, "on_codes": [429]},
             orq={"identity": {"id": "u1"}},
         )
-        assert [word.word for word in timed.words] == SPOKEN.split()
+        assert [word.word for word in response.words] == SPOKEN.split()
 
     @pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
     def test_text_formats_raise(self, orq, router, speech, response_format):

@@ -148,12 +148,12 @@ def test_responses(messages, kwargs):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fields of the schema are deprecated
 @pytest.mark.parametrize(
-    ("base_url", "unknown"), [(V2, []), (V3, TOP_LEVEL_ON_V3)], ids=["v2", "v3"]
+    ("base_url", "lost_fields"), [(V2, []), (V3, TOP_LEVEL_ON_V3)], ids=["v2", "v3"]
 )
-def test_chat_controls(base_url, unknown):
+def test_chat_controls(base_url, lost_fields):
     controls = {"name": "n", **CONTROLS}
     body = record_body("chat_completions", base_url, ["Hi"], {"controls": controls})
-    assert find_lost_fields(CHAT_SCHEMA, body) == unknown
+    assert find_lost_fields(CHAT_SCHEMA, body) == lost_fields
 
 
 def test_responses_controls():

@@ -39,7 +39,7 @@ CACHED = {**CONTROLS, "cache": {"ttl": 60}}
 
 @pytest.fixture
 def router():
-    return OfflineRouter(lenient=True)  # it rejects other formats than PNG unless it is lenient
+    return OfflineRouter(lenient=True)  # otherwise it only accepts PNG
 
 
 @pytest.fixture

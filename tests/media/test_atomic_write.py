@@ -57,8 +57,8 @@ def test_new_file_has_default_permissions(tmp_path: Path) -> None:
 
 
 def test_unwritable_path_raises(tmp_path: Path) -> None:
-    existing = tmp_path / "existing"
-    existing.write_bytes(b"old")
+    existing_file = tmp_path / "existing"
+    existing_file.write_bytes(b"old")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RouterInputError, match="is not the path of a file"):
         validate_output_path("")
@@ -69,7 +69,7 @@ def test_unwritable_path_raises(tmp_path: Path) -> None:
     with pytest.raises(RouterInputError, match=r"no/' is not the path of a file"):
         validate_output_path(f"{tmp_path}/no/")
     with pytest.raises(RouterInputError, match="overwrite=True"):
-        validate_output_path(existing, overwrite=False)
+        validate_output_path(existing_file, overwrite=False)
     with pytest.raises(RouterInputError, match="is not a regular file"):
         validate_output_path(tmp_path / "pipe")
 

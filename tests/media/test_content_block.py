@@ -120,8 +120,8 @@ PATHS = ["pipe", "empty.png", "link.png", "missing.png", "folder", "device", "nu
 def test_only_regular_files_are_read(tmp_path, name, convert):
     with pytest.raises(RouterInputError) as raised:
         convert(create_paths(tmp_path)[name])
-    regular = name not in {"pipe", "folder", "device"}
-    assert ("is not a regular file" in str(raised.value)) is not regular
+    is_regular = name not in {"pipe", "folder", "device"}
+    assert ("is not a regular file" in str(raised.value)) is not is_regular
 
 
 @pytest.mark.parametrize("convert", [content_block, lambda path: content_block(Blob(path=path))])

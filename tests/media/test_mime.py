@@ -125,8 +125,8 @@ ACCEPTED = [data for data, mime_type in MAGIC.items() if mime_type in IMAGE_TYPE
 @pytest.mark.parametrize("data", ACCEPTED)
 @pytest.mark.parametrize("declaration", [None, "octet", "right"])
 def test_image_type_comes_from_its_bytes(data, declaration):
-    declared = {"octet": "application/octet-stream", "right": MAGIC[data].upper()}.get(declaration)
-    assert validate_media("image", encode_base64(data), declared) == (
+    mime_type = {"octet": "application/octet-stream", "right": MAGIC[data].upper()}.get(declaration)
+    assert validate_media("image", encode_base64(data), mime_type) == (
         MAGIC[data],
         encode_base64(data),
     )

@@ -16,5 +16,5 @@ async def cancel_calls(client: RouterClient, seconds: float) -> None:
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
-    ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(end) for end in ended} == {asyncio.CancelledError}
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} == {asyncio.CancelledError}

@@ -79,7 +79,7 @@ def dump_body(body: str | bytes | None, content_type: str) -> Body:
         try:
             return {"json": json.loads(data)}
         except ValueError:
-            pass  # it says it is JSON and is not: kept as it came
+            pass  # labeled as JSON but invalid: stored unchanged
     return _dump_bytes(data)
 
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def simulate_full_disk(room: int) -> Iterator[None]:
-    """Limit files to ``room`` bytes; further writes fail as on a full disk."""
+def simulate_full_disk(size: int) -> Iterator[None]:
+    """Limit files to ``size`` bytes; further writes fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
-_TCP_INFO = getattr(socket, "TCP_INFO", 0)  # where the system has it
+_TCP_INFO = getattr(socket, "TCP_INFO", 0)  # 0 if the system does not have it
 ESTABLISHED = 1
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -87,14 +87,14 @@ class Loopback:
         self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         await self._stop.wait()
-        for _ in range(3):  # a server loses the sockets it has just accepted when it is closed
+        for _ in range(3):  # a server that is closed loses sockets it has just accepted
             await asyncio.sleep(0)
         server.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _ in range(3):  # so that the closed connections are gone
+        for _ in range(3):  # let the closed connections end
             await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -188,9 +188,9 @@ class TestTools:
         assert get_calls(message) == [("create_customer", {"customer_name": "你好啊集团"})]
 
     def test_tool_without_parameters_is_called(self, create_chat, create_tool):
-        bare = {"type": "function", "function": {"name": "magic"}}
-        for magic in (bare, create_tool("magic")):
-            assert get_calls(create_chat().get_message(text="magic()", tools=[magic])) == [
+        tool_dict = {"type": "function", "function": {"name": "magic"}}
+        for tool in (tool_dict, create_tool("magic")):
+            assert get_calls(create_chat().get_message(text="magic()", tools=[tool])) == [
                 ("magic", {})
             ]
 

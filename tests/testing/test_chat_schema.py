@@ -260,6 +260,6 @@ def test_reasoning_effort_drops_temperature_and_top_p(create_chat):
     client = create_chat()
     client.complete(temperature=0.5, top_p=0.5, reasoning_effort="none")
     client.complete(temperature=0.5)
-    with_effort, without = (call.body for call in client.router.log)
+    with_effort, without_effort = (call.body for call in client.router.log)
     assert not {"temperature", "top_p"} & set(with_effort)
-    assert without["temperature"] == 0.5
+    assert without_effort["temperature"] == 0.5

@@ -59,9 +59,9 @@ def test_vectors_have_unit_length(text, dimensions):
 @pytest.mark.parametrize("dimensions", [256, 1536])
 def test_texts_that_share_words_are_close(dimensions):
     query = create_vector("Who repairs the engine of the boat?", dimensions, "m")
-    close = create_vector("Maria repaired the engine of our boat.", dimensions, "m")
-    far = create_vector("The invoice was paid in March.", dimensions, "m")
-    assert get_cosine(query, close) > get_cosine(query, far) + 0.2
+    similar = create_vector("Maria repaired the engine of our boat.", dimensions, "m")
+    unrelated = create_vector("The invoice was paid in March.", dimensions, "m")
+    assert get_cosine(query, similar) > get_cosine(query, unrelated) + 0.2
 
 
 def test_vectors_of_different_models_are_unrelated():

@@ -150,8 +150,8 @@ class TestBrokenStreams:
 
     def test_cut_stream_is_never_complete(self, create_chat):
         complete = create_chat().stream()
-        cut = create_chat(faults={GPT: Fault(cut_after=10_000)}).stream()
-        assert cut == complete[:-2]  # without the finish reason and [DONE]
+        cut_stream = create_chat(faults={GPT: Fault(cut_after=10_000)}).stream()
+        assert cut_stream == complete[:-2]  # without the finish reason and [DONE]
 
     def test_cut_stream_with_usage_has_no_finish_reason(self, create_chat):
         options = {"stream_options": {"include_usage": True}}

@@ -79,11 +79,11 @@ def test_text_and_subtitles_can_be_requested(send: Send, path: str) -> None:
 def test_words_and_segments_have_times(send: Send) -> None:
     fields = {"response_format": "verbose_json", "language": "en"}
     body = send(**fields, timestamp_granularities=["word", "segment"]).json()
-    spoken = decode_speech(encode_speech(TEXT))
+    words = decode_speech(encode_speech(TEXT))
     assert [(word["word"], word["start"]) for word in body["words"]] == [
-        (word.text, word.start) for word in spoken
+        (word.text, word.start) for word in words
     ]
-    assert body["segments"][0]["end"] == spoken[1].end
+    assert body["segments"][0]["end"] == words[1].end
     assert (body["task"], body["language"], body["text"]) == ("transcribe", "en", TEXT)
     assert body["duration"] == pytest.approx((len(SPOKEN) - 44) / 32_000)
 
@@ -314,7 +314,8 @@ def test_openai_client_raises_errors(openai_client: openai.OpenAI) -> None:
 
 def test_extensible_wav_header_is_read(send: Send) -> None:
     """WAVE_FORMAT_EXTENSIBLE is read, and its byte rate, which is wrong here, is not used."""
-    shape = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
-    shape += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
+    format_chunk = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 0, 2, 16, 22, 16, 4)
+    format_chunk += struct.pack("<H", 1) + bytes.fromhex("00000000 1000 8000 00aa00389b71")
     samples = encode_speech("Good day.")
-    assert send(data=build_wav_header(shape, len(samples)) + samples).json()["text"] == "Good day."
+    wav = build_wav_header(format_chunk, len(samples)) + samples
+    assert send(data=wav).json()["text"] == "Good day."

@@ -147,8 +147,8 @@ def test_directory_stores_images_and_finds_them_by_id(tmp_path: Path):
     assert f"saved as {image.path}" in message.content
     assert "base64" not in json.dumps(message.artifact)
     assert hashlib.sha256(image.read()).hexdigest() == image.sha256
-    later = create_tool(directory=tmp_path, model_args=("image",))
-    assert call_tool(later, prompt="bird", image=image.id).content
+    second_tool = create_tool(directory=tmp_path, model_args=("image",))
+    assert call_tool(second_tool, prompt="bird", image=image.id).content
 
 
 @pytest.mark.parametrize("result", [None, "img_0123456789ab", {"images": []}], ids=repr)

@@ -91,8 +91,8 @@ async def test_images_survive_checkpoint(router: OfflineRouter, awaited: bool):
     graph = create_image_agent(router, checkpointer=saver)
     config = {"config": THREAD}
     before = get_tool_messages((await invoke_runnable(graph, awaited, INPUT, **config))["messages"])
-    later = create_image_agent(router, checkpointer=saver)
-    after = get_tool_messages(later.get_state(THREAD).values["messages"])
+    restored_graph = create_image_agent(router, checkpointer=saver)
+    after = get_tool_messages(restored_graph.get_state(THREAD).values["messages"])
     assert [message.artifact for message in after] == [message.artifact for message in before]
     assert read_text(ImageResult.of(after[0]).image.read()) == "boat"
     image_tool = create_tools(router)[0]

@@ -104,9 +104,10 @@ def test_full_disk_raises_saving_error(tmp_path: Path, more, is_async):
 
 @sync_and_async
 def test_truncated_image_leaves_no_file(tmp_path: Path, is_async):
-    half = create_body(ONE)[:400]
+    truncated_body = create_body(ONE)[:400]
     error = get_error(
-        create_scripted_tool(Script(create_response(half)), directory=tmp_path), is_async=is_async
+        create_scripted_tool(Script(create_response(truncated_body)), directory=tmp_path),
+        is_async=is_async,
     )
     assert isinstance(error, StreamInterruptedError)
     assert error.partial_items == ()

@@ -305,8 +305,8 @@ def test_extra_body_must_not_repeat_other_arguments(router, name):
 
 
 def test_parameters_are_checked_for_load_balancer_models(router):
-    balanced = {"load_balancer": {"models": [{"model": DALLE3, "weight": 1}]}}
-    image_tool = create_tool(router, controls=balanced, style="vivid")
+    controls = {"load_balancer": {"models": [{"model": DALLE3, "weight": 1}]}}
+    image_tool = create_tool(router, controls=controls, style="vivid")
     assert image_tool.generate("boat", size="64x64").answering_model == DALLE3
     assert_raises_unsent(
         router,

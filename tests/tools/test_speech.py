@@ -162,10 +162,10 @@ class TestSynthesizeToFile:
         assert speech.sha256 == hashlib.sha256((tmp_path / "a.wav").read_bytes()).hexdigest()
 
     async def test_audio_format_overrides_suffix(self, is_async, tmp_path):
-        router, chosen = OfflineRouter(), {"audio_format": "pcm", "voice": "nova"}
+        router, options = OfflineRouter(), {"audio_format": "pcm", "voice": "nova"}
         with pytest.warns(UserWarning, match="a.wav contains pcm"):
             await synthesize_to_file(
-                create_tool(router), is_async, TEXT, tmp_path / "a.wav", **chosen
+                create_tool(router), is_async, TEXT, tmp_path / "a.wav", **options
             )
         body = router.requests[0].body
         assert (body["response_format"], body["voice"]) == ("pcm", "nova")
@@ -291,10 +291,10 @@ class TestLongText:
         assert recognize(speech.data) == LONG
 
 
-@pytest.mark.parametrize("verb", ["synthesize", "synthesize_to_file", "stream"])
-def test_sync_and_async_signatures_match(verb):
-    sync, twin = getattr(OrqSpeechTool, verb), getattr(OrqSpeechTool, f"a{verb}")
-    assert inspect.signature(sync).parameters == inspect.signature(twin).parameters
+@pytest.mark.parametrize("name", ["synthesize", "synthesize_to_file", "stream"])
+def test_sync_and_async_signatures_match(name):
+    sync_method, async_method = getattr(OrqSpeechTool, name), getattr(OrqSpeechTool, f"a{name}")
+    assert inspect.signature(sync_method).parameters == inspect.signature(async_method).parameters
 
 
 def test_interleaved_streams_are_independent():

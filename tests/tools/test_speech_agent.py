@@ -134,11 +134,11 @@ async def test_callbacks_trace_invoke_and_stream(is_async: bool) -> None:
 
 @sync_and_async
 async def test_stream_closed_early_is_traced_as_ended(is_async: bool) -> None:
-    ended = []
+    outputs = []
 
     class RunRecorder(BaseCallbackHandler):
         def on_tool_end(self, output: Any, **_: Any) -> None:
-            ended.append(output)
+            outputs.append(output)
 
     config = {"callbacks": [RunRecorder()]}
     if is_async:
@@ -147,7 +147,7 @@ async def test_stream_closed_early_is_traced_as_ended(is_async: bool) -> None:
     else:
         with closing(create_tool().stream(TEXT, config)) as audio:
             next(audio)
-    assert ended == ["4096 bytes of wav audio"]
+    assert outputs == ["4096 bytes of wav audio"]
 
 
 async def test_chain_streams_audio() -> None:

@@ -241,19 +241,19 @@ async def test_closed_connection_raises(is_async, framing, tmp_path):
 
 
 async def test_cancelled_call_leaves_no_file(tmp_path):
-    arrived = asyncio.Event()
+    is_stalled = asyncio.Event()
 
     class Stalled(ResponseBody):
         async def __aiter__(self):
             yield AUDIO[:2000]
-            arrived.set()
+            is_stalled.set()
             await asyncio.Event().wait()
 
     body = Stalled()
     tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=body))
     (tmp_path / "a.wav").write_bytes(b"old")
     task = asyncio.create_task(tool.asynthesize_to_file(TEXT, tmp_path / "a.wav"))
-    await asyncio.wait_for(arrived.wait(), 60)
+    await asyncio.wait_for(is_stalled.wait(), 60)
     assert len(list(tmp_path.iterdir())) == 2
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -264,8 +264,8 @@ async def test_cancelled_call_leaves_no_file(tmp_path):
 
 async def test_stream_closed_early_closes_response():
     bodies = [ResponseBody(*PARTIAL, AUDIO[2044:]) for _ in range(2)]
-    waiting = iter(bodies)
-    tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=next(waiting)))
+    remaining_bodies = iter(bodies)
+    tool, _ = create_scripted_tool(lambda _: httpx.Response(200, stream=next(remaining_bodies)))
     with closing(tool.stream(TEXT)) as audio:
         next(audio)
     async with aclosing(tool.astream(TEXT)) as audio:

@@ -272,13 +272,17 @@ def test_call_timeout_must_be_positive(duration):
 
 def test_every_field_is_described():
     """The id of a plugin selects its class, and is described with the control."""
-    undescribed = {
+    fields_without_description = {
         f"{model.__name__}.{name}"
         for model in Control.__subclasses__()
         for name, field in model.model_fields.items()
         if not field.description
     }
-    assert undescribed == {"PiiRedaction.id", "ResponseHealing.id", "TraceScrubbing.id"}
+    assert fields_without_description == {
+        "PiiRedaction.id",
+        "ResponseHealing.id",
+        "TraceScrubbing.id",
+    }
 
 
 def test_typed_dict_has_every_control():

@@ -60,10 +60,10 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 
 def test_base64_is_written_and_replaced_in_the_body():
-    drawn, linked = {"b64_json": BASE64, "revised_prompt": "a"}, {"url": "https://x/y"}
-    images, body = decode(build_body(drawn, linked, usage={"a": 1}))
+    with_data, with_url = {"b64_json": BASE64, "revised_prompt": "a"}, {"url": "https://x/y"}
+    images, body = decode(build_body(with_data, with_url, usage={"a": 1}))
     assert images == [IMAGE]
-    assert body["data"] == [{"b64_json": "0", "revised_prompt": "a"}, linked]
+    assert body["data"] == [{"b64_json": "0", "revised_prompt": "a"}, with_url]
     assert body["usage"] == {"a": 1}
 
 

@@ -226,15 +226,15 @@ def test_file_changed_after_boundary_raises(tmp_path, change):
 
 
 def test_file_is_opened_and_closed_for_each_iteration():
-    opened = []
+    streams = []
 
     def open_file():
-        opened.append(io.BytesIO(b"x"))
-        return opened[-1]
+        streams.append(io.BytesIO(b"x"))
+        return streams[-1]
 
     form = build_multipart_body({}, {"file": Upload("a", "b/c", 1, open_file)})
     assert to_bytes(form) == to_bytes(form)
-    assert all(stream.closed for stream in opened)
+    assert all(stream.closed for stream in streams)
 
 
 @pytest.mark.slow

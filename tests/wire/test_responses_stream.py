@@ -115,8 +115,8 @@ class TestEvents:
 
     @pytest.mark.parametrize("name", WITHOUT_NEW_CONTENT)
     def test_event_without_new_content_is_skipped(self, name: str) -> None:
-        skipped = create_event(name, delta="x", text="x", code="x", item_id="i", output_index=0)
-        assert decode_deltas(skipped, create_event("output_text.delta", delta="Hi")) == [
+        event = create_event(name, delta="x", text="x", code="x", item_id="i", output_index=0)
+        assert decode_deltas(event, create_event("output_text.delta", delta="Hi")) == [
             {"content": "Hi"}
         ]
 

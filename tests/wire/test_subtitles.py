@@ -67,9 +67,9 @@ def test_vtt_round_trip(expected: list[Span]) -> None:
 
 
 def test_text_cannot_start_another_cue() -> None:
-    tricky = [Span("a\n\n9\n00:00:09,000 --> 00:00:10,000\nb", 0, 1)]
-    assert [cue.end for cue in parse_subtitles(format_srt(tricky))] == [1]
-    assert [cue.end for cue in parse_subtitles(format_vtt(tricky))] == [1]
+    spans = [Span("a\n\n9\n00:00:09,000 --> 00:00:10,000\nb", 0, 1)]
+    assert [cue.end for cue in parse_subtitles(format_srt(spans))] == [1]
+    assert [cue.end for cue in parse_subtitles(format_vtt(spans))] == [1]
 
 
 MALFORMED = {

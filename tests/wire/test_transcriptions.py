@@ -121,8 +121,8 @@ class TestJson:
     def test_segments_are_sorted(self) -> None:
         texts = ["Good day.", "We meet.", "At noon."]
         segments = [{"text": text, "start": i, "end": i + 1} for i, text in enumerate(texts)]
-        arrived = [segments[2], segments[0], segments[1]]
-        transcript = parse({"text": " ".join(texts), "segments": arrived}, "verbose_json")
+        unsorted_segments = [segments[2], segments[0], segments[1]]
+        transcript = parse({"text": " ".join(texts), "segments": unsorted_segments}, "verbose_json")
         assert [segment.text for segment in transcript.segments] == texts
         words = [
             {"word": str(i), "start": start, "end": start} for i, start in enumerate([5, 1, 3])
