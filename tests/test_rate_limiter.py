@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from langchain_core.rate_limiters import BaseRateLimiter
-from support.agent_tools import every_way
+from support.marks import sync_and_async
 
 from orq_router_integrations import (
     ChatOrq,
@@ -40,47 +40,47 @@ def limiter() -> CountingRateLimiter:
     return CountingRateLimiter()
 
 
-async def use_chat_model(settings: dict[str, Any], awaited: bool) -> None:
+async def use_chat_model(settings: dict[str, Any], is_async: bool) -> None:
     model = ChatOrq("openai/gpt-4o", **settings)
-    _ = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+    _ = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
 
 
-async def use_chat_stream(settings: dict[str, Any], awaited: bool) -> None:
+async def use_chat_stream(settings: dict[str, Any], is_async: bool) -> None:
     model = ChatOrq("openai/gpt-4o", **settings)
-    _ = [chunk async for chunk in model.astream("Hi")] if awaited else list(model.stream("Hi"))
+    _ = [chunk async for chunk in model.astream("Hi")] if is_async else list(model.stream("Hi"))
 
 
-async def use_image_tool(settings: dict[str, Any], awaited: bool) -> None:
+async def use_image_tool(settings: dict[str, Any], is_async: bool) -> None:
     tool = OrqImageTool(model="openai/gpt-image-1", **settings)
-    _ = await tool.agenerate("A cat") if awaited else tool.generate("A cat")
+    _ = await tool.agenerate("A cat") if is_async else tool.generate("A cat")
 
 
-async def use_speech_tool(settings: dict[str, Any], awaited: bool) -> None:
+async def use_speech_tool(settings: dict[str, Any], is_async: bool) -> None:
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", **settings)
-    _ = await tool.asynthesize("Hello.") if awaited else tool.synthesize("Hello.")
+    _ = await tool.asynthesize("Hello.") if is_async else tool.synthesize("Hello.")
 
 
-async def use_embeddings(settings: dict[str, Any], awaited: bool) -> None:
+async def use_embeddings(settings: dict[str, Any], is_async: bool) -> None:
     model = OrqEmbeddings(model="openai/text-embedding-3-small", **settings)
-    _ = await model.aembed_query("Hi") if awaited else model.embed_query("Hi")
+    _ = await model.aembed_query("Hi") if is_async else model.embed_query("Hi")
 
 
 USES = [use_chat_model, use_chat_stream, use_image_tool, use_speech_tool, use_embeddings]
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
 async def test_request_waits_once(
-    router: OfflineRouter, limiter: CountingRateLimiter, use: Any, awaited: bool
+    router: OfflineRouter, limiter: CountingRateLimiter, use: Any, is_async: bool
 ) -> None:
-    await use({"client": router.client(), "rate_limiter": limiter}, awaited)
+    await use({"client": router.client(), "rate_limiter": limiter}, is_async)
     assert len(router.requests) == 1
-    assert (limiter.sync_count, limiter.async_count) == ((0, 1) if awaited else (1, 0))
+    assert (limiter.sync_count, limiter.async_count) == ((0, 1) if is_async else (1, 0))
 
 
-@every_way
+@sync_and_async
 async def test_every_recording_of_a_loader_waits(
-    limiter: CountingRateLimiter, tmp_path: Path, awaited: bool
+    limiter: CountingRateLimiter, tmp_path: Path, is_async: bool
 ) -> None:
     speech = OfflineRouter()
     tool = OrqSpeechTool(model="openai/tts-1", voice="alloy", client=speech.client())
@@ -90,6 +90,6 @@ async def test_every_recording_of_a_loader_waits(
     loader = OrqTranscriptionLoader(
         str(tmp_path), model="openai/whisper-1", client=router.client(), rate_limiter=limiter
     )
-    documents = await loader.aload() if awaited else loader.load()
+    documents = await loader.aload() if is_async else loader.load()
     assert len(documents) == len(router.requests) == 2
     assert limiter.sync_count + limiter.async_count == 2

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from support.chat import CLAUDE, GPT, create_model
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import ServerError
@@ -30,11 +31,10 @@ class Weather(BaseModel):
 
 QUESTION = "What is the weather in Berlin?"
 INPUT = {"messages": [("user", QUESTION)]}
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 
 
-async def run(agent: Any, awaited: bool) -> dict[str, Any]:
-    result: dict[str, Any] = await agent.ainvoke(INPUT) if awaited else agent.invoke(INPUT)
+async def run(agent: Any, is_async: bool) -> dict[str, Any]:
+    result: dict[str, Any] = await agent.ainvoke(INPUT) if is_async else agent.invoke(INPUT)
     return result
 
 
@@ -42,11 +42,11 @@ def get_roles(body: dict[str, Any]) -> list[str]:
     return [message["role"] for message in body["messages"]]
 
 
-@every_way
+@sync_and_async
 async def test_agent_calls_a_tool_and_answers(
-    model: ChatOrq, router: OfflineRouter, awaited: bool
+    model: ChatOrq, router: OfflineRouter, is_async: bool
 ) -> None:
-    result = await run(create_agent(model, [get_weather], system_prompt="Be brief."), awaited)
+    result = await run(create_agent(model, [get_weather], system_prompt="Be brief."), is_async)
     _, call, answer, last = result["messages"]
     assert call.tool_calls[0]["args"] == {"city": "Berlin"}
     assert isinstance(answer, ToolMessage)
@@ -73,7 +73,7 @@ async def test_parallel_tool_calls() -> None:
         {"name": "get_weather", "args": {"city": city}, "id": city} for city in ("Berlin", "Köln")
     ]
     router = OfflineRouter(answers={QUESTION: [Answer(tool_calls=calls), Answer("Both cold.")]})
-    result = await run(create_agent(create_model(router), [get_weather]), awaited=True)
+    result = await run(create_agent(create_model(router), [get_weather]), is_async=True)
     tool_results = [message for message in result["messages"] if isinstance(message, ToolMessage)]
     assert [message.content for message in tool_results] == [
         "12 degrees in Berlin",
@@ -93,13 +93,13 @@ def get_tool_params(router: OfflineRouter, index: int) -> dict[str, Any]:
 FORMATS = {"class": Weather, "strategy": ProviderStrategy(Weather)}
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("response_format", FORMATS.values(), ids=FORMATS)
 async def test_provider_strategy_sends_a_response_format(
-    model: ChatOrq, router: OfflineRouter, response_format: Any, awaited: bool
+    model: ChatOrq, router: OfflineRouter, response_format: Any, is_async: bool
 ) -> None:
     agent = create_agent(model, [get_weather], response_format=response_format)
-    result = await run(agent, awaited)
+    result = await run(agent, is_async)
     assert isinstance(result["structured_response"], Weather)
     assert result["structured_response"].city == "Berlin"
     for index in range(2):
@@ -108,12 +108,12 @@ async def test_provider_strategy_sends_a_response_format(
         assert params["response_format"]["json_schema"]["name"] == "Weather"
 
 
-@every_way
+@sync_and_async
 async def test_tool_strategy_sends_the_schema_as_a_tool(
-    model: ChatOrq, router: OfflineRouter, awaited: bool
+    model: ChatOrq, router: OfflineRouter, is_async: bool
 ) -> None:
     agent = create_agent(model, [get_weather], response_format=ToolStrategy(Weather))
-    result = await run(agent, awaited)
+    result = await run(agent, is_async)
     assert isinstance(result["structured_response"], Weather)
     assert result["structured_response"].city == "Berlin"
     params = get_tool_params(router, 0)
@@ -140,13 +140,13 @@ def test_invalid_structured_output_is_retried() -> None:
     assert len(router.requests) == 2
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("response_format", [None, Weather], ids=["text", "structured"])
-async def test_router_falls_back_inside_the_loop(response_format: Any, awaited: bool) -> None:
+async def test_router_falls_back_inside_the_loop(response_format: Any, is_async: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=200), Fault(status=503)]})
     model = create_model(router, controls={"fallbacks": [CLAUDE]})
     agent = create_agent(model, [get_weather], response_format=response_format)
-    result = await run(agent, awaited)
+    result = await run(agent, is_async)
     assert [(call.model, call.status) for call in router.log] == [
         (GPT, 200),
         (GPT, 503),
@@ -158,10 +158,10 @@ async def test_router_falls_back_inside_the_loop(response_format: Any, awaited: 
     assert len(router.requests) == 2
 
 
-@every_way
-async def test_loop_without_fallback_raises(awaited: bool) -> None:
+@sync_and_async
+async def test_loop_without_fallback_raises(is_async: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=200), Fault(status=501)]})
     with pytest.raises(ServerError) as caught:
-        await run(create_agent(create_model(router), [get_weather]), awaited)
+        await run(create_agent(create_model(router), [get_weather]), is_async)
     assert caught.value.status_code == 501
     assert len(router.requests) == 2

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import wrap_model_call
-from support.agent_tools import both_apis, create_agent_model, every_way, get_weather
+from support.agent_tools import both_apis, create_agent_model, get_weather
 from support.agent_tools import invoke_runnable as invoke
+from support.marks import sync_and_async
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.errors import RouterInputError
@@ -44,7 +45,7 @@ RESPONSES_SETTINGS: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 async def get_agent_body(
-    constructor: dict[str, Any], settings: dict[str, Any], api: str, awaited: bool
+    constructor: dict[str, Any], settings: dict[str, Any], api: str, is_async: bool
 ) -> dict[str, Any]:
     """Return the body that an agent sends."""
     router = OfflineRouter(lenient=True)
@@ -59,23 +60,23 @@ async def get_agent_body(
     async def aadd_settings(request: Any, handler: Any) -> Any:
         return await handler(request.override(model_settings=override))
 
-    middleware = aadd_settings if awaited else add_settings
+    middleware = aadd_settings if is_async else add_settings
     agent = create_agent(model, [get_weather], middleware=[middleware])
-    await invoke(agent, awaited, {"messages": [("user", "Hi")]})
+    await invoke(agent, is_async, {"messages": [("user", "Hi")]})
     body: dict[str, Any] = router.requests[0].body
     return body
 
 
-@every_way
+@sync_and_async
 @both_apis
 @pytest.mark.parametrize(("settings", "fields"), SETTINGS.values(), ids=SETTINGS)
 async def test_setting_of_an_agent_works_in_the_constructor(
-    settings: dict[str, Any], fields: set[str], api: str, awaited: bool
+    settings: dict[str, Any], fields: set[str], api: str, is_async: bool
 ) -> None:
-    in_constructor = await get_agent_body(settings, {}, api, awaited)
+    in_constructor = await get_agent_body(settings, {}, api, is_async)
     assert fields & in_constructor.keys()
     if "model" not in settings:  # a separate field of the agent's request
-        assert await get_agent_body({}, settings, api, awaited) == in_constructor
+        assert await get_agent_body({}, settings, api, is_async) == in_constructor
 
 
 @pytest.mark.parametrize(
@@ -84,16 +85,16 @@ async def test_setting_of_an_agent_works_in_the_constructor(
 async def test_setting_of_the_responses_api_works_in_the_constructor(
     settings: dict[str, Any], fields: set[str]
 ) -> None:
-    in_constructor = await get_agent_body(settings, {}, "responses", awaited=False)
+    in_constructor = await get_agent_body(settings, {}, "responses", is_async=False)
     assert fields & in_constructor.keys()
-    assert await get_agent_body({}, settings, "responses", awaited=False) == in_constructor
+    assert await get_agent_body({}, settings, "responses", is_async=False) == in_constructor
 
 
 @both_apis
 async def test_call_takes_precedence(api: str) -> None:
     constructor = {"parallel_tool_calls": True, "temperature": 1.0, "extra_body": {"a": 1, "b": 1}}
     settings = {"parallel_tool_calls": False, "temperature": 0.5, "extra_body": {"b": 2}}
-    body = await get_agent_body(constructor, settings, api, awaited=False)
+    body = await get_agent_body(constructor, settings, api, is_async=False)
     fields = {name: body[name] for name in ("parallel_tool_calls", "temperature", "a", "b")}
     assert fields == {"parallel_tool_calls": False, "temperature": 0.5, "a": 1, "b": 2}
 

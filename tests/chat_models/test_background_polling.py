@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from support.chat import GPT, create_model
+from support.marks import sync_and_async
 from support.scripted_router import Script, create_client, respond
 
 from orq_router_integrations import ChatOrq, OfflineRouter
@@ -18,8 +19,6 @@ DONE = {
     "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}],
 }
 
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-
 
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,10 +30,10 @@ def create_background_model(router: OfflineRouter, **params: Any) -> ChatOrq:
     return create_model(router, client=client, api="responses", background=True, **params)
 
 
-@every_way
-async def test_invoke_waits_for_the_answer(router: OfflineRouter, awaited: bool) -> None:
+@sync_and_async
+async def test_invoke_waits_for_the_answer(router: OfflineRouter, is_async: bool) -> None:
     model = create_background_model(router)
-    message = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+    message = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
     assert message.text.startswith(f"Offline answer from {GPT} to 'Hi'")
     first, *polls = [(request.method, request.path) for request in router.requests]
     response_id = message.response_metadata["id"]
@@ -48,20 +47,20 @@ def test_failed_response_raises() -> None:
         create_background_model(OfflineRouter(faults={GPT: 400})).invoke("Hi")
 
 
-@every_way
+@sync_and_async
 async def test_waiting_times_out(
-    router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, awaited: bool
+    router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, is_async: bool
 ) -> None:
     monkeypatch.setattr(request_builder, "MAX_WAIT_SECONDS", 0.001)
     model = create_background_model(router)
     with pytest.raises(RouterTimeoutError, match="resp_offline_"):
-        _ = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+        _ = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
 
 
-@every_way
-async def test_attempts_and_latency_include_the_wait(router: OfflineRouter, awaited: bool) -> None:
+@sync_and_async
+async def test_attempts_and_latency_include_the_wait(router: OfflineRouter, is_async: bool) -> None:
     model, started_at = create_background_model(router), time.monotonic()
-    message = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+    message = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
     elapsed = time.monotonic() - started_at
     provenance = Provenance.of(message)
     assert provenance.attempts == len(router.requests) > 2

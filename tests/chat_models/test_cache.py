@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
-from support.agent_tools import FULL, both_apis, every_version, every_way, invoke_runnable
+from support.agent_tools import FULL, both_apis, every_version, invoke_runnable
 from support.chat import CLAUDE, GPT, create_model
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterInputError, ServerError
@@ -98,21 +99,21 @@ def test_key_depends_on_the_result_of_a_key_function() -> None:
 
 
 @both_apis
-@every_way
+@sync_and_async
 @every_version
 async def test_second_call_is_answered_by_the_cache(
-    api: str, awaited: bool, version: str | None
+    api: str, is_async: bool, version: str | None
 ) -> None:
     router = OfflineRouter(answers=lambda _: FULL)
     model = create_model(router, api=api, cache=InMemoryCache(), output_version=version)
-    first, second = await invoke_runnable(model, awaited), await invoke_runnable(model, awaited)
+    first, second = await invoke_runnable(model, is_async), await invoke_runnable(model, is_async)
     assert len(router.requests) == 1
     assert (second.content, second.tool_calls) == (first.content, first.tool_calls)
     assert second.content_blocks == first.content_blocks
 
 
 @both_apis
-@every_way
+@sync_and_async
 @pytest.mark.parametrize(
     "change",
     [
@@ -126,31 +127,31 @@ async def test_second_call_is_answered_by_the_cache(
     ids=["account", "router", "client's controls", "model's controls", "model", "parameter"],
 )
 async def test_different_models_share_no_answer(
-    router: OfflineRouter, api: str, awaited: bool, change: dict[str, Any]
+    router: OfflineRouter, api: str, is_async: bool, change: dict[str, Any]
 ) -> None:
     cache = InMemoryCache()
-    await invoke_runnable(create_model(router, api=api, cache=cache), awaited)
+    await invoke_runnable(create_model(router, api=api, cache=cache), is_async)
     change = {**change, "client": router.client(**change.get("client", {}))}
-    await invoke_runnable(create_model(router, api=api, cache=cache, **change), awaited)
+    await invoke_runnable(create_model(router, api=api, cache=cache, **change), is_async)
     assert len(router.requests) == 2
 
 
-@every_way
-async def test_apis_share_no_answer(router: OfflineRouter, awaited: bool) -> None:
+@sync_and_async
+async def test_apis_share_no_answer(router: OfflineRouter, is_async: bool) -> None:
     cache = InMemoryCache()
     for api in ("chat_completions", "responses"):
-        await invoke_runnable(create_model(router, api=api, cache=cache), awaited)
+        await invoke_runnable(create_model(router, api=api, cache=cache), is_async)
     assert [request.path[-10:] for request in router.requests] == ["ompletions", "/responses"]
 
 
 @both_apis
-@every_way
+@sync_and_async
 async def test_calls_with_different_controls_share_no_answer(
-    router: OfflineRouter, api: str, awaited: bool
+    router: OfflineRouter, api: str, is_async: bool
 ) -> None:
     model = create_model(router, api=api, cache=InMemoryCache())
     for fallback in (CLAUDE, "openai/gpt-4o-mini", CLAUDE):
-        await invoke_runnable(model.bind(controls={"fallbacks": [fallback]}), awaited)
+        await invoke_runnable(model.bind(controls={"fallbacks": [fallback]}), is_async)
     assert len(router.requests) == 2
 
 
@@ -183,10 +184,10 @@ def test_key_function_without_a_key_raises(router: OfflineRouter) -> None:
 
 
 @both_apis
-@every_way
-async def test_errors_are_not_cached(api: str, awaited: bool) -> None:
+@sync_and_async
+async def test_errors_are_not_cached(api: str, is_async: bool) -> None:
     router = OfflineRouter(faults={GPT: [Fault(status=501)]})
     model = create_model(router, api=api, cache=InMemoryCache())
     with pytest.raises(ServerError):
-        await invoke_runnable(model, awaited)
-    assert (await invoke_runnable(model, awaited)).text
+        await invoke_runnable(model, is_async)
+    assert (await invoke_runnable(model, is_async)).text

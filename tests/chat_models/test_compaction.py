@@ -8,8 +8,9 @@ import pytest
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import ValidationError
-from support.agent_tools import create_agent_model, every_way, invoke_runnable
+from support.agent_tools import create_agent_model, invoke_runnable
 from support.chat_responses import merge_chunks
+from support.marks import sync_and_async
 from support.response_events import DONE, create_event, encode_event
 
 from orq_router_integrations import ChatOrq, OfflineRouter, RouterClient
@@ -88,11 +89,11 @@ def test_compaction_item_is_sent_back(method: str, version: Any) -> None:
     assert second["input"][1] == COMPACTION
 
 
-@every_way
-async def test_instructions_are_the_system_prompt(router: OfflineRouter, awaited: bool) -> None:
+@sync_and_async
+async def test_instructions_are_the_system_prompt(router: OfflineRouter, is_async: bool) -> None:
     model = create_agent_model(router, "responses", instructions="Be brief.")
-    await invoke_runnable(model, awaited, [SystemMessage("Be kind."), HumanMessage("Hi")])
-    await invoke_runnable(model, awaited, "Hi", instructions="Be long.")
+    await invoke_runnable(model, is_async, [SystemMessage("Be kind."), HumanMessage("Hi")])
+    await invoke_runnable(model, is_async, "Hi", instructions="Be long.")
     first, second = (request.body for request in router.requests)
     assert first["instructions"] == "Be brief."
     assert first["input"][0] == {"type": "message", "role": "system", "content": "Be kind."}
@@ -186,11 +187,11 @@ class TestCompact:
         )
         return ChatOrq("openai/gpt-4o", api="responses", client=client), requests
 
-    @every_way
-    async def test_conversation_continues(self, router: OfflineRouter, awaited: bool) -> None:
+    @sync_and_async
+    async def test_conversation_continues(self, router: OfflineRouter, is_async: bool) -> None:
         model = create_agent_model(router, "responses")
-        compact = model.acompact(CONVERSATION) if awaited else model.compact(CONVERSATION)
-        messages = await compact if awaited else compact
+        compact = model.acompact(CONVERSATION) if is_async else model.compact(CONVERSATION)
+        messages = await compact if is_async else compact
         model.invoke([*messages, HumanMessage("And a switch?")])
         assert [message.text for message in messages] == ["", "What is a router?"]
         items = router.requests[-1].body["input"]

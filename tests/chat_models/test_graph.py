@@ -21,11 +21,11 @@ from support.agent_tools import (
     both_apis,
     create_agent_model,
     every_version,
-    every_way,
     get_weather,
     invoke_runnable,
 )
 from support.chat import CLAUDE
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter, content_block
 from orq_router_integrations.chat_models.usage_callback import track_usage
@@ -64,9 +64,9 @@ def create_router() -> OfflineRouter:
     return OfflineRouter(answers=answers)
 
 
-async def stream_graph(graph: Any, awaited: bool, text: str, config: Any) -> list[Any]:
+async def stream_graph(graph: Any, is_async: bool, text: str, config: Any) -> list[Any]:
     modes = {"stream_mode": ["messages", "updates"], "config": config}
-    if awaited:
+    if is_async:
         return [item async for item in graph.astream(create_input(text), **modes)]
     return list(graph.stream(create_input(text), **modes))
 
@@ -92,15 +92,15 @@ def get_content(message: Any) -> Any:
 
 
 @both_apis
-@every_way
+@sync_and_async
 @every_version
 async def test_streamed_messages_equal_the_state(
-    api: str, awaited: bool, version: str | None
+    api: str, is_async: bool, version: str | None
 ) -> None:
     model = create_agent_model(create_router(), api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
-    items = await stream_graph(graph, awaited, QUESTION, config)
+    items = await stream_graph(graph, is_async, QUESTION, config)
     messages = get_updates(items)
     assert [message.type for message in messages] == ["ai", "tool", "tool", "ai"]
     assert [call["id"] for call in messages[0].tool_calls] == ["w", "t"]
@@ -110,15 +110,17 @@ async def test_streamed_messages_equal_the_state(
 
 
 @both_apis
-@every_way
+@sync_and_async
 @every_version
-async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: str | None) -> None:
+async def test_agent_remembers_the_first_turn(
+    api: str, is_async: bool, version: str | None
+) -> None:
     router = create_router()
     model = create_agent_model(router, api, output_version=version)
     graph = create_agent(model, [get_weather, get_time], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
-    await stream_graph(graph, awaited, QUESTION, config)
-    second = await stream_graph(graph, awaited, FOLLOW_UP, config)
+    await stream_graph(graph, is_async, QUESTION, config)
+    second = await stream_graph(graph, is_async, FOLLOW_UP, config)
     assert get_updates(second)[-1].text == "The weather."
     messages = (await graph.aget_state(config)).values["messages"]
     first_turn, second_turn = ["human", "ai", "tool", "tool", "ai"], ["human", "ai"]
@@ -134,21 +136,21 @@ async def test_agent_remembers_the_first_turn(api: str, awaited: bool, version: 
 
 
 @both_apis
-@every_way
-async def test_threads_are_separate(api: str, awaited: bool) -> None:
+@sync_and_async
+async def test_threads_are_separate(api: str, is_async: bool) -> None:
     router = create_router()
     graph = create_agent(
         create_agent_model(router, api), [get_weather], checkpointer=InMemorySaver()
     )
     for thread in ("1", "2"):
-        await stream_graph(graph, awaited, FOLLOW_UP, {"configurable": {"thread_id": thread}})
+        await stream_graph(graph, is_async, FOLLOW_UP, {"configurable": {"thread_id": thread}})
     field = "input" if api == "responses" else "messages"
     assert [len(request.body[field]) for request in router.requests] == [1, 1]
 
 
 @both_apis
-@every_way
-async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
+@sync_and_async
+async def test_failed_turn_can_be_resumed(api: str, is_async: bool) -> None:
     router = OfflineRouter(
         answers={QUESTION: [TWO_CALLS, "Done."]}, faults={GPT: [Fault(status=200)]}
     )
@@ -160,16 +162,16 @@ async def test_failed_turn_can_be_resumed(api: str, awaited: bool) -> None:
         checkpointer=saver,
         interrupt_before=["tools"],
     )
-    await invoke_runnable(graph, awaited, create_input(QUESTION), config=config)
+    await invoke_runnable(graph, is_async, create_input(QUESTION), config=config)
     failing_graph = create_agent(
         create_agent_model(down, api), [get_weather, get_time], checkpointer=saver
     )
     with pytest.raises(ServerError, match="501"):
-        await invoke_runnable(failing_graph, awaited, None, config=config)
+        await invoke_runnable(failing_graph, is_async, None, config=config)
     graph = create_agent(
         create_agent_model(router, api), [get_weather, get_time], checkpointer=saver
     )
-    result = await invoke_runnable(graph, awaited, None, config=config)
+    result = await invoke_runnable(graph, is_async, None, config=config)
     assert result["messages"][-1].text == "Done."
 
 
@@ -187,8 +189,8 @@ async def test_astream_events_end_with_the_complete_answer(api: str, version: An
     assert [call["id"] for call in last.tool_calls] == ["c1", "c2"]
 
 
-async def stream_events_v3(model: ChatOrq, awaited: bool) -> tuple[list[Any], Any]:
-    if awaited:
+async def stream_events_v3(model: ChatOrq, is_async: bool) -> tuple[list[Any], Any]:
+    if is_async:
         awaitable: Any = await model.astream_events("Hi", version="v3")
         return [event async for event in awaitable], await awaitable.output
     stream: Any = model.stream_events("Hi", version="v3")
@@ -196,14 +198,14 @@ async def stream_events_v3(model: ChatOrq, awaited: bool) -> tuple[list[Any], An
 
 
 @both_apis
-@every_way
+@sync_and_async
 @every_version
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 async def test_stream_events_v3_are_valid_and_complete(
-    api: str, awaited: bool, version: str | None
+    api: str, is_async: bool, version: str | None
 ) -> None:
     model = create_agent_model(OfflineRouter(answers=lambda _: FULL), api, output_version=version)
-    events, message = await stream_events_v3(model, awaited)
+    events, message = await stream_events_v3(model, is_async)
     assert_valid_event_stream(events)
     assert [block["type"] for block in message.content] == [
         "reasoning",
@@ -211,22 +213,22 @@ async def test_stream_events_v3_are_valid_and_complete(
         "tool_call",
         "tool_call",
     ]
-    complete = await invoke_runnable(model, awaited)
+    complete = await invoke_runnable(model, is_async)
     assert get_content(message) == get_content(complete)
     assert message.response_metadata["model_name"] == complete.response_metadata["model_name"]
     assert sum(event["event"] == "content-block-delta" for event in events) > 4
 
 
 @both_apis
-@every_way
-async def test_usage_of_a_chain_is_counted(api: str, awaited: bool) -> None:
+@sync_and_async
+async def test_usage_of_a_chain_is_counted(api: str, is_async: bool) -> None:
     router = OfflineRouter()
     shorten = ChatPromptTemplate.from_messages([("user", "Shorten: {text}")])
     first, second = create_agent_model(router, api), create_agent_model(router, api, model=CLAUDE)
     chain = ChatPromptTemplate.from_messages([("user", "{text}")]) | first | StrOutputParser()
     chain = chain | {"text": lambda text: text} | shorten | second
     with get_usage_metadata_callback() as core_usage, track_usage() as usage:
-        last = await invoke_runnable(chain, awaited, {"text": "Hello"})
+        last = await invoke_runnable(chain, is_async, {"text": "Hello"})
     assert usage.calls == 2
     assert usage.usage_metadata == core_usage.usage_metadata
     assert usage.usage_metadata[CLAUDE] == last.usage_metadata
@@ -234,15 +236,15 @@ async def test_usage_of_a_chain_is_counted(api: str, awaited: bool) -> None:
 
 
 @both_apis
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-async def test_usage_of_an_agent_is_counted(api: str, awaited: bool, stream: bool) -> None:
+async def test_usage_of_an_agent_is_counted(api: str, is_async: bool, stream: bool) -> None:
     graph = create_agent(create_agent_model(create_router(), api), [get_weather, get_time])
     with get_usage_metadata_callback() as core_usage, track_usage() as usage:
         if stream:
-            messages = get_updates(await stream_graph(graph, awaited, QUESTION, {}))
+            messages = get_updates(await stream_graph(graph, is_async, QUESTION, {}))
         else:
-            messages = (await invoke_runnable(graph, awaited, create_input(QUESTION)))["messages"]
+            messages = (await invoke_runnable(graph, is_async, create_input(QUESTION)))["messages"]
     answers = [message for message in messages if isinstance(message, AIMessage)]
     total = sum(answer.usage_metadata["total_tokens"] for answer in answers)
     assert usage.usage_metadata[GPT]["total_tokens"] == total
@@ -272,15 +274,15 @@ def get_sent_content(body: dict[str, Any]) -> tuple[str, str]:
 
 
 @both_apis
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("name", MEDIA)
 @pytest.mark.parametrize("tool_media", ["user", "placeholder"])
 async def test_media_are_removed_from_the_tool_message(
-    api: str, awaited: bool, name: str, tool_media: str
+    api: str, is_async: bool, name: str, tool_media: str
 ) -> None:
     router = OfflineRouter()
     await invoke_runnable(
-        create_agent_model(router, api, tool_media=tool_media), awaited, create_tool_turn(name)
+        create_agent_model(router, api, tool_media=tool_media), is_async, create_tool_turn(name)
     )
     tool_content, user_content = get_sent_content(router.requests[0].body)
     assert "Result:" in tool_content
@@ -290,13 +292,13 @@ async def test_media_are_removed_from_the_tool_message(
 
 
 @both_apis
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("name", MEDIA)
-async def test_media_can_stay_in_the_tool_message(api: str, awaited: bool, name: str) -> None:
+async def test_media_can_stay_in_the_tool_message(api: str, is_async: bool, name: str) -> None:
     router = OfflineRouter()
     model = create_agent_model(router, api, tool_media="tool")
     with suppress(BadRequestError):  # the schema of Chat Completions only allows text there
-        await invoke_runnable(model, awaited, create_tool_turn(name))
+        await invoke_runnable(model, is_async, create_tool_turn(name))
     tool_content, user_content = get_sent_content(router.requests[0].body)
     assert "base64" in tool_content
     assert user_content == "Look"

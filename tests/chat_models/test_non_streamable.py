@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, AIMessageChunk
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import request_builder
@@ -15,7 +16,6 @@ NON_STREAMABLE: dict[str, dict[str, Any]] = {
     "several choices": {"n": 2},
 }
 each_kind = pytest.mark.parametrize("params", NON_STREAMABLE.values(), ids=NON_STREAMABLE)
-sync_and_async = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +30,11 @@ def create_model(router: OfflineRouter, **params: Any) -> ChatOrq:
 @each_kind
 @sync_and_async
 async def test_stream_raises_before_a_request(
-    router: OfflineRouter, params: dict[str, Any], use_async: bool
+    router: OfflineRouter, params: dict[str, Any], is_async: bool
 ) -> None:
     model = create_model(router, **params)
     with pytest.raises(RouterInputError, match="invoke"):
-        _ = [_ async for _ in model.astream("Hi")] if use_async else list(model.stream("Hi"))
+        _ = [_ async for _ in model.astream("Hi")] if is_async else list(model.stream("Hi"))
     with pytest.raises(RouterInputError, match="invoke"):
         list(model.stream_events("Hi", version="v3"))
     assert router.requests == []
@@ -43,10 +43,10 @@ async def test_stream_raises_before_a_request(
 @each_kind
 @sync_and_async
 async def test_invoke_ignores_streaming(
-    router: OfflineRouter, params: dict[str, Any], use_async: bool
+    router: OfflineRouter, params: dict[str, Any], is_async: bool
 ) -> None:
     model = create_model(router, streaming=True, **params)
-    message = await model.ainvoke("Hi") if use_async else model.invoke("Hi")
+    message = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
     assert message.text.startswith("Offline answer")
     assert "stream" not in router.requests[0].body
 
@@ -66,11 +66,11 @@ def test_params_of_a_call_decide_whether_it_streams(
 @each_kind
 @sync_and_async
 async def test_graph_that_streams_messages_receives_complete_ones(
-    router: OfflineRouter, params: dict[str, Any], use_async: bool
+    router: OfflineRouter, params: dict[str, Any], is_async: bool
 ) -> None:
     graph = create_agent(create_model(router, **params), [])
     state: Any = {"messages": [("user", "Hi")]}
-    if use_async:
+    if is_async:
         items = [item async for item in graph.astream(state, stream_mode="messages")]
     else:
         items = list(graph.stream(state, stream_mode="messages"))

@@ -10,7 +10,7 @@ from langchain.agents.structured_output import ProviderStrategy
 from langchain_core import exceptions as core
 from langchain_core.messages import AIMessage, HumanMessage, content
 from pydantic import BaseModel
-from support.agent_tools import both_apis, create_agent_model, every_version, every_way
+from support.agent_tools import both_apis, create_agent_model, every_version
 from support.agent_tools import invoke_runnable as invoke
 from support.chat import CLAUDE, GPT, last_body
 from support.chat_responses import (
@@ -22,6 +22,7 @@ from support.chat_responses import (
     encode_event,
     merge_chunks,
 )
+from support.marks import sync_and_async
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.errors import RefusalError
@@ -51,10 +52,10 @@ def create_refusing_router(**fields: Any) -> OfflineRouter:
 
 @both_apis
 @every_version
-@every_way
-async def test_complete_refusal_is_a_block(api: str, version: Any, awaited: bool) -> None:
+@sync_and_async
+async def test_complete_refusal_is_a_block(api: str, version: Any, is_async: bool) -> None:
     model = create_agent_model(create_refusing_router(), api, output_version=version)
-    message = await invoke(model, awaited)
+    message = await invoke(model, is_async)
     assert drop_index(message.content_blocks) == [BLOCK]
     assert message.additional_kwargs["refusal"] == TEXT
 
@@ -69,10 +70,10 @@ def test_streamed_refusal_is_a_block(api: str, version: Any) -> None:
 
 
 @both_apis
-@every_way
-async def test_refusal_in_events_is_a_block(api: str, awaited: bool) -> None:
+@sync_and_async
+async def test_refusal_in_events_is_a_block(api: str, is_async: bool) -> None:
     model = create_agent_model(create_refusing_router(), api)
-    if awaited:
+    if is_async:
         stream: Any = await model.astream_events("Hi", version="v3")
         events, message = [event async for event in stream], await stream.output
     else:
@@ -151,15 +152,15 @@ METHODS = ("json_schema", "function_calling", "json_mode")
 
 
 @pytest.mark.parametrize("method", METHODS)
-@every_way
+@sync_and_async
 async def test_refusal_of_structured_output_raises(
-    router: OfflineRouter, method: Any, awaited: bool
+    router: OfflineRouter, method: Any, is_async: bool
 ) -> None:
     runnable = create_agent_model(router, "chat_completions").with_structured_output(
         Joke, method=method
     )
     with pytest.raises(RefusalError, match="can't help") as caught:
-        await invoke(runnable, awaited, "Give me JSON")
+        await invoke(runnable, is_async, "Give me JSON")
     assert caught.value.raw_message.content_blocks == [BLOCK]  # type: ignore[union-attr]
     assert isinstance(caught.value, getattr(core, "ModelRefusalError", core.ModelError))
 
@@ -187,21 +188,21 @@ def test_error_can_be_created_from_a_block() -> None:
 
 @needs_middleware
 @both_apis
-@every_way
-async def test_refusal_middleware_raises(router: OfflineRouter, api: str, awaited: bool) -> None:
+@sync_and_async
+async def test_refusal_middleware_raises(router: OfflineRouter, api: str, is_async: bool) -> None:
     agent = create_agent(
         create_agent_model(router, api), middleware=[middleware.ModelRefusalMiddleware()]
     )
     with pytest.raises(core.ModelRefusalError, match="can't help"):
-        await invoke(agent, awaited, {"messages": [("user", "Hi")]})
+        await invoke(agent, is_async, {"messages": [("user", "Hi")]})
 
 
 @needs_middleware
 @both_apis
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("streaming", [False, True], ids=["complete", "streamed"])
 async def test_fallback_middleware_reacts_to_a_refusal(
-    router: OfflineRouter, api: str, awaited: bool, streaming: bool
+    router: OfflineRouter, api: str, is_async: bool, streaming: bool
 ) -> None:
     model = create_agent_model(router, api, streaming=streaming)
     fallback = create_agent_model(router, api, model=CLAUDE)
@@ -209,7 +210,7 @@ async def test_fallback_middleware_reacts_to_a_refusal(
         model,
         middleware=[ModelFallbackMiddleware(fallback), middleware.ModelRefusalMiddleware()],
     )
-    result = await invoke(agent, awaited, {"messages": [("user", "Hi")]})
+    result = await invoke(agent, is_async, {"messages": [("user", "Hi")]})
     assert result["messages"][-1].text == "Sure."
 
 
@@ -224,11 +225,11 @@ def test_refusal_middleware_raises_with_a_response_format(router: OfflineRouter)
         agent.invoke({"messages": [("user", "Give me JSON")]})
 
 
-@every_way
-async def test_fallbacks_of_runnables_react_to_a_refusal(awaited: bool) -> None:
+@sync_and_async
+async def test_fallbacks_of_runnables_react_to_a_refusal(is_async: bool) -> None:
     router = OfflineRouter(answers={GPT: Answer(refusal=TEXT), CLAUDE: '{"setup": "Why?"}'})
     first, second = (
         create_agent_model(router, "chat_completions", model=name).with_structured_output(Joke)
         for name in (GPT, CLAUDE)
     )
-    assert await invoke(first.with_fallbacks([second]), awaited, "Joke") == Joke(setup="Why?")
+    assert await invoke(first.with_fallbacks([second]), is_async, "Joke") == Joke(setup="Why?")

@@ -11,6 +11,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 from support import chat_responses
 from support.chat_responses import create_call
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import request_builder
@@ -259,13 +260,13 @@ def test_response_that_was_not_stored_cannot_be_continued() -> None:
         create_model(router).invoke("More", previous_response_id=response_id)
 
 
-@pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 async def test_background_response_is_polled(
-    router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, use_async: bool
+    router: OfflineRouter, monkeypatch: pytest.MonkeyPatch, is_async: bool
 ) -> None:
     monkeypatch.setattr(request_builder, "INITIAL_BACKOFF_SECONDS", 0.0)
     model = create_model(router, background=True)
-    answer = await model.ainvoke("Hi") if use_async else model.invoke("Hi")
+    answer = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
     assert answer.text == create_model(OfflineRouter()).invoke("Hi").text
     assert [request.method for request in router.requests] == ["POST", "GET", "GET"]
 

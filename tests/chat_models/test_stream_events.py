@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from support.chat_responses import create_call
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import StreamInterruptedError
@@ -26,7 +27,6 @@ ANSWERS = {
     "everything": Answer("Hi there", reasoning="Hm Hm", tool_calls=(create_call("f", {"a": 1}),)),
 }
 AUDIO_ANSWER = Answer("Hi there", audio=b"RIFF\x24\0\0\0WAVEfmt " + bytes(40))
-sync_and_async = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
 
 
@@ -35,9 +35,9 @@ def create_model(answer: Answer, api: str = "chat_completions", **kwargs: Any) -
     return ChatOrq(model="openai/gpt-4o", api=api, client=client, output_version="v1", **kwargs)
 
 
-async def collect_events(model: ChatOrq, use_async: bool) -> tuple[list[Any], Any]:
+async def collect_events(model: ChatOrq, is_async: bool) -> tuple[list[Any], Any]:
     """Return the events of a call, and the message that they produce."""
-    if use_async:
+    if is_async:
         astream: Any = await model.astream_events("Hi", version="v3")
         return [event async for event in astream], await astream.output
     stream: Any = model.stream_events("Hi", version="v3")
@@ -57,10 +57,10 @@ def comparable_blocks(message: Any) -> list[dict[str, Any]]:
 @both_apis
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_events_produce_the_message_of_invoke(
-    answer: Answer, api: str, use_async: bool
+    answer: Answer, api: str, is_async: bool
 ) -> None:
     model = create_model(answer, api)
-    events, message = await collect_events(model, use_async)
+    events, message = await collect_events(model, is_async)
     assert_valid_event_stream(events)
     expected = model.invoke("Hi")
     assert comparable_blocks(message) == comparable_blocks(expected)
@@ -71,21 +71,21 @@ async def test_events_produce_the_message_of_invoke(
 
 
 @sync_and_async
-async def test_audio_is_complete(use_async: bool) -> None:
+async def test_audio_is_complete(is_async: bool) -> None:
     """langchain-core's own events would keep only the last chunk of the audio."""
     options = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
     model = create_model(AUDIO_ANSWER, **options)
-    events, message = await collect_events(model, use_async)
+    events, message = await collect_events(model, is_async)
     assert_valid_event_stream(events)
     assert comparable_blocks(message) == comparable_blocks(model.invoke("Hi"))
 
 
 @sync_and_async
-async def test_logprobs_are_complete(use_async: bool) -> None:
+async def test_logprobs_are_complete(is_async: bool) -> None:
     logprobs = [{"token": "Hello ", "logprob": -0.1}, {"token": "you", "logprob": -0.2}]
     answer = Answer("Hello you", logprobs=logprobs)
     model = create_model(answer, logprobs=True, top_logprobs=1)
-    _, message = await collect_events(model, use_async)
+    _, message = await collect_events(model, is_async)
     assert model.invoke("Hi").response_metadata["logprobs"]["content"] == logprobs
     assert message.response_metadata["logprobs"]["content"] == logprobs
 
@@ -101,8 +101,8 @@ def test_deltas_arrive_one_by_one(api: str) -> None:
 
 
 @sync_and_async
-async def test_interrupted_stream_raises(use_async: bool) -> None:
+async def test_interrupted_stream_raises(is_async: bool) -> None:
     router = OfflineRouter(faults={"openai/gpt-4o": Fault(cut_after=2)})
     model = ChatOrq(model="openai/gpt-4o", client=router.client(max_retries=0))
     with pytest.raises(StreamInterruptedError):
-        await collect_events(model, use_async)
+        await collect_events(model, is_async)

@@ -14,6 +14,7 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.runnables import RunnableLambda
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.chat_models import usage_callback as tracking
@@ -22,15 +23,15 @@ from orq_router_integrations.chat_models.usage_callback import track_usage
 
 
 @pytest.mark.parametrize(("api", "unpriced"), [("responses", 0), ("chat_completions", 1)])
-@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
+@sync_and_async
 async def test_cached_answer_costs_nothing(
-    router: OfflineRouter, api: str, unpriced: int, awaited: bool
+    router: OfflineRouter, api: str, unpriced: int, is_async: bool
 ) -> None:
     model = ChatOrq(model="openai/gpt-4o", api=api, client=router.client(), cache=InMemoryCache())
     with track_usage() as usage, get_usage_metadata_callback() as core_usage:
-        first = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+        first = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
         cost = usage.cost
-        _ = await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+        _ = await model.ainvoke("Hi") if is_async else model.invoke("Hi")
     assert len(router.requests) == 1
     assert usage.cost == cost == (Provenance.of(first).cost or 0)
     assert (usage.calls, usage.cached, usage.unpriced) == (2, 1, unpriced)

@@ -20,7 +20,6 @@ FULL = Answer(
 )
 
 both_apis = pytest.mark.parametrize("api", ["chat_completions", "responses"])
-every_way = pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
 every_version = pytest.mark.parametrize("version", [None, "v1"], ids=["default", "v1 content"])
 
 
@@ -28,8 +27,8 @@ def create_agent_model(router: OfflineRouter, api: str, **kwargs: Any) -> ChatOr
     return ChatOrq(**{"model": GPT, "client": router.client(), "api": api, **kwargs})
 
 
-async def invoke_runnable(runnable: Any, awaited: bool, value: Any = "Hi", **kwargs: Any) -> Any:
-    return await runnable.ainvoke(value, **kwargs) if awaited else runnable.invoke(value, **kwargs)
+async def invoke_runnable(runnable: Any, is_async: bool, value: Any = "Hi", **kwargs: Any) -> Any:
+    return await runnable.ainvoke(value, **kwargs) if is_async else runnable.invoke(value, **kwargs)
 
 
 @tool

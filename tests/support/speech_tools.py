@@ -5,7 +5,6 @@ import wave
 from typing import Any
 
 import httpx
-import pytest
 from support.scripted_router import Script, create_client, respond_with_stream
 
 from orq_router_integrations import OfflineRouter, OrqSpeechTool
@@ -14,8 +13,6 @@ from orq_router_integrations.tools.speech_result import Speech
 
 TTS = "openai/tts-1"
 ELEVEN = "elevenlabs/eleven_v3"
-
-sync_and_async = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
 
 def create_tool(router: OfflineRouter | None = None, **kwargs: Any) -> OrqSpeechTool:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from support.marks import sync_and_async
 
 from orq_router_integrations import ChatOrq, OfflineRouter
 from orq_router_integrations.errors import RouterTimeoutError, StreamInterruptedError
@@ -90,12 +91,12 @@ def test_timeout_between_chunks_ends_the_stream(sleeps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-async def test_deadline_ends_the_wait(awaited):
+@sync_and_async
+async def test_deadline_ends_the_wait(is_async):
     model = create_model(OfflineRouter(latency=30), deadline=0.2)
     start = time.monotonic()
     with pytest.raises(RouterTimeoutError):
-        await model.ainvoke("Hi") if awaited else model.invoke("Hi")
+        await model.ainvoke("Hi") if is_async else model.invoke("Hi")
     assert time.monotonic() - start < 10
 
 

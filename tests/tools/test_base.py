@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import ToolMessage
 from pydantic import ValidationError
-from support.agent_tools import every_way, invoke_runnable
+from support.agent_tools import invoke_runnable
+from support.marks import sync_and_async
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, OrqSpeechTool
 from orq_router_integrations.errors import RouterInputError, ServerError
@@ -49,36 +50,36 @@ def create_tool_call(args: dict[str, Any]) -> dict[str, Any]:
     return {"type": "tool_call", "id": "call_1", "name": "x", "args": args}
 
 
-@every_way
+@sync_and_async
 @invalid_args
-async def test_input_error_becomes_tool_message(router, awaited, name, args, message):
+async def test_input_error_becomes_tool_message(router, is_async, name, args, message):
     tool = create_tools(router)[name]
-    result = await invoke_runnable(tool, awaited, create_tool_call(args))
+    result = await invoke_runnable(tool, is_async, create_tool_call(args))
     assert isinstance(result, ToolMessage)
     assert (result.status, result.tool_call_id, result.name) == ("error", "call_1", tool.name)
     assert re.search(message, result.text)
     assert router.requests == []
 
 
-@every_way
+@sync_and_async
 @invalid_args
-async def test_input_error_is_raised_without_tool_call(router, awaited, name, args, message):
+async def test_input_error_is_raised_without_tool_call(router, is_async, name, args, message):
     with pytest.raises(ToolInputError, match=message):
-        await invoke_runnable(create_tools(router)[name], awaited, args)
+        await invoke_runnable(create_tools(router)[name], is_async, args)
     assert router.requests == []
 
 
-@every_way
+@sync_and_async
 @invalid_args
-async def test_input_error_is_raised_if_not_handled(router, awaited, name, args, message):
+async def test_input_error_is_raised_if_not_handled(router, is_async, name, args, message):
     tool = create_tools(router, handle_tool_error=False)[name]
     with pytest.raises(ToolInputError, match=message):
-        await invoke_runnable(tool, awaited, create_tool_call(args))
+        await invoke_runnable(tool, is_async, create_tool_call(args))
     assert router.requests == []
 
 
-@every_way
-async def test_missing_directory_is_not_a_tool_input_error(router, awaited, tmp_path: Path):
+@sync_and_async
+async def test_missing_directory_is_not_a_tool_input_error(router, is_async, tmp_path: Path):
     """The developer of the agent has to fix it, the model cannot."""
     directory = tmp_path / "removed"
     directory.mkdir()
@@ -86,7 +87,7 @@ async def test_missing_directory_is_not_a_tool_input_error(router, awaited, tmp_
     directory.rmdir()
     for name, args in (("image", {"prompt": "x"}), ("speech", {"text": "x"})):
         with pytest.raises(RouterInputError, match="directory: ") as caught:
-            await invoke_runnable(tools[name], awaited, create_tool_call(args))
+            await invoke_runnable(tools[name], is_async, create_tool_call(args))
         assert not isinstance(caught.value, ToolInputError)
     assert router.requests == []
 
@@ -99,9 +100,9 @@ def test_directory_must_be_utf_8(router, tmp_path: Path):
         create_tools(router, directory=directory)
 
 
-@every_way
-async def test_router_error_is_not_a_tool_input_error(awaited: bool):
+@sync_and_async
+async def test_router_error_is_not_a_tool_input_error(is_async: bool):
     router = OfflineRouter(faults={"openai/gpt-image-1": 501, "openai/tts-1": 501})
     for name, args in (("image", {"prompt": "x"}), ("speech", {"text": "x"})):
         with pytest.raises(ServerError):
-            await invoke_runnable(create_tools(router)[name], awaited, create_tool_call(args))
+            await invoke_runnable(create_tools(router)[name], is_async, create_tool_call(args))

@@ -8,7 +8,8 @@ from langchain.agents import create_agent
 from langchain_core.messages import ToolMessage, messages_from_dict, messages_to_dict
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from support.agent_tools import GPT, every_way, invoke_runnable
+from support.agent_tools import GPT, invoke_runnable
+from support.marks import sync_and_async
 from support.picture_reader import read_text
 
 from orq_router_integrations import ChatOrq, OfflineRouter, OrqImageTool, OrqSpeechTool
@@ -62,9 +63,9 @@ def get_tool_messages(messages: list[Any]) -> list[ToolMessage]:
     return [message for message in messages if isinstance(message, ToolMessage)]
 
 
-@every_way
-async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: bool):
-    messages = (await invoke_runnable(create_image_agent(router), awaited, INPUT))["messages"]
+@sync_and_async
+async def test_agent_generates_edits_and_speaks(router: OfflineRouter, is_async: bool):
+    messages = (await invoke_runnable(create_image_agent(router), is_async, INPUT))["messages"]
     generated, edited, speech = get_tool_messages(messages)
     assert read_text(ImageResult.of(generated).image.read()) == "boat"
     assert read_text(ImageResult.of(edited).image.read()).endswith("Edit 1: add a bird")
@@ -78,19 +79,21 @@ async def test_agent_generates_edits_and_speaks(router: OfflineRouter, awaited: 
     ]
 
 
-@every_way
-async def test_chat_requests_contain_no_images(router: OfflineRouter, awaited: bool):
-    await invoke_runnable(create_image_agent(router), awaited, INPUT)
+@sync_and_async
+async def test_chat_requests_contain_no_images(router: OfflineRouter, is_async: bool):
+    await invoke_runnable(create_image_agent(router), is_async, INPUT)
     chats = [request for request in router.requests if request.path.endswith("completions")]
     assert max(len(json.dumps(chat.body)) for chat in chats) < 6000
 
 
-@every_way
-async def test_images_survive_checkpoint(router: OfflineRouter, awaited: bool):
+@sync_and_async
+async def test_images_survive_checkpoint(router: OfflineRouter, is_async: bool):
     saver = InMemorySaver(serde=JsonPlusSerializer())
     graph = create_image_agent(router, checkpointer=saver)
     config = {"config": THREAD}
-    before = get_tool_messages((await invoke_runnable(graph, awaited, INPUT, **config))["messages"])
+    before = get_tool_messages(
+        (await invoke_runnable(graph, is_async, INPUT, **config))["messages"]
+    )
     restored_graph = create_image_agent(router, checkpointer=saver)
     after = get_tool_messages(restored_graph.get_state(THREAD).values["messages"])
     assert [message.artifact for message in after] == [message.artifact for message in before]
@@ -107,14 +110,14 @@ def test_conversation_survives_json(router: OfflineRouter):
     assert restored == messages
 
 
-@every_way
+@sync_and_async
 @pytest.mark.parametrize("kwargs", [{}, {"handle_tool_error": True}], ids=["default", "handled"])
-async def test_unknown_image_id_is_reported_to_model(awaited: bool, kwargs: dict[str, Any]):
+async def test_unknown_image_id_is_reported_to_model(is_async: bool, kwargs: dict[str, Any]):
     answer = create_answer("call_1", "draw_image", prompt="add a bird", image="img_000000000000")
     router = OfflineRouter(answers={GPT: [answer, "I see."]})
     model = ChatOrq(model=GPT, client=router.client())
     agent = create_agent(model, create_tools(router, **kwargs))
-    messages = (await invoke_runnable(agent, awaited, INPUT))["messages"]
+    messages = (await invoke_runnable(agent, is_async, INPUT))["messages"]
     (message,) = get_tool_messages(messages)
     assert message.status == "error"
     assert "'img_000000000000' is not an image of this tool" in message.content

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from support.full_disk import simulate_full_disk
+from support.marks import sync_and_async
 from support.scripted_router import (
     Script,
     create_client,
@@ -17,7 +18,6 @@ from support.scripted_router import (
     respond,
     respond_with_stream,
 )
-from support.speech_tools import sync_and_async
 
 from orq_router_integrations import OfflineRouter, OrqImageTool, RouterError
 from orq_router_integrations.errors import (

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
-from support.agent_tools import every_way, invoke_runnable
+from support.agent_tools import invoke_runnable
+from support.marks import sync_and_async
 
 from orq_router_integrations import OfflineRouter, OrqImageTool
 from orq_router_integrations.errors import RouterInputError
@@ -48,12 +49,12 @@ def list_message_forms(path: Path | str) -> list[Any]:
     return [message, [message], message.artifact, message.artifact["images"][0]]
 
 
-async def edit(tool: OrqImageTool, awaited: bool, *args: Any, **kwargs: Any) -> ImageResult:
-    return await tool.aedit(*args, **kwargs) if awaited else tool.edit(*args, **kwargs)
+async def edit(tool: OrqImageTool, is_async: bool, *args: Any, **kwargs: Any) -> ImageResult:
+    return await tool.aedit(*args, **kwargs) if is_async else tool.edit(*args, **kwargs)
 
 
-@every_way
-async def test_message_cannot_open_files_outside_directory(router, awaited, secret, directory):
+@sync_and_async
+async def test_message_cannot_open_files_outside_directory(router, is_async, secret, directory):
     (directory / "link.png").symlink_to(secret)
     paths = [
         secret,
@@ -64,46 +65,46 @@ async def test_message_cannot_open_files_outside_directory(router, awaited, secr
     for tool in (create_tool(router), create_tool(router, directory=directory)):
         for source in [form for path in paths for form in list_message_forms(path)]:
             with pytest.raises(RouterInputError, match=OUTSIDE):
-                await edit(tool, awaited, "bird", source)
+                await edit(tool, is_async, "bird", source)
         with pytest.raises(RouterInputError, match=f"mask: .*{OUTSIDE}"):
-            await edit(tool, awaited, "bird", secret, mask=create_message(secret))
+            await edit(tool, is_async, "bird", secret, mask=create_message(secret))
         with pytest.raises(RouterInputError, match=OUTSIDE):
             tool.create_variation(create_message(secret), model="openai/dall-e-2")
     assert router.requests == []
 
 
 @pytest.mark.slow
-@every_way
-async def test_message_opens_files_in_directory(router, awaited, directory):
+@sync_and_async
+async def test_message_opens_files_in_directory(router, is_async, directory):
     (directory.parent / "other name").symlink_to(directory)
     call = {"type": "tool_call", "id": "1", "name": "draw_image", "args": {"prompt": "boat"}}
     generated = create_tool(router, directory=directory).invoke(call)
     for path in (directory, directory.parent / "other name"):
         tool = create_tool(router, directory=path)
         for source in (generated, generated.artifact, generated.artifact["images"][0]):
-            assert (await edit(tool, awaited, "bird", source)).operation == "edit"
+            assert (await edit(tool, is_async, "bird", source)).operation == "edit"
 
 
 @pytest.mark.slow
-@every_way
-async def test_program_may_open_any_file(router, awaited, secret, directory):
+@sync_and_async
+async def test_program_may_open_any_file(router, is_async, secret, directory):
     result = ImageResult.of(create_message(secret))
     for tool in (create_tool(router), create_tool(router, directory=directory)):
         for source in (secret, str(secret), result, result.image, [result]):
-            assert (await edit(tool, awaited, "bird", source)).operation == "edit"
+            assert (await edit(tool, is_async, "bird", source)).operation == "edit"
         tool.register_images(result)
-        assert await invoke_runnable(tool, awaited, {"prompt": "bird", "image": ID})
+        assert await invoke_runnable(tool, is_async, {"prompt": "bird", "image": ID})
 
 
-@every_way
-async def test_model_cannot_open_files_outside_directory(router, awaited, secret, directory):
+@sync_and_async
+async def test_model_cannot_open_files_outside_directory(router, is_async, secret, directory):
     (directory / f"{ID}.png").symlink_to(secret)
     tool = create_tool(router, directory=directory)
     for args in ({"image": ID}, {"image": [ID]}, {"image": str(secret)}, {"image": "../secret"}):
         with pytest.raises(RouterInputError, match=f"{OUTSIDE}|is not an image of this tool"):
-            await invoke_runnable(tool, awaited, {"prompt": "bird", **args})
+            await invoke_runnable(tool, is_async, {"prompt": "bird", **args})
     with pytest.raises(RouterInputError, match=OUTSIDE):
-        await edit(tool, awaited, "bird", ID)
+        await edit(tool, is_async, "bird", ID)
     assert router.requests == []
 
 

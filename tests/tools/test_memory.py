@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.marks import sync_and_async
 from support.scripted_router import ResponseBody, Script, create_client
-from support.speech_tools import create_scripted_tool, sync_and_async
+from support.speech_tools import create_scripted_tool
 
 from orq_router_integrations import OrqImageTool
 from orq_router_integrations.media.wav import build_pcm_format, build_wav_header

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.audio_samples import create_mp3, create_samples, create_wav
+from support.marks import sync_and_async
 from support.speech_tools import (
     ELEVEN,
     TTS,
@@ -19,7 +20,6 @@ from support.speech_tools import (
     create_tool,
     read_wav,
     recognize,
-    sync_and_async,
     synthesize,
     synthesize_to_file,
 )

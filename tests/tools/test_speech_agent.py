@@ -12,13 +12,13 @@ from langchain_core.messages import ToolMessage, messages_from_dict, messages_to
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ValidationError
+from support.marks import sync_and_async
 from support.speech_tools import (
     ELEVEN,
     TTS,
     collect_stream,
     create_tool,
     recognize,
-    sync_and_async,
 )
 
 from orq_router_integrations import ChatOrq, OfflineRouter

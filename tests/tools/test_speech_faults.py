@@ -9,6 +9,7 @@ from support.audio_samples import create_samples, create_wav
 from support.full_disk import simulate_full_disk
 from support.local_client import local_client
 from support.loopback_server import Loopback
+from support.marks import sync_and_async
 from support.scripted_router import KEY, ResponseBody, record_sleeps, respond
 from support.speech_tools import (
     TTS,
@@ -17,7 +18,6 @@ from support.speech_tools import (
     create_scripted_tool,
     create_tool,
     read_wav,
-    sync_and_async,
     synthesize,
     synthesize_to_file,
 )

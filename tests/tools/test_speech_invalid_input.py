@@ -2,11 +2,11 @@
 
 import pytest
 from pydantic import ValidationError
+from support.marks import sync_and_async
 from support.speech_tools import (
     TTS,
     collect_stream,
     create_scripted_tool,
-    sync_and_async,
     synthesize,
     synthesize_to_file,
 )

@@ -4,7 +4,8 @@ import io
 
 import av
 import pytest
-from support.speech_tools import TTS, create_tool, sync_and_async, synthesize
+from support.marks import sync_and_async
+from support.speech_tools import TTS, create_tool, synthesize
 
 from orq_router_integrations import OfflineRouter
 from orq_router_integrations.testing import Answer
