@@ -237,7 +237,8 @@ class FileLoader(FileIntegration, BaseLoader):
         repr=False,
         description="Files to load: a path, a directory (searched recursively), a glob pattern "
         "such as `calls/*.mp3`, bytes, base64 text, a data URL, a binary file object, a `Blob`, a "
-        "list of these, or a `BlobLoader`. Files of other types in directories and patterns are "
+        "list of these, or a `BlobLoader`. `OrqOCRLoader` also accepts an `https` URL, from which "
+        "the provider downloads the file. Files of other types in directories and patterns are "
         "skipped, and the log names them.",
     )
     show_progress: Annotated[bool, AfterValidator(require_tqdm)] = Field(

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from orq_router_integrations._integration import INTEGRATION_CONFIG
 from orq_router_integrations.document_loaders.file_loader import (
@@ -14,7 +14,6 @@ from orq_router_integrations.document_loaders.file_loader import (
     FileLoader,
 )
 from orq_router_integrations.document_loaders.ocr_reader import OCRReader
-from orq_router_integrations.document_loaders.sources import validate_source
 from orq_router_integrations.media.atomic_write import validate_directory
 from orq_router_integrations.wire.controls import ModelId
 from orq_router_integrations.wire.deferred_model import CoercedField, optional
@@ -101,15 +100,6 @@ class OrqOCRLoader(OCRIntegration, FileLoader):
     >>> loader.load()[0].metadata["page"]
     0
     """
-
-    source: Annotated[Any, BeforeValidator(validate_source)] = Field(
-        kw_only=False,
-        repr=False,
-        description="Files to load: a path, a directory (searched recursively), a glob pattern "
-        "such as `contracts/*.pdf`, an `https` URL that the provider downloads, a data URL, base64 "
-        "text, bytes, a binary file object, a `Blob`, a list of these, or a `BlobLoader`. Other "
-        "files in directories and patterns are skipped, and the log names them.",
-    )
 
 
 class OrqOCRParser(OCRIntegration, BlobParser):

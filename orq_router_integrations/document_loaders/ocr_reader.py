@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -42,45 +41,32 @@ OCR_SUFFIXES = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OCRInput:
-    """A PDF or an image that is ready to be sent; ``upload`` is ``None`` for a URL."""
-
-    label: str
-    document: Mapping[str, Any]
-    upload: Upload | None
-    metadata: Mapping[str, Any]
-
-
-def create_ocr_input(item: SourceItem) -> OCRInput:
-    """Create the input from a path, bytes, a ``Blob`` or a URL.
+def create_ocr_document(item: SourceItem) -> tuple[dict[str, Any], Upload | None]:
+    """Create the document of a request, and the upload of its file unless it is at a URL.
 
     Raises ``RouterInputError`` if it cannot be read, or is neither a PDF nor an image.
     """
-    label = get_label(item)
     if isinstance(item, str) and item.startswith(("https://", "http://")):
         mime_type = guess_mime_type(item.partition("?")[0]) or ""
-        document = build_url_document(item, is_image=mime_type.startswith("image/"))
-        return OCRInput(label, document, None, {})
+        return build_url_document(item, is_image=mime_type.startswith("image/")), None
     try:
         file = resolve_source(item)
         mime_type = file.detect_mime_type() or ""
         if mime_type != PDF_TYPE and not mime_type.startswith("image/"):
             raise ValueError(
-                f"{label} is {mime_type or 'of an unknown type'}. Use a PDF or an image: "
+                f"{get_label(item)} is {mime_type or 'of an unknown type'}. Use a PDF or an image: "
                 f"{', '.join(OCR_SUFFIXES)}."
             )
         upload = Upload(file.name or "file", mime_type, file.size, file.open)
     except (ValueError, OSError) as error:
         raise RouterInputError(f"source: {error}") from None
-    metadata = item.metadata if isinstance(item, Blob) else {}
-    return OCRInput(label, build_file_document(upload), upload, metadata)
+    return build_file_document(upload), upload
 
 
 class OCRReader(FileProcessor):
     """Reads PDFs and images."""
 
-    kind: ClassVar[FileKind] = FileKind("PDF or image", OCR_SUFFIXES, create_ocr_input)
+    kind: ClassVar[FileKind] = FileKind("PDF or image", OCR_SUFFIXES, create_ocr_document)
 
     def __init__(
         self, settings: FileIntegration, body: Mapping[str, Any], directory: Path | None
@@ -89,28 +75,29 @@ class OCRReader(FileProcessor):
         self.directory = directory
 
     def read(self, item: SourceItem) -> StepGenerator[LoadedFile]:
-        file = create_ocr_input(item)
+        label = get_label(item)
+        document, upload = create_ocr_document(item)
         call = Call(
             endpoint=OCR,
-            body={**self.body, "document": file.document},
+            body={**self.body, "document": document},
             controls=self.controls,
             parse=partial(parse_ocr, requested=self.body.get("pages")),
         )
         result: OCRResult
-        if file.upload is None:  # the file at a URL may change
+        if upload is None:  # the file at a URL may change
             result = yield call
         else:
-            result = yield from self.get_or_send(call, file.upload)
+            result = yield from self.get_or_send(call, upload)
         shared = {
-            **file.metadata,
-            "source": file.label,
+            **(item.metadata if isinstance(item, Blob) else {}),
+            "source": label,
             "model": result.model or self.body["model"],
             "offline": result.offline or None,
             "file_cost": result.cost,
             "file_pages": result.billed_pages,
             "file_tokens": result.billed_tokens,
         }
-        pages = [self._save_images(page, file.label) for page in result.pages]
+        pages = [self._save_images(page, label) for page in result.pages]
         return LoadedFile([_create_document(page, shared) for page in pages])
 
     def parse_stored(self, data: bytes) -> OCRResult:
