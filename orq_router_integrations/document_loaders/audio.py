@@ -18,6 +18,7 @@ from orq_router_integrations.document_loaders.chunking import (
     AudioChunk,
     ChunkLimits,
     WavReader,
+    check_chunk_seconds,
     open_decoded,
     read_duration,
     split_wav,
@@ -130,13 +131,8 @@ class AudioIntegration(FileIntegration, TranslationParams):
                     f"{name}: {getattr(self, name)!r} does not support "
                     f"granularity={granularity!r}. Change it, or omit {name}."
                 )
-        overlap = self.overlap_seconds
-        min_seconds = round(overlap + max(0.1, overlap / 2), 6)
-        if self.max_seconds is not None and self.max_seconds < min_seconds:
-            raise ValueError(
-                f"max_seconds: {self.max_seconds:g} is too short for overlap_seconds={overlap:g}. "
-                f"Use at least {min_seconds:g}, or reduce overlap_seconds."
-            )
+        if self.max_seconds is not None:
+            check_chunk_seconds(self.max_seconds, self.overlap_seconds, "max_seconds")
         if self._endpoint is TRANSLATIONS:
             check_translation_model(self.model)
         place_controls(self.merge_controls(), self._endpoint, self.resolved_client.dialect)

@@ -153,6 +153,17 @@ class _WavSlice(io.RawIOBase):
         super().close()
 
 
+def check_chunk_seconds(seconds: float, overlap_seconds: float, argument: str) -> None:
+    """Check that chunks of a duration are long enough for their overlap."""
+    min_seconds = overlap_seconds + max(0.1, overlap_seconds / 2)
+    if seconds < min_seconds - 0.001:  # because frames are rounded down
+        raise RouterInputError(
+            f"{argument}: Chunks of {seconds:g} seconds are too short for overlap_seconds="
+            f"{overlap_seconds:g}. Allow at least {min_seconds:g} seconds, or reduce "
+            "overlap_seconds."
+        )
+
+
 def split_wav(reader: WavReader, limits: ChunkLimits, filename: str) -> list[AudioChunk]:
     """Split a WAV file into chunks, preferably at pauses."""
     stem = filename.rpartition(".")[0]
@@ -176,12 +187,8 @@ def _iter_cuts(reader: WavReader, limits: ChunkLimits, half_overlap: int) -> Ite
     max_frames = (limits.max_bytes - header_size) // header.block_size
     if limits.max_seconds is not None:
         max_frames = min(max_frames, int(limits.max_seconds * frame_rate))
+    check_chunk_seconds(max_frames / frame_rate, limits.overlap_seconds, "max_bytes, max_seconds")
     max_step = max_frames - 2 * half_overlap
-    if max_step < frame_rate // 10 or max_step < half_overlap:
-        raise RouterInputError(
-            f"max_bytes: A chunk of {max_frames / frame_rate:.2f} seconds is too short for "
-            f"overlap_seconds={limits.overlap_seconds:g}. Increase it, or reduce overlap_seconds."
-        )
     search_frames = min(int(PAUSE_SEARCH_SECONDS * frame_rate), max_step // 4)
     start = 0
     while start + max_frames < reader.frame_count:

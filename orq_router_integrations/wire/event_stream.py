@@ -23,9 +23,6 @@ from orq_router_integrations.wire.json import as_dict, as_dicts, loads
 BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 16 * 1024 * 1024  # limits the memory that a faulty stream can use
 
-ServerSentEvent = tuple[bytes, str]
-"""Data and name of an event. The name is empty if the stream does not contain one."""
-
 
 class SSEDecoder:
     r"""Decodes a stream of server-sent events.
@@ -46,8 +43,8 @@ class SSEDecoder:
         self._last_byte = b""
         self._at_start = True
 
-    def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
-        """Decode the next bytes, which may be cut anywhere, and yield completed events."""
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, str]]:
+        """Decode the next bytes, which may be cut anywhere. Yield data and name of each event."""
         if not data:
             return
         last_byte, self._last_byte = self._last_byte, data[-1:]
@@ -75,7 +72,7 @@ class SSEDecoder:
         return blocks
 
 
-def _parse_block(block: bytes) -> ServerSentEvent | None:
+def _parse_block(block: bytes) -> tuple[bytes, str] | None:
     data, name = [], b""
     for line in block.split(b"\n"):
         field, _, value = line.partition(b":")

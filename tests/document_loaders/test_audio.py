@@ -141,11 +141,11 @@ INVALID_ARGUMENTS = {
     "window": ({"window_seconds": 0}, "window_seconds"),
     "maximum below the overlap": (
         {"max_seconds": 2.9},
-        "max_seconds: 2.9 is too short for overlap_seconds=2. Use at least 3",
+        "max_seconds: .* 2.9 seconds are too short for overlap_seconds=2. Allow at least 3",
     ),
     "maximum without overlap": (
         {"max_seconds": 0.05, "overlap_seconds": 0},
-        "overlap_seconds=0. Use at least 0.1",
+        "overlap_seconds=0. Allow at least 0.1",
     ),
 }
 

@@ -15,7 +15,6 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.chat_completions import ChatStreamDecoder
 from orq_router_integrations.wire.event_stream import (
     EventStreamDecoder,
-    ServerSentEvent,
     SSEDecoder,
 )
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
@@ -23,7 +22,7 @@ from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 BOM = "\ufeff".encode()
 
 
-def decode(*chunks: bytes) -> list[ServerSentEvent]:
+def decode(*chunks: bytes) -> list[tuple[bytes, str]]:
     decoder = SSEDecoder()
     return [event for chunk in chunks for event in decoder.feed(chunk)]
 
@@ -37,7 +36,7 @@ def split_bytes(stream: bytes) -> list[bytes]:
     return [stream[index : index + 1] for index in range(len(stream))]
 
 
-def decode_by_standard(stream: bytes) -> list[ServerSentEvent]:
+def decode_by_standard(stream: bytes) -> list[tuple[bytes, str]]:
     """Decode a complete stream with the algorithm of the WHATWG standard."""
     *lines, _unfinished = re.split(rb"\r\n|\r|\n", stream.removeprefix(BOM))
     events, data, name = [], [], b""
