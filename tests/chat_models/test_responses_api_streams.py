@@ -196,7 +196,7 @@ def test_two_calls_are_not_merged(events: list[bytes]) -> None:
 CALL_ITEM = {"type": "function_call", "call_id": "a", "name": "f", "arguments": '{"x":1}'}
 
 
-def test_complete_call_in_its_items_has_its_arguments_once() -> None:
+def test_arguments_in_two_items_of_a_call_are_read_once() -> None:
     added = encode_response_event("output_item.added", output_index=0, item=CALL_ITEM)
     item_done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
     assert merge_calls(added, item_done) == [("f", {"x": 1})]
@@ -210,7 +210,7 @@ def test_arguments_that_arrive_only_at_the_end_are_kept() -> None:
     assert merge_calls(call_added(0), arguments_done, item_done) == [("f", {"x": 1})]
 
 
-def test_call_without_a_start_has_its_arguments_once() -> None:
+def test_arguments_of_a_call_without_a_start_are_read_once() -> None:
     item_done = encode_response_event("output_item.done", output_index=0, item=CALL_ITEM)
     assert merge_calls(arguments_delta(0, '{"x":1}'), item_done) == [("f", {"x": 1})]
     response = {**RESPONSE, "output": [{**CALL_ITEM, "id": "fc"}]}
@@ -299,7 +299,7 @@ FINISHED: dict[str, tuple[int | None, bool]] = {
 @pytest.mark.parametrize(("shift", "has_response"), FINISHED.values(), ids=FINISHED)
 @pytest.mark.parametrize("other_ids", [False, True], ids=["same ids", "other ids"])
 @pytest.mark.parametrize("has_deltas", [True, False], ids=["deltas", "no deltas"])
-def test_content_is_emitted_once_wherever_it_arrives(
+def test_repeated_content_is_emitted_once(
     has_deltas: bool, other_ids: bool, shift: int | None, has_response: bool
 ) -> None:
     finished_items = [{**item, "id": f"x{item['id']}"} for item in ITEMS] if other_ids else ITEMS

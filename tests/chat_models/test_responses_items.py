@@ -337,7 +337,7 @@ def test_reasoning_before_an_answer_without_calls_keeps_the_search() -> None:
     assert [item.get("id") for item in replay(answer)] == ["r1", "ws", "m1"]
 
 
-def test_reasoning_that_nothing_follows_is_left_out() -> None:
+def test_reasoning_at_the_end_is_left_out() -> None:
     """The API rejects it. The two messages of the answer have become one."""
     answer = answer_with(reasoning("r1"), text("m1"), reasoning("r2"), text("m2"))
     assert [item.get("id") for item in replay(answer)] == ["r1", "m1"]

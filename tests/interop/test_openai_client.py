@@ -40,12 +40,12 @@ def speech(client):
 
 
 class TestChat:
-    def test_complete(self, client):
+    def test_complete_answer_is_read(self, client):
         response = client.chat.completions.create(model=GPT, messages=USER)
         assert response.choices[0].message.content.startswith(f"Offline answer from {GPT}")
         assert response.usage.total_tokens > 0
 
-    def test_streamed(self, client):
+    def test_streamed_answer_is_read(self, client):
         chunks = list(
             client.chat.completions.create(
                 model=GPT, messages=USER, stream=True, stream_options={"include_usage": True}
@@ -55,7 +55,7 @@ class TestChat:
         assert text.startswith("Offline answer")
         assert chunks[-1].usage.total_tokens > 0
 
-    def test_tools(self, client):
+    def test_tool_is_called(self, client):
         response = client.chat.completions.create(
             model=GPT,
             messages=USER,
@@ -65,7 +65,7 @@ class TestChat:
         (call,) = response.choices[0].message.tool_calls
         assert (call.function.name, call.function.arguments) == ("magic_function", '{"input":3}')
 
-    def test_unknown_model_and_model_list(self, client):
+    def test_unknown_model_raises_and_models_are_listed(self, client):
         with pytest.raises(openai.NotFoundError, match="not enabled"):
             client.chat.completions.create(model="nobody/x", messages=USER)
         assert GPT in {model.id for model in client.models.list()}
@@ -78,19 +78,19 @@ class TestChat:
 
 class TestResponses:
     @pytest.mark.slow
-    def test_complete(self, client):
+    def test_complete_answer_is_read(self, client):
         response = client.responses.create(model=GPT, input="Hi")
         assert response.output_text == f"Offline answer from {GPT} to 'Hi'."
         assert response.usage.total_tokens > 0
         assert client.responses.retrieve(response.id).output_text == response.output_text
 
-    def test_streamed(self, client):
+    def test_streamed_answer_is_read(self, client):
         events = list(client.responses.create(model=GPT, input="Hi", stream=True))
         text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
         assert events[-1].type == "response.completed"
         assert events[-1].response.output_text == text
 
-    def test_tools(self, client):
+    def test_tool_is_called(self, client):
         response = client.responses.create(
             model=GPT,
             input=USER,
@@ -102,13 +102,13 @@ class TestResponses:
 
 
 class TestImages:
-    def test_generate(self, client):
+    def test_images_are_generated(self, client):
         response = client.images.generate(model="openai/gpt-image-1", prompt="A boat", n=2)
         images = [base64.b64decode(item.b64_json) for item in response.data]
         assert [detect_mime_type(image) for image in images] == ["image/png", "image/png"]
         assert images[0] != images[1]
 
-    def test_edit_with_a_mask(self, client):
+    def test_image_is_edited_with_a_mask(self, client):
         image = base64.b64decode(
             client.images.generate(model="openai/gpt-image-1", prompt="A boat").data[0].b64_json
         )
@@ -118,7 +118,7 @@ class TestImages:
         assert detect_mime_type(base64.b64decode(response.data[0].b64_json)) == "image/png"
 
     @deprecated
-    def test_variations(self, client):
+    def test_variations_are_created(self, client):
         image = (ASSETS / "diagram.png").read_bytes()
         response = client.images.create_variation(
             model="openai/dall-e-2", image=image, n=2, response_format="b64_json"
@@ -129,7 +129,7 @@ class TestImages:
 
 
 class TestSpeech:
-    def test_stream_to_file(self, client, tmp_path):
+    def test_speech_is_streamed_to_a_file(self, client, tmp_path):
         path = tmp_path / "speech.wav"
         with client.audio.speech.with_streaming_response.create(
             model="openai/tts-1", voice="alloy", input=SPOKEN, response_format="wav"
@@ -139,7 +139,7 @@ class TestSpeech:
             assert sound.getnframes() > 0
 
     @pytest.mark.parametrize("audio_format", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-    def test_every_format(self, client, audio_format):
+    def test_every_format_is_returned(self, client, audio_format):
         response = client.audio.speech.create(
             model="openai/tts-1", voice="alloy", input="Hi", response_format=audio_format
         )
@@ -147,10 +147,10 @@ class TestSpeech:
 
 
 class TestTranscriptions:
-    def test_json(self, client, speech):
+    def test_json_transcript_is_read(self, client, speech):
         assert client.audio.transcriptions.create(model=WHISPER, file=speech).text == SPOKEN
 
-    def test_verbose_json(self, client, speech):
+    def test_words_and_segments_are_read(self, client, speech):
         response = client.audio.transcriptions.create(
             model=WHISPER,
             file=speech,
@@ -165,7 +165,7 @@ class TestTranscriptions:
         ("response_format", "prefix"),
         [("text", SPOKEN), ("srt", "1\n00:00:00,000"), ("vtt", "WEBVTT")],
     )
-    def test_text_formats(self, client, speech, response_format, prefix):
+    def test_text_formats_are_read(self, client, speech, response_format, prefix):
         response = client.audio.transcriptions.create(
             model=WHISPER, file=speech, response_format=response_format
         )
@@ -173,13 +173,13 @@ class TestTranscriptions:
         assert SPOKEN in response
 
     @deprecated
-    def test_translations(self, client, speech):
+    def test_translation_is_read(self, client, speech):
         assert client.audio.translations.create(model=WHISPER, file=speech).text
 
 
 class TestEmbeddings:
     @pytest.mark.parametrize("encoding_format", ["float", "base64"])
-    def test_every_encoding(self, client, encoding_format):
+    def test_every_encoding_is_returned(self, client, encoding_format):
         response = client.embeddings.create(
             model="openai/text-embedding-3-small",
             input=["A red boat", "A blue car"],
@@ -193,7 +193,7 @@ class TestEmbeddings:
             assert [len(item.embedding) for item in response.data] == [64, 64]
 
     @pytest.mark.slow
-    def test_encoding_chosen_by_the_client(self, client):
+    def test_default_encoding_of_the_client_is_decoded(self, client):
         response = client.embeddings.create(model="openai/text-embedding-3-small", input="Hi")
         assert len(response.data[0].embedding) == 1536
         assert response.usage.prompt_tokens > 0

@@ -51,7 +51,7 @@ def http(lenient_url: str) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("model_class", ["OpenAIChatModel", "OpenAIResponsesModel"])
-async def test_pydantic_ai(lenient_url: str, model_class: str) -> None:
+async def test_pydantic_ai_works(lenient_url: str, model_class: str) -> None:
     pydantic_ai = pytest.importorskip("pydantic_ai")
     models = pytest.importorskip("pydantic_ai.models.openai")
     providers = pytest.importorskip("pydantic_ai.providers.openai")
@@ -67,7 +67,7 @@ async def test_pydantic_ai(lenient_url: str, model_class: str) -> None:
 
 
 @pytest.mark.parametrize("model_class", ["OpenAIChatCompletionsModel", "OpenAIResponsesModel"])
-async def test_openai_agents(lenient_url: str, model_class: str) -> None:
+async def test_openai_agents_work(lenient_url: str, model_class: str) -> None:
     agents = pytest.importorskip("agents")
     agents.set_tracing_disabled(True)
     async with openai.AsyncOpenAI(api_key="any", base_url=lenient_url) as client:
@@ -80,7 +80,7 @@ async def test_openai_agents(lenient_url: str, model_class: str) -> None:
         assert (await agents.Runner.run(typed, PROMPT)).final_output == ADA
 
 
-def test_haystack(lenient_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_haystack_works(lenient_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HAYSTACK_TELEMETRY_ENABLED", "False")
     chat = pytest.importorskip("haystack.components.generators.chat")
     dataclasses = pytest.importorskip("haystack.dataclasses")
@@ -169,7 +169,7 @@ def find_output(body: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_recorded_requests_for_structured_output(http: httpx.Client, name: str) -> None:
+def test_recorded_requests_return_structured_output(http: httpx.Client, name: str) -> None:
     body = REQUESTS[name]
     path = "/responses" if "input" in body else "/chat/completions"
     response = http.post(path, json={"model": GPT, **body})
@@ -178,7 +178,7 @@ def test_recorded_requests_for_structured_output(http: httpx.Client, name: str) 
     assert Person.model_validate_json(output) == ADA
 
 
-def test_forms_of_the_javascript_client(http: httpx.Client) -> None:
+def test_forms_of_the_javascript_client_are_accepted(http: httpx.Client) -> None:
     """It repeats ``image[]``, and sends files without a type."""
     image = create_png("boat", (64, 64))
     fields = {"model": "openai/gpt-image-1", "prompt": "bird", "input_fidelity": "high"}

@@ -50,16 +50,16 @@ def speech():
 
 class TestChat:
     @pytest.mark.slow
-    def test_complete(self, orq):
+    def test_complete_answer_is_read(self, orq):
         response = orq.router.chat.completions.create(model=GPT, messages=USER)
         assert response.choices[0].message.content == ANSWER
 
-    def test_streamed(self, orq):
+    def test_streamed_answer_is_read(self, orq):
         with orq.router.chat.completions.create(model=GPT, messages=USER, stream=True) as events:
             text = "".join(event.data.choices[0].delta.content or "" for event in events)
         assert text == ANSWER
 
-    def test_tools(self, orq):
+    def test_tool_is_called(self, orq):
         response = orq.router.chat.completions.create(
             model=GPT,
             messages=[{"role": "user", "content": "f(3)"}],
@@ -87,20 +87,20 @@ class TestChat:
 
 
 class TestResponses:
-    def test_complete(self, orq):
+    def test_complete_answer_is_read(self, orq):
         response = orq.responses.create(model=GPT, input="Hi")
         (item,) = response.output
         assert item["content"][0]["text"] == ANSWER
         assert orq.responses.get(response_id=response.id).output == response.output
 
-    def test_streamed(self, orq):
+    def test_streamed_answer_is_read(self, orq):
         with orq.responses.create(model=GPT, input="Hi", stream=True) as events:
             assert len(list(events)) > 5
 
 
 class TestImages:
     @pytest.mark.slow
-    def test_all_operations(self, orq):
+    def test_images_are_generated_edited_and_varied(self, orq):
         images = orq.router.images
         generated = images.generations.create(model="openai/gpt-image-1", prompt="A boat")
         data = base64.b64decode(generated.data[0].b64_json)
@@ -127,7 +127,7 @@ class TestAudio:
         assert result is None
         assert router.log[0].status == 200
 
-    def test_transcriptions_as_json(self, orq, speech):
+    def test_json_transcript_is_read(self, orq, speech):
         transcribe = orq.router.audio.transcriptions.create
         assert transcribe(model=WHISPER, file=speech).text == SPOKEN
         response = transcribe(
@@ -148,5 +148,5 @@ class TestAudio:
             )
         assert router.log[0].status == 200
 
-    def test_translations(self, orq, speech):
+    def test_translation_is_read(self, orq, speech):
         assert orq.router.audio.translations.create(model=WHISPER, file=speech).text

@@ -134,7 +134,7 @@ def record_body(
 
 @pytest.mark.parametrize(("messages", "kwargs"), CHAT.values(), ids=CHAT)
 @pytest.mark.parametrize("base_url", [V2, V3], ids=["v2", "v3"])
-def test_chat(base_url, messages, kwargs):
+def test_chat_request_matches_the_schema(base_url, messages, kwargs):
     assert (
         find_lost_fields(CHAT_SCHEMA, record_body("chat_completions", base_url, messages, kwargs))
         == []
@@ -142,7 +142,7 @@ def test_chat(base_url, messages, kwargs):
 
 
 @pytest.mark.parametrize(("messages", "kwargs"), RESPONSES.values(), ids=RESPONSES)
-def test_responses(messages, kwargs):
+def test_responses_request_matches_the_schema(messages, kwargs):
     assert find_lost_fields(RESPONSES_SCHEMA, record_body("responses", V3, messages, kwargs)) == []
 
 
@@ -150,24 +150,24 @@ def test_responses(messages, kwargs):
 @pytest.mark.parametrize(
     ("base_url", "lost_fields"), [(V2, []), (V3, TOP_LEVEL_ON_V3)], ids=["v2", "v3"]
 )
-def test_chat_controls(base_url, lost_fields):
+def test_sdk_drops_top_level_chat_controls_under_v3(base_url, lost_fields):
     controls = {"name": "n", **CONTROLS}
     body = record_body("chat_completions", base_url, ["Hi"], {"controls": controls})
     assert find_lost_fields(CHAT_SCHEMA, body) == lost_fields
 
 
-def test_responses_controls():
+def test_responses_controls_match_the_schema():
     body = record_body("responses", V3, ["Hi"], {"controls": CONTROLS})
     assert find_lost_fields(RESPONSES_SCHEMA, body) == []
 
 
-REASONING = [{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SEAL"}}]
+REASONING = [{"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "SIGNATURE"}}]
 REASONING_MESSAGE = AIMessage(
     REASONING, tool_calls=build_tool_call().tool_calls, response_metadata={"model_name": GPT}
 )
 
 
-def test_reasoning_items():
+def test_sdk_drops_fields_of_reasoning_items():
     """The SDK drops ``summary`` and ``encrypted_content``."""
     body = record_body("responses", V3, ["Hi", REASONING_MESSAGE, RESULT], {})
     assert body["input"][1]["type"] == "reasoning"
@@ -200,7 +200,7 @@ REJECTED_BY_SDK: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize(
     ("api", "messages", "kwargs", "settings"), REJECTED_BY_SDK.values(), ids=REJECTED_BY_SDK
 )
-def test_request_that_the_sdk_rejects(api, messages, kwargs, settings):
+def test_sdk_rejects_documented_differences(api, messages, kwargs, settings):
     """If this fails, the SDK accepts the request now: remove it from the table and the docs."""
     schema = CHAT_SCHEMA if api == "chat_completions" else RESPONSES_SCHEMA
     with pytest.raises(ValidationError):
@@ -208,7 +208,7 @@ def test_request_that_the_sdk_rejects(api, messages, kwargs, settings):
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
-def test_image_as_tool_result_by_default(api):
+def test_image_as_tool_result_matches_the_schema_by_default(api):
     schema = CHAT_SCHEMA if api == "chat_completions" else RESPONSES_SCHEMA
     assert (
         find_lost_fields(schema, record_body(api, V3, ["Hi", build_tool_call(), IMAGE_RESULT], {}))

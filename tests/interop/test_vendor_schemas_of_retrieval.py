@@ -46,7 +46,9 @@ def find_lost(schema: Any, router: OfflineRouter) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fields of the schema are deprecated
 @pytest.mark.parametrize("options", [{}, {"dimensions": 8, "encoding_format": "float"}], ids=str)
-def test_embeddings(router: OfflineRouter, client: Any, options: dict[str, Any]) -> None:
+def test_embeddings_request_matches_the_schema(
+    router: OfflineRouter, client: Any, options: dict[str, Any]
+) -> None:
     controls = CONTROLS | {"fallbacks": ["azure/text-embedding-3-small"]}
     model = OrqEmbeddings("openai/text-embedding-3-small", client=client, **options)
     model.embed(["Hi"], controls=controls)
@@ -54,14 +56,16 @@ def test_embeddings(router: OfflineRouter, client: Any, options: dict[str, Any])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_rerank(router: OfflineRouter, client: Any) -> None:
+def test_rerank_request_matches_the_schema(router: OfflineRouter, client: Any) -> None:
     controls = CONTROLS | {"plugins": [{"id": "pii_redaction", "entities": ["EMAIL_ADDRESS"]}]}
     OrqRerank(RERANK, client=client).rerank("Hi", ["a"], top_n=1, controls=controls)
     assert find_lost(models.CreateRerankRequestBody, router) == []
 
 
 @pytest.mark.parametrize("options", [{}, {"pages": [0], "min_image_size": 5}], ids=str)
-def test_ocr(router: OfflineRouter, client: Any, options: dict[str, Any]) -> None:
+def test_ocr_request_matches_the_schema(
+    router: OfflineRouter, client: Any, options: dict[str, Any]
+) -> None:
     pdf = create_pdf("Hello")
     OrqOCRLoader(pdf, model="mistral/mistral-ocr-latest", client=client, **options).load()
     assert find_lost(models.PostV2RouterOcrRequestBody, router) == []
@@ -78,6 +82,8 @@ def test_ocr(router: OfflineRouter, client: Any, options: dict[str, Any]) -> Non
     ],
     ids=["plain", "options", "rerank", "filter", "combined filter"],
 )
-def test_knowledge_search(router: OfflineRouter, client: Any, options: dict[str, Any]) -> None:
+def test_knowledge_search_matches_the_schema(
+    router: OfflineRouter, client: Any, options: dict[str, Any]
+) -> None:
     OrqKnowledgeRetriever("kb", client=client, **options).invoke("Hi")
     assert find_lost(models.SearchKnowledgeRequest, router) == []

@@ -80,13 +80,13 @@ def create_tool(client, model: str = "openai/gpt-image-1", **kwargs: Any) -> Orq
         ("openai/gpt-image-1", {"controls": {**CACHED, "metadata": {"env": "dev"}}}),
     ],
 )
-def test_generations(router, client, model, kwargs):
+def test_generation_request_matches_the_schema(router, client, model, kwargs):
     create_tool(client, model).generate("a boat", **kwargs)
     assert find_lost_fields(models.CreateImageRequestBody, get_body(router)) == []
 
 
 @pytest.mark.parametrize("images", [SQUARE, [SQUARE, MASK]], ids=["one", "several"])
-def test_edits(router, client, images):
+def test_edit_request_matches_the_schema(router, client, images):
     create_tool(client, controls=CACHED).edit("fog", images, n=2, size="1024x1024", user="u1")
     assert find_lost_fields(models.CreateImageEditRequestBody, get_body(router)) == []
 
@@ -98,13 +98,13 @@ def test_mask_is_missing_in_the_sdk(router, client):
     assert "mask" not in models.CreateImageEditRequestBody.model_fields
 
 
-def test_variations(router, client):
+def test_variation_request_matches_the_schema(router, client):
     tool = create_tool(client, "openai/dall-e-2", return_format="url", controls=CACHED)
     tool.create_variation(SQUARE, n=2, size="256x256")
     assert find_lost_fields(models.CreateImageVariationRequestBody, get_body(router)) == []
 
 
-def test_speech(router, client):
+def test_speech_request_matches_the_schema(router, client):
     controls = {**CONTROLS, "thread": {"id": "t1"}}
     OrqSpeechTool(
         model="openai/tts-1",
@@ -127,14 +127,14 @@ def test_speech(router, client):
         {"response_format": "vtt", "controls": CONTROLS},
     ],
 )
-def test_transcriptions(router, client, kwargs):
+def test_transcription_request_matches_the_schema(router, client, kwargs):
     OrqTranscriptionLoader(
         source=QUESTION, model="elevenlabs/scribe_v1", client=client, **kwargs
     ).load()
     assert find_lost_fields(models.CreateTranscriptionRequestBody, get_body(router)) == []
 
 
-def test_translations(router, client):
+def test_translation_request_matches_the_schema(router, client):
     OrqTranslationLoader(
         source=QUESTION,
         model="openai/whisper-1",

@@ -12,7 +12,7 @@ GPT = "openai/gpt-4o"
 FULL = Answer(
     "It is 42.",
     reasoning="Let me think.",
-    reasoning_signature="SEAL",
+    reasoning_signature="SIGNATURE",
     tool_calls=[
         {"name": "add", "args": {"a": 1}, "id": "c1"},
         {"name": "look", "args": {"b": "x"}, "id": "c2"},

@@ -41,4 +41,8 @@ def decode_deltas(*events: Any, end: Any = CUT) -> list[Any]:
 CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}
 SEARCH = {"type": "web_search_call", "id": "ws", "status": "completed"}
 NOTE = {"type": "url_citation", "url": "https://example.com"}
-SEALED = {"type": "reasoning", "summary": [{"text": "Hm."}], "encrypted_content": "SEAL"}
+SIGNED_REASONING = {
+    "type": "reasoning",
+    "summary": [{"text": "Hm."}],
+    "encrypted_content": "SIGNATURE",
+}

@@ -1,4 +1,4 @@
-"""Hostile requests: the offline router answers or rejects them within a bounded effort."""
+"""Hostile requests: the offline router answers or rejects them in limited time."""
 
 import time
 import zlib

@@ -1,4 +1,4 @@
-"""Lenient mode accepts what other clients always send, and strict mode explains how to use it."""
+"""Lenient mode accepts what other clients always send; strict mode explains how to enable it."""
 
 import httpx
 import pytest

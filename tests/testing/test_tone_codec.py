@@ -21,7 +21,7 @@ def decode_texts(pcm: bytes, rate: int = SAMPLE_RATE) -> list[str]:
 
 
 @given(st.text())
-def test_text_round_trip(text: str) -> None:
+def test_any_text_is_decoded(text: str) -> None:
     sendable = text.encode("utf-8", "replace").decode()
     assert decode_texts(encode_speech(text)) == sendable.split()
 

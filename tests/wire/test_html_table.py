@@ -5,7 +5,7 @@ import re
 from orq_router_integrations.wire.html_table import format_table
 
 
-def test_cells_are_escaped_and_none_is_empty() -> None:
+def test_cells_are_escaped_and_none_becomes_empty() -> None:
     table = format_table(["<name>", "n"], [("<b>", 1), ("&", None)])
     assert re.sub(r' style="[^"]*"', "", table) == (
         "<table><tr><th>&lt;name&gt;</th><th>n</th></tr>"

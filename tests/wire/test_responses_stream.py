@@ -10,8 +10,8 @@ from support.response_events import (
     DONE,
     NOTE,
     RESPONSE,
-    SEALED,
     SEARCH,
+    SIGNED_REASONING,
     create_event,
     decode_deltas,
     decode_events,
@@ -85,8 +85,11 @@ class TestEvents:
             {"images": [{"b64_json": "aGk="}]},
         ),
         "encrypted reasoning": (
-            create_event("output_item.done", item=SEALED),
-            {"reasoning": "Hm.", "reasoning_items": [{"reasoning": "Hm.", "signature": "SEAL"}]},
+            create_event("output_item.done", item=SIGNED_REASONING),
+            {
+                "reasoning": "Hm.",
+                "reasoning_items": [{"reasoning": "Hm.", "signature": "SIGNATURE"}],
+            },
         ),
     }
 
@@ -385,9 +388,11 @@ UNEXPECTED_FIELDS = {
     "finished item": lambda value: create_event("output_item.done", item=value, output_index=0),
     "output index": lambda value: create_event("output_item.added", item=CALL, output_index=value),
     "item type": lambda value: create_event("output_item.done", item={"type": value}),
-    "summary": lambda value: create_event("output_item.done", item={**SEALED, "summary": value}),
+    "summary": lambda value: create_event(
+        "output_item.done", item={**SIGNED_REASONING, "summary": value}
+    ),
     "encrypted content": lambda value: create_event(
-        "output_item.done", item={**SEALED, "encrypted_content": value}
+        "output_item.done", item={**SIGNED_REASONING, "encrypted_content": value}
     ),
     "annotation": lambda value: create_event("output_text.annotation.added", annotation=value),
     "summary index": lambda value: create_event(
