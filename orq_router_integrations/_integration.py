@@ -20,8 +20,10 @@ from orq_router_integrations.wire.model_names import ModelCandidates
 ARGUMENT_HINTS = {
     **CONNECTION_HINTS,
     "model_name": "model",
-    "http_client": "client=RouterClient(http_client=...)",
-    "http_async_client": "client=RouterClient(http_async_client=...)",
+    **{
+        name: f"client=RouterClient({name}=...)"
+        for name in ("http_client", "http_async_client", "pace", "trace_calls")
+    },
 }
 """What to write instead of arguments that all integrations reject."""
 

@@ -66,6 +66,8 @@ def test_other_positional_arguments_raise(create: Any, message: str):
         "prediction": "use extra_body={'prediction': ...}.",
         "safety_identifier": "use extra_body={'safety_identifier': ...}.",
         "organization": "Not supported by the router",
+        "pace": "Use client=RouterClient(pace=...).",
+        "trace_calls": "Use client=RouterClient(trace_calls=...).",
         "temprature": "Did you mean 'temperature'?",
     }.items(),
 )

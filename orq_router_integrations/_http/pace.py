@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
-from orq_router_integrations._http.deadline import Deadline
+from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations.errors import RouterInputError
 
 USABLE_SHARE = 0.95
@@ -259,8 +259,8 @@ class Pacer:
             return
         try:
             await asyncio.wait_for(asyncio.wrap_future(turn), deadline.cap(None))
-        except TimeoutError:
-            deadline.cap(None)
+        except TimeoutError:  # event loops may end the wait shortly before the deadline
+            raise DeadlineExceededError from None
         finally:
             turn.cancel()
 

@@ -131,7 +131,8 @@ class FileProcessor(ABC):
         if self.store is None:
             return (yield call)
         params = {"endpoint": call.endpoint.path, "url": self.client.base_url, **self.body}
-        if "load_balancer" in (controls := self.controls.to_wire()):
+        controls = self.client.controls.merge(self.controls).to_wire()
+        if "load_balancer" in controls:
             params["load_balancer"] = controls["load_balancer"]
         key = compute_key(upload, params)
         result = yield from self.store.wait_for_claim(key, self.parse_stored)

@@ -78,7 +78,8 @@ class OrqTool(RouterIntegration, BaseTool):
     )
     retry_ambiguous: bool = Field(
         default=False,
-        description="Also retry requests that the router may have processed and billed",
+        description="Also retry a request that the router may have processed and billed before the "
+        "connection failed or the time ran out",
     )
     directory: CoercedField[
         str | os.PathLike[str] | None, Annotated[Path, AfterValidator(validate_directory)] | None

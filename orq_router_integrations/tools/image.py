@@ -28,6 +28,7 @@ from orq_router_integrations.wire.images import (
     ImageOperation,
     ImageParams,
     ImageRequest,
+    check_compression,
     check_model_params,
     check_operation_params,
 )
@@ -81,8 +82,8 @@ class OrqImageTool(OrqTool, ImageParams):
     be supported by its operation. Parameters that DALL-E 2, DALL-E 3 or GPT Image models do not
     support are rejected before anything is sent; other models receive all parameters.
 
-    Images are billed individually, so a request that may have been processed is not retried unless
-    ``retry_ambiguous=True``.
+    Images are billed individually. After a timeout or a lost connection, a request that may have
+    been processed is only retried with ``retry_ambiguous=True``.
 
     Raises:
         pydantic.ValidationError: An argument of the constructor is invalid.
@@ -316,7 +317,9 @@ class OrqImageTool(OrqTool, ImageParams):
         params |= {name: value for name, value in overrides.items() if value is not None}
         params.pop("controls", None)
         request = ImageRequest(**{"model": self.model, **params, "prompt": prompt})
-        check_operation_params(operation, request.collect_image_params())
+        image_params = request.collect_image_params()
+        check_operation_params(operation, image_params)
         for model in candidates.primaries:
-            check_model_params(model, request.collect_image_params())
+            check_model_params(model, image_params)
+            check_compression(model, {**self.extra_body, **image_params})
         return merge_extra_body(request.to_wire(), self.extra_body)

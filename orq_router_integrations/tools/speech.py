@@ -74,8 +74,8 @@ class OrqSpeechTool(OrqTool, SpeechParams):
     before anything is sent. The router may silently return another format, so results report the
     format found in the data.
 
-    Speech is billed per request, so a request that may have been processed is not retried unless
-    ``retry_ambiguous=True``.
+    Speech is billed per request. After a timeout or a lost connection, a request that may have
+    been processed is only retried with ``retry_ambiguous=True``.
 
     Raises:
         pydantic.ValidationError: An argument of the constructor is invalid.

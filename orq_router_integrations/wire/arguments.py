@@ -61,7 +61,8 @@ def check_header(name: str, value: str) -> None:
 
 def suggest_name(name: str, candidates: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the closest candidate, or an empty string."""
-    close = difflib.get_close_matches(name, set(candidates) - {name}, n=1)
+    cutoff = 0.65 if len(name) < 6 else 0.77  # one or two wrong characters
+    close = difflib.get_close_matches(name, set(candidates) - {name}, n=1, cutoff=cutoff)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

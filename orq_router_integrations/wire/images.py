@@ -127,10 +127,14 @@ _FAMILIES_BY_PARAM = {
 """Families that support a parameter, for parameters that not all families support."""
 
 
+def _get_family(model: str) -> str | None:
+    name = model.rpartition("/")[2]
+    return next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
+
+
 def check_model_params(model: str, params: Mapping[str, Any]) -> None:
     """Check that a model supports a combination of parameters; undocumented models support all."""
-    name = model.rpartition("/")[2]
-    family = next((family for family in _MODEL_FAMILIES if name.startswith(family)), None)
+    family = _get_family(model)
     for param in params:
         families = _FAMILIES_BY_PARAM.get(param)
         if family and families and family not in families:
@@ -144,7 +148,11 @@ def check_model_params(model: str, params: Mapping[str, Any]) -> None:
         )
     if params.get("background") == "transparent" and params.get("output_format") == "jpeg":
         raise ValueError("background: JPEG has no transparency. Use output_format='png'.")
-    is_png = family == "gpt-image" and params.get("output_format", "png") == "png"
+
+
+def check_compression(model: str, params: Mapping[str, Any]) -> None:
+    """Check that the format of a request, which may also be in ``extra_body``, is compressed."""
+    is_png = params.get("output_format", "png") == "png" and _get_family(model) == "gpt-image"
     if is_png and params.get("output_compression", 100) < 100:
         raise ValueError(
             "output_compression: Not supported for PNG, the default format. "

@@ -199,6 +199,19 @@ class TestPacer:
         pacer.wait(create_deadline())
 
     @pytest.mark.slow
+    async def test_wait_that_ends_early_is_a_timeout(self, monkeypatch) -> None:
+        """The timers of uvloop may end a wait shortly before the deadline."""
+
+        async def end_early(turn: Any, _: float) -> None:
+            turn.cancel()
+            raise TimeoutError
+
+        pacer = Pacer(None)
+        pacer.gate.close(60)
+        monkeypatch.setattr(asyncio, "wait_for", end_early)
+        with pytest.raises(DeadlineExceededError):
+            await pacer.await_turn(create_deadline())
+
     async def test_order(self) -> None:
         pacer = Pacer(Pace(100, per=1))
         order: list[int] = []

@@ -58,6 +58,21 @@ def test_key_depends_on_parameters(path: Path, options: dict[str, Any]) -> None:
     assert len(router.requests) == 2
 
 
+BALANCED = {"load_balancer": {"models": [{"model": "groq/whisper-large-v3", "weight": 1}]}}
+
+
+@pytest.mark.parametrize("owner", ["loader", "client"])
+def test_key_depends_on_the_load_balancer(path: Path, owner: str) -> None:
+    """Another model may answer, so its transcript is another result."""
+    router = OfflineRouter()
+    create_loader(create_recording("One."), router, store=path).load()
+    options: dict[str, Any] = {"controls": BALANCED} if owner == "loader" else {}
+    client = router.client(controls=BALANCED) if owner == "client" else router.client()
+    for _ in range(2):
+        create_loader(create_recording("One."), store=path, client=client, **options).load()
+    assert len(router.requests) == 2
+
+
 def test_langchain_store_can_be_used() -> None:
     store = InMemoryByteStore()
     router = OfflineRouter()

@@ -111,6 +111,7 @@ def assert_raises_unsent(router: OfflineRouter, call: Any, message: str) -> None
         ({"quality": "best"}, "quality: "),
         ({"output_format": "webp", "output_compression": 101}, "output_compression: "),
         ({"output_compression": 50}, "output_compression: Not supported for PNG"),
+        ({"output_compression": 0, "output_format": "png"}, "Use output_format='jpeg' or 'webp'"),
         (
             {"return_format": "b64_json"},
             "return_format: Not supported by openai/gpt-image-1, only by dall-e-2",
@@ -268,6 +269,26 @@ def test_transparent_jpeg_is_reported_to_the_model(router):
     message = call_tool(image_tool, prompt="boat", **TRANSPARENT, **JPEG_OUTPUT)
     assert (message.status, router.requests) == ("error", [])
     assert "JPEG has no transparency" in message.text
+
+
+@pytest.mark.parametrize("field", ["overrides", "extra_body", "model_args"])
+def test_compression_of_the_tool_may_be_completed_by_a_format(router, field):
+    webp = {"output_format": "webp"}
+    extra_body = webp if field == "extra_body" else {}
+    image_tool = create_tool(
+        router, output_compression=50, extra_body=extra_body, model_args=["output_format"]
+    )
+    if field == "model_args":
+        assert call_tool(image_tool, prompt="boat", **webp).status == "success"
+    else:
+        image_tool.generate("boat", **(webp if field == "overrides" else {}))
+    assert router.requests[-1].body["output_compression"] == 50
+
+
+def test_compression_is_not_sent_to_edits(router):
+    image_tool = create_tool(router, output_compression=50)
+    image_tool.edit("add a bird", BOAT)
+    assert "output_compression" not in router.requests[-1].body
 
 
 def test_linked_image_must_be_downloaded_first(router):

@@ -52,6 +52,21 @@ def test_closest_name_is_suggested(name, suggestion):
     assert suggest_name(name, ["temperature", "max_tokens"]) == suggestion
 
 
+@pytest.mark.parametrize(
+    ("name", "candidate"),
+    [
+        ("functions", "instructions"),
+        ("budget_tokens", "custom_get_token_ids"),
+        ("proxies", "profile"),
+        ("verify", "verbosity"),
+        ("tools", "controls"),
+        ("text", "extras"),
+    ],
+)
+def test_other_words_are_not_suggested(name, candidate):
+    assert suggest_name(name, [candidate]) == ""
+
+
 def test_no_suggestion_without_candidates():
     assert suggest_name("temperature", []) == ""
 

@@ -59,8 +59,6 @@ UNSUPPORTED = [
     ("gpt-image-1", {"style": "vivid"}, "only by dall-e-3 models"),
     ("gpt-image-1", {"background": "transparent", "output_format": "jpeg"}, "no transparency"),
     ("imagen-4", {"background": "transparent", "output_format": "jpeg"}, "no transparency"),
-    ("gpt-image-1", {"output_compression": 50}, "output_compression: Not supported for PNG"),
-    ("gpt-image-1", {"output_compression": 0, "output_format": "png"}, "Use output_format='jpeg'"),
     ("gpt-image-1", {"return_format": "b64_json"}, "only by dall-e-2 and dall-e-3 models"),
 ]
 
