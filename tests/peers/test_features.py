@@ -54,7 +54,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "opening a stream is retried": ("test_stream_is_retried_before_first_item",),
     "LangChain's model errors": ("test_error_class_and_is_retryable",),
     "ContextOverflowError": (
-        "test_context_overflow_error",
+        "test_context_overflow_raises_the_error_of_langchain",
         "test_context_length_error_is_detected_by_message",
     ),
     "errors inside a stream": ("test_error_in_a_stream_raises",),
@@ -85,7 +85,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "images in answers": ("test_image_is_an_image_block",),
     "citations": ("test_url_citations_are_citations_of_the_text",),
     "refusals": (
-        "test_complete_refusal",
+        "test_complete_refusal_is_a_block",
         "test_refusal_raises_with_reason",
     ),
     "audio answers, and their id sent back": (
@@ -98,7 +98,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "standard content blocks": ("test_content_is_blocks_in_v1",),
     "service tiers in usage": ("test_tokens_of_a_separately_priced_tier_are_named_after_it",),
-    "stream_events v3": ("test_stream_events_v3",),
+    "stream_events v3": ("test_stream_events_v3_are_valid_and_complete",),
     "native events": ("test_events_produce_the_message_of_invoke",),
     # input
     "audio formats, images with detail or without MIME type, files by URL and id, plain text": (
@@ -111,7 +111,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "test_answer_is_converted",
     ),
     "media in tool results": (
-        "test_media_in_tool_results",
+        "test_media_are_removed_from_the_tool_message",
         "test_media_can_stay_in_the_tool_message",
     ),
     "ids and extra fields of text blocks": ("test_langchain_fields_of_a_text_block_are_not_sent",),
@@ -125,14 +125,14 @@ TESTED: dict[str, tuple[str, ...]] = {
     "tool_choice": ("test_tool_choice_is_converted",),
     "response_format with tools": (
         "test_response_format_is_sent_with_tools",
-        "test_bind_tools_with_response_format",
-        "test_provider_strategy",
+        "test_bind_tools_accepts_a_response_format",
+        "test_provider_strategy_sends_a_response_format",
     ),
     "methods of structured output": (
         "test_output_is_instance_or_dict",
         "test_json_schema_is_the_default",
     ),
-    "include_raw": ("test_include_raw",),
+    "include_raw": ("test_include_raw_returns_the_message_and_the_parsed_output",),
     "output schemas in traces": ("test_schema_is_traced_and_not_sent",),
     "tool extras": (
         "test_responses_api_receives_supported_tool_extras",
@@ -152,11 +152,11 @@ TESTED: dict[str, tuple[str, ...]] = {
         "test_is_close_to_the_count_of_the_api",
     ),
     "tracing parameters": (
-        "test_langsmith_params",
+        "test_langsmith_params_describe_the_model",
         "test_traces_contain_params_and_no_secret",
     ),
     "fallbacks and retries of LangChain": (
-        "test_fallback_middleware",
+        "test_fallback_middleware_calls_the_next_model",
         "test_retry_middleware_retries_only_retryable_errors",
     ),
 }
