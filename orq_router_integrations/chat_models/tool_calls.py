@@ -88,7 +88,8 @@ class _RawToolCall:
 
     def is_valid(self) -> bool:
         args, _ = _parse_arguments(self.arguments, replace_surrogates=False)
-        return bool(self.name) and args is not None and self.item_stage != STARTED
+        has_arguments = self.item_stage != STARTED  # they follow the start of an item
+        return bool(self.name) and args is not None and has_arguments
 
     def is_continued_by(self, fragment: "_RawToolCall") -> bool:
         """Return whether a fragment belongs to this call, and does not start another one."""
@@ -112,22 +113,23 @@ class _RawToolCall:
         is_finished = self.item_stage >= max(fragment.item_stage, FINISHED)
         if is_finished or (fragment.item_stage == STARTED and self.name):
             return 0
-        index = _compare(self.index, fragment.index)
-        item_id = _compare(self.item_id, fragment.item_id)
-        call_id, name = _compare(self.id, fragment.id), _compare(self.name, fragment.name)
-        if -1 in {call_id, name}:
+        index_match = _compare(self.index, fragment.index)
+        item_match = _compare(self.item_id, fragment.item_id)
+        id_match, name_match = _compare(self.id, fragment.id), _compare(self.name, fragment.name)
+        if -1 in {id_match, name_match}:
             return 0
-        rank = 1 + [index, item_id, call_id, name, any(self.argument_parts)].count(1)
+        matches = [index_match, item_match, id_match, name_match, any(self.argument_parts)]
+        rank = 1 + matches.count(1)
         if fragment.item_stage >= FINISHED:
             if self.get_missing_arguments(fragment.arguments) is not None:
                 return rank + 1
-            return rank if call_id == item_id == 1 else 0
+            return rank if id_match == item_match == 1 else 0
         # Nothing follows complete arguments, so an object after them belongs to another item.
         if any(self.argument_parts) and may_contain_object(fragment.arguments):
-            has_other_id = index == 0 and item_id == -1
+            has_other_id = index_match == 0 and item_match == -1
             if has_other_id or _parse_arguments(self.arguments)[0] is not None:
                 return 0
-        return 0 if index == -1 else rank
+        return 0 if index_match == -1 else rank
 
 
 def _compare(value: Any, other: Any) -> int:
@@ -141,7 +143,7 @@ def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -
     """Create an invalid call with the error of its arguments, which may have a truncation mark."""
     arguments = strip_truncation_mark(arguments)
     _, error = _parse_arguments(arguments, replace_surrogates=False)
-    error = error or "The tool call has no name, or its arguments are missing."
+    error = error or f"The tool call has no {'arguments' if name else 'name'}."
     return invalid_tool_call(name=name, args=arguments, id=call_id, error=error)
 
 
