@@ -8,7 +8,6 @@ arguments are not a JSON object, becomes an invalid tool call.
 import reprlib
 import uuid
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 from langchain_core.messages import InvalidToolCall, ToolCall
@@ -110,8 +109,7 @@ class _RawToolCall:
         Some providers send one id for all items, or change the id or the index of an item. But an
         item starts and finishes once, and contains all its fragments when it is finished.
         """
-        is_finished = self.item_stage >= max(fragment.item_stage, FINISHED)
-        if is_finished or (fragment.item_stage == STARTED and self.name):
+        if fragment.item_stage == STARTED and self.name:
             return 0
         index_match = _compare(self.index, fragment.index)
         item_match = _compare(self.item_id, fragment.item_id)
@@ -233,9 +231,11 @@ class ToolCalls:
     def _find_call(self, fragment: _RawToolCall) -> _RawToolCall | None:
         """Return the call that a fragment continues: the last one with its id or its index."""
         if fragment.item_stage:
-            ranks = [(call.rank_for_item(fragment), call) for call in reversed(self._calls)]
-            rank, match = max(ranks, key=itemgetter(0), default=(0, None))
-            return match if rank else None
+            # Only the finished response repeats an item after it has finished.
+            end = max(fragment.item_stage, FINISHED)
+            calls = [call for call in reversed(self._calls) if call.item_stage < end]
+            ranks = [call.rank_for_item(fragment) for call in calls]
+            return calls[ranks.index(max(ranks))] if any(ranks) else None
         same_id = [call for call in self._calls if fragment.id and call.id == fragment.id]
         candidates = same_id or self._calls
         if fragment.index is not None:
