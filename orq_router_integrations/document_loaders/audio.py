@@ -103,8 +103,8 @@ class AudioIntegration(FileIntegration, TranslationParams):
     carry_prompt: bool = Field(
         default=True,
         description="Add the end of the previous chunk's transcript to the prompt of a chunk. "
-        "Applies within each of the `max_concurrency` groups of chunks that are transcribed "
-        "concurrently.",
+        "Recordings with at most `max_concurrency` chunks are sent without it, because all their "
+        "chunks are sent at the same time; `max_concurrency=1` applies it to all chunks.",
     )
 
     argument_hints: ClassVar[Mapping[str, str]] = {

@@ -72,8 +72,8 @@ class OrqImageTool(OrqTool, ImageParams):
     Agents use it like any other tool. The model sees the ids and sizes of the images. The artifact
     of the tool message contains the images themselves, or the paths of their files if ``directory``
     is set; ``ImageResult.of(message)`` restores the result. If ``model_args`` contains ``"image"``,
-    the model can edit earlier images by id. Invalid arguments are reported to the model in the tool
-    message so that it can retry.
+    the model can edit earlier images by id. ``create_agent`` and ``ToolNode`` report invalid
+    arguments to the model so that it can retry.
 
     Programs call ``generate``, ``edit`` and ``create_variation``, or the async versions with the
     prefix ``a``. Parameters and ``controls`` can be overridden per call.
@@ -86,7 +86,7 @@ class OrqImageTool(OrqTool, ImageParams):
     been processed is only retried with ``retry_ambiguous=True``.
 
     Raises:
-        pydantic.ValidationError: An argument of the constructor is invalid.
+        pydantic.ValidationError: An argument of the constructor or of ``invoke`` is invalid.
         RouterError: A call failed. ``partial_items`` contains the images that had arrived.
 
     >>> from orq_router_integrations.testing import OfflineRouter

@@ -62,8 +62,8 @@ class OrqSpeechTool(OrqTool, SpeechParams):
 
     Agents use it like any other tool. The model sees a one-sentence summary. The artifact of the
     tool message contains the audio, or the path of its file if ``directory`` is set;
-    ``Speech.of(message)`` restores it. Invalid arguments are reported to the model in the tool
-    message so that it can retry.
+    ``Speech.of(message)`` restores it. ``create_agent`` and ``ToolNode`` report invalid arguments
+    to the model so that it can retry.
 
     Programs call ``synthesize``, ``synthesize_to_file`` and ``stream``, or the async versions with
     the prefix ``a``. ``model``, ``voice``, ``audio_format``, ``speed`` and ``controls`` can be
@@ -78,7 +78,7 @@ class OrqSpeechTool(OrqTool, SpeechParams):
     been processed is only retried with ``retry_ambiguous=True``.
 
     Raises:
-        pydantic.ValidationError: An argument of the constructor is invalid.
+        pydantic.ValidationError: An argument of the constructor or of ``invoke`` is invalid.
         RouterInputError: An argument of a call is invalid. Nothing was sent.
         RouterError: A call failed. ``received`` is the number of bytes that had arrived;
             ``partial_bytes`` contains them if the audio was collected in memory.

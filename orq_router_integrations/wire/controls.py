@@ -108,8 +108,8 @@ class RouterRetry(Control):
 
     count: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
         default=_DEFAULT_ROUTER_RETRIES,
-        description="Number of retries per model, 0 to 5. Only /responses and /embeddings "
-        "support 0",
+        description="Number of retries per model, 0 to 5. Only /responses, /embeddings and "
+        "/decisions support 0",
     )
     # Always sent, because the router's own default differs between its endpoints
     on_codes: tuple[RetryStatus, ...] = Field(
@@ -275,7 +275,7 @@ class RouterControls(Control):
     )
     retry: RouterRetry | None = optional(
         "How often the router retries each model, such as `{'count': 2, 'on_codes': [429, 503]}`. "
-        "By default two or three times, depending on the endpoint"
+        "By default twice on /responses, /embeddings and /decisions; not documented elsewhere"
     )
     load_balancer: LoadBalancer | None = optional(
         "Models to distribute the requests over, such as `{'models': ['openai/gpt-4o', ...]}`. "
@@ -336,7 +336,7 @@ class RouterControls(Control):
         """Maximum duration of a call in the router, including retries, fallbacks and pauses.
 
         ``None`` if no ``timeout`` limits the calls to providers. The router pauses 1, 2, 4, 8 and
-        16 seconds between retries, each varied by up to 25 %.
+        16 seconds between retries, each varied by up to 25 %. Without ``retry``, two are assumed.
         """
         if self.timeout is None:
             return None

@@ -61,8 +61,8 @@ class TranslationParams(BaseModel):
         "Sampling temperature, 0 to 1. At 0 the provider may raise it when the model is uncertain."
     )
     timestamps_granularity: Literal["none", "word", "character"] | None = optional(
-        "Timestamps to return: `none`, `word` or `character`. Not to be confused with "
-        "`timestamp_granularities`."
+        "Timestamps to return, as in ElevenLabs' API: `none`, `word` or `character`. OpenAI's "
+        "parameter is `timestamp_granularities`."
     )
     diarize: StrictBool | None = optional("Label the speakers (ElevenLabs).")
     num_speakers: Annotated[StrictInt, Field(ge=1, le=32)] | None = optional(

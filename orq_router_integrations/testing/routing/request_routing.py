@@ -2,8 +2,8 @@
 
 Where the documentation is silent, one behavior was chosen:
 
-* Without a ``retry`` control nothing is retried, except on /responses, whose schema promises two
-  retries (not after timeouts). The documented default of 3 applies to ``count`` within a ``retry``.
+* Without a ``retry`` control nothing is retried, except twice on /responses (not after timeouts)
+  and /decisions, as in their schemas. Within a ``retry``, ``count`` is 3 by default, as documented.
 * The load balancer's pick is retried and falls back like the request's own model.
 * Every type of load balancer picks a model at random, by weight.
 * A fallback that is not enabled fails with 404, which is not among the default fallback codes.
