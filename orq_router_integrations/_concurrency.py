@@ -8,7 +8,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
@@ -227,8 +227,7 @@ def _defer_errors(items: Iterator[ItemT]) -> Iterator[Callable[[], ItemT]]:
         yield partial(raise_error, error)
 
 
-async def _cancel_all(futures: Iterable["asyncio.Future[Any]"]) -> None:
-    futures = list(futures)
+async def _cancel_all(futures: Collection["asyncio.Future[Any]"]) -> None:
     for future in futures:
         future.cancel()
     await asyncio.gather(*futures, return_exceptions=True)

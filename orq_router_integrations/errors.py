@@ -351,9 +351,7 @@ def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[
         return ContextLengthError
     if 400 <= status < 500:
         return _CLASSES.get(status, BadRequestError)
-    if class_by_code is not None and status < 500:
-        return class_by_code
-    return ServerError
+    return BadRequestError if class_by_code and status < 500 else ServerError
 
 
 def to_input_error(error: ValueError, *, endpoint: str = "") -> RouterInputError:

@@ -28,12 +28,7 @@ from orq_router_integrations.wire.arguments import (
     warn_caller,
 )
 from orq_router_integrations.wire.controls import RouterControls
-from orq_router_integrations.wire.deferred_model import (
-    CoercedField,
-    DeferredModel,
-    bind_positional_args,
-    optional,
-)
+from orq_router_integrations.wire.deferred_model import CoercedField, DeferredModel, optional
 from orq_router_integrations.wire.endpoints import Dialect
 from orq_router_integrations.wire.html_table import format_table
 
@@ -221,7 +216,7 @@ class RouterSettings(DeferredModel):
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(**bind_positional_args(type(self), args, kwargs))
+        super().__init__(**self._bind_positional_args(args, kwargs))
 
     @model_validator(mode="wrap")
     @classmethod
@@ -262,9 +257,8 @@ class RouterSettings(DeferredModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with other values; a new API key is wrapped as a secret."""
-        coerced = {
-            name: self._coerce_assigned(name, value) for name, value in (update or {}).items()
-        }
+        items = (update or {}).items()
+        coerced = {name: self._coerce_assigned(name, value) for name, value in items}
         return super().model_copy(update=coerced, deep=deep)
 
     def get_settings(self) -> dict[str, Any]:

@@ -16,9 +16,8 @@ class WavHeader:
     def __init__(
         self, format_chunk: bytes, data_offset: int, data_size: int | None, *, is_64_bit: bool
     ) -> None:
-        format_tag, channels, sample_rate, bytes_per_second, block_size, bits = struct.unpack(
-            "<HHIIHH", format_chunk[:16]
-        )
+        fields = struct.unpack("<HHIIHH", format_chunk[:16])
+        format_tag, channels, sample_rate, bytes_per_second, block_size, bits = fields
         if format_tag == _EXTENSIBLE and len(format_chunk) >= 26:
             format_tag = int.from_bytes(format_chunk[24:26], "little")
         self.format_chunk = format_chunk  # content of the ``fmt`` chunk

@@ -238,10 +238,8 @@ class OrqImageTool(OrqTool, ImageParams):
             ids = kwargs.pop("image", None)
             if ids is None:
                 return self._prepare(GENERATION, kwargs, prompt=prompt)
-            loader = self._loader
-            images = [
-                loader.find(image_id) for image_id in ([ids] if isinstance(ids, str) else ids)
-            ]
+            ids = [ids] if isinstance(ids, str) else ids
+            images = [self._loader.find(image_id) for image_id in ids]
             if not prompt.strip():
                 return self._prepare(VARIATION, kwargs, image=images)
             return self._prepare(EDIT, kwargs, prompt=prompt, image=images)

@@ -83,13 +83,10 @@ class ImageLoader:
         for index, source in enumerate(items):
             name = f"{argument}[{index}]" if len(items) > 1 else argument
             try:
-                new_uploads = self._create_uploads(source)
-                for upload in new_uploads:
-                    _check_upload(upload)
+                uploads += [_check_upload(upload) for upload in self._create_uploads(source)]
             except ValueError as error:
                 detail = to_input_error(error).message.removeprefix("image: ")  # added by ``find``
                 raise RouterInputError(f"{name}: {detail}") from None
-            uploads += new_uploads
         if not 1 <= len(uploads) <= limit:
             expected = f"1 to {limit} images" if limit > 1 else "1 image"
             raise RouterInputError(f"{argument}: Expected {expected}, got {len(uploads)}.")
@@ -151,7 +148,7 @@ class ImageLoader:
         return image.model_copy(update={"path": resolved})
 
 
-def _check_upload(upload: Upload) -> None:
+def _check_upload(upload: Upload) -> Upload:
     if upload.mime_type not in INPUT_MIME_TYPES:
         raise ValueError(
             f"{upload.filename} is {upload.mime_type}. Convert it to PNG, JPEG or WebP."
@@ -161,6 +158,7 @@ def _check_upload(upload: Upload) -> None:
             f"{upload.filename} has {upload.size / 2**20:.1f} MB. Images must be smaller than "
             f"{MAX_INPUT_BYTES // 2**20} MB."
         )
+    return upload
 
 
 def _check_mask(mask: Upload) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, ClassVar, NamedTuple, NoReturn
 
 from orq_router_integrations.errors import RouterError
 from orq_router_integrations.media.atomic_write import OutputFile
@@ -105,12 +105,9 @@ def find_wav_start(data: bytes) -> AudioStart | None:
         raise MalformedResponseError(f"the audio is {error}") from None
     if header is None:
         return None
+    joined_header = build_wav_header(header.format_chunk, None)
     return AudioStart(
-        header.data_offset,
-        header.description,
-        build_wav_header(header.format_chunk, None),
-        header.block_size,
-        header.data_size,
+        header.data_offset, header.description, joined_header, header.block_size, header.data_size
     )
 
 
@@ -138,34 +135,23 @@ START_FINDERS: dict[str | None, Callable[[bytes], AudioStart | None]] = {
 """Functions by audio format. Files of other formats cannot be joined."""
 
 
+@dataclass(slots=True, repr=False)
 class SpeechDecoder:
-    """Checks that a response is audio, and passes its bytes on as they arrive.
+    """Checks that a response is audio, and passes its bytes on as they arrive."""
 
-    With ``is_joined``, only the bytes that belong in the joined file are passed on. ``first`` is
-    the decoder of the first file, unless this is the first one.
-    """
+    done: ClassVar = False  # the response ends with its body, not with a marker
+    partial: ClassVar = ""  # required by StreamDecoder; audio has no text
 
-    done = False  # the response ends with its body, not with a marker
-    partial = ""  # required by StreamDecoder; audio has no text
-
-    def __init__(
-        self,
-        response: Response,
-        requested_format: str,
-        *,
-        is_joined: bool = False,
-        first: "SpeechDecoder | None" = None,
-    ) -> None:
-        self.response = response
-        self.format = DetectedFormat()
-        self.start: AudioStart | None = None
-        self.size = 0  # of what was passed on, in bytes
-        self._requested_format = requested_format
-        self._is_joined = is_joined
-        self._first = first
-        self._pending = b""  # what cannot be passed on yet: the start, or an incomplete block
-        self._audio_size = 0
-        self._head = b""  # the start of what was passed on
+    response: Response
+    requested_format: str
+    is_joined: bool = False  # whether to pass on only the bytes that belong in the joined file
+    first: "SpeechDecoder | None" = None  # that of the first file, unless this is the first one
+    format: DetectedFormat = field(default_factory=DetectedFormat)
+    start: AudioStart | None = None
+    size: int = 0  # of what was passed on, in bytes
+    _pending: bytes = b""  # what cannot be passed on yet: the start, or an incomplete block
+    _audio_size: int = 0
+    _head: bytes = b""  # the start of what was passed on
 
     def feed(self, data: bytes, *, is_last: bool = False) -> Iterator[bytes]:
         """Take the next bytes of the response, and yield those that belong in the file."""
@@ -177,7 +163,7 @@ class SpeechDecoder:
                 self._pending = data
                 return
             data = data[self.start.offset :]
-            header = b"" if self._first else self.start.header
+            header = b"" if self.first else self.start.header
         if self.start.size is not None:
             data = data[: self.start.size - self._audio_size]
         end = len(data) - len(data) % self.start.block_size
@@ -197,14 +183,14 @@ class SpeechDecoder:
             if is_last or len(data) > MAX_ERROR_BYTES:
                 _raise_for_text(data[:MAX_ERROR_BYTES])
             return None
-        self.format = detect_format(data[:SNIFF_BYTES], self._requested_format, self.response)
-        if self._first:
-            _check_equal(self.format, self._first.format)
-        if not self._is_joined or self.format.format not in START_FINDERS:
+        self.format = detect_format(data[:SNIFF_BYTES], self.requested_format, self.response)
+        if self.first:
+            _check_equal(self.format, self.first.format)
+        if not self.is_joined or self.format.format not in START_FINDERS:
             return AudioStart()
         start = START_FINDERS[self.format.format](data)
-        if start and self._first and self._first.start:
-            _check_equal(start.properties, self._first.start.properties)
+        if start and self.first and self.first.start:
+            _check_equal(start.properties, self.first.start.properties)
         return start
 
     def finish(self) -> Iterator[bytes]:
@@ -213,7 +199,7 @@ class SpeechDecoder:
             raise MalformedResponseError("the response contains no audio: its body is empty")
         yield from self.feed(b"", is_last=True)
         name = self.format.format
-        if not self._is_joined:
+        if not self.is_joined:
             is_short_wav = name == "wav" and self.size == len(self._head)  # others contain audio
             is_empty = is_short_wav and not read_audio_seconds(self._head)
         elif name in START_FINDERS:

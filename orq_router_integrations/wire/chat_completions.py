@@ -88,10 +88,10 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
     )
 
 
-def _get_part_text(part: Any) -> str | None:
+def _get_part_text(part: str | dict[str, Any]) -> str | None:
     """Return the text of a part: empty if the part holds reasoning, ``None`` if it has no text."""
-    if not isinstance(part, dict):
-        return part if isinstance(part, str) else None
+    if isinstance(part, str):
+        return part
     if as_str(part.get("type")) in reasoning.REASONING_BLOCK_TYPES:
         return ""
     text = part.get("text")
@@ -131,8 +131,7 @@ class ChatStreamDecoder(EventStreamDecoder):
 
 def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
     """Return the choice with index 0, or an empty dict; streams request a single choice."""
-    choices = chunk.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and not as_int(choice.get("index")):  # 0 or missing
+    for choice in as_dicts(chunk.get("choices")):
+        if not as_int(choice.get("index")):  # 0 or missing
             return choice
     return {}

@@ -18,7 +18,6 @@ StopSequences = Annotated[
 ]
 ReasoningEffort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-
 _reject_unknown_fields = with_config(ConfigDict(extra="forbid"))
 
 

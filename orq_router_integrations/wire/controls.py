@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    field_validator,
     model_validator,
 )
 from typing_extensions import TypedDict, Unpack
@@ -69,6 +68,10 @@ ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidato
 
 JsonMapping = Mapping[str, Any]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_check_json)]
+JsonObjects = Annotated[
+    tuple[JsonObject, ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, Mapping) else value),
+]
 NonEmptyStr = Annotated[str, StringConstraints(min_length=1)]
 RetryStatus = Annotated[int, Field(strict=True, ge=100, le=599)]
 FallbackStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
@@ -171,14 +174,9 @@ class Identity(Control):
     )
     display_name: str | None = optional("Name shown in the dashboard")
     email: str | None = optional("Email address")
-    metadata: tuple[JsonObject, ...] | None = optional("Additional data: a dict or a list of dicts")
+    metadata: JsonObjects | None = optional("Additional data: a dict or a list of dicts")
     logo_url: str | None = optional("URL of an image. Not supported by /responses")
     tags: tuple[str, ...] | None = optional("Tags for filtering")
-
-    @field_validator("metadata", mode="before")
-    @classmethod
-    def _wrap_in_list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, Mapping) else value
 
 
 class Thread(Control):
@@ -322,9 +320,8 @@ class RouterControls(Control):
         """
         if overrides is None or not overrides.model_fields_set:
             return self
-        return self.model_copy(
-            update={name: getattr(overrides, name) for name in overrides.model_fields_set}
-        )
+        update = {name: getattr(overrides, name) for name in overrides.model_fields_set}
+        return self.model_copy(update=update)
 
     @property
     def has_router_retries(self) -> bool:

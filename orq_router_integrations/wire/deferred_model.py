@@ -40,34 +40,28 @@ class DeferredModel(BaseModel):
             cls.__doc__ = _add_args_section(docstring, cls)
 
     @classmethod
-    def model_rebuild(
-        cls, *, force: bool = False, _parent_namespace_depth: int = 2, **kwargs: Any
-    ) -> bool | None:
-        built = super().model_rebuild(
-            force=force, _parent_namespace_depth=_parent_namespace_depth + 1, **kwargs
-        )
+    def model_rebuild(cls, *, _parent_namespace_depth: int = 2, **kwargs: Any) -> bool | None:
+        built = super().model_rebuild(_parent_namespace_depth=_parent_namespace_depth + 1, **kwargs)
         cls.__signature__ = _LazySignature()  # type: ignore[assignment] # pydantic sets its own
         return built
 
-
-def bind_positional_args(
-    cls: type[DeferredModel], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the keyword arguments of a constructor call, its positional argument included."""
-    if not args:
-        return kwargs
-    name = cls.positional_field
-    if len(args) > 1 or name is None:
-        accepted = f"one positional argument, {name!r}" if name else "no positional arguments"
-        fields = sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required())
-        keywords = [f"{key}=..." for key, field in fields if field.description and key != name]
-        examples = ", ".join(keywords[:2])
-        raise TypeError(
-            f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
-        )
-    if name in kwargs:
-        raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
-    return {name: args[0], **kwargs}
+    @classmethod
+    def _bind_positional_args(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the keyword arguments of a constructor call, its positional argument included."""
+        if not args:
+            return kwargs
+        name = cls.positional_field
+        if len(args) > 1 or name is None:
+            accepted = f"one positional argument, {name!r}" if name else "no positional arguments"
+            fields = sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required())
+            keywords = [f"{key}=..." for key, field in fields if field.description and key != name]
+            examples = ", ".join(keywords[:2])
+            raise TypeError(
+                f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
+            )
+        if name in kwargs:
+            raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
+        return {name: args[0], **kwargs}
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:

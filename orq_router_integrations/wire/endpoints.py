@@ -52,9 +52,6 @@ class ControlLocation(Enum):
     HEADER = "header"
 
 
-Locations = dict[Dialect, ControlLocation]
-"""The location of a control under each base URL that supports it."""
-
 _LEGACY = (Dialect.V2_GATEWAY, Dialect.V2_PROXY)  # the base URLs of 2025
 _TOP = dict.fromkeys((Dialect.V3_ROUTER, Dialect.V2_ROUTER), ControlLocation.TOP)
 _NESTED_IN_LEGACY = _TOP | dict.fromkeys(_LEGACY, ControlLocation.NESTED)
@@ -70,7 +67,7 @@ class Endpoint:
     """An endpoint of the router, and the controls that it supports."""
 
     path: str  # below the base URL; "{id}" is replaced by an id, which is appended otherwise
-    control_locations: dict[str, Locations]
+    control_locations: dict[str, dict[Dialect, ControlLocation]]  # by control and API version
     method: str = "POST"  # a GET request has no body and no controls
     below_root: bool = False  # whether the path starts at the root of the platform
     multipart: bool = False  # whether the body is a form with files instead of JSON

@@ -89,10 +89,8 @@ def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) 
     not positive and finite are ignored.
     """
     retry_after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
-    candidates = [
-        _parse_seconds(headers.get("retry-after-ms", "")) / 1000,
-        _parse_seconds(retry_after),
-    ]
+    milliseconds = _parse_seconds(headers.get("retry-after-ms", ""))
+    candidates = [milliseconds / 1000, _parse_seconds(retry_after)]
     if retry_time := _parse_date(retry_after):
         now = _parse_date(headers.get("date", "")) or datetime.now(UTC)
         candidates.append((retry_time - now).total_seconds())

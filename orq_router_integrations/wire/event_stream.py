@@ -55,21 +55,16 @@ class SSEDecoder:
         self._block.append(data)
         self._size += len(data)
         if b"\n\n" in data or (last_byte in b"\r\n" and data.startswith(b"\n")):
-            for block in self._take_blocks():
-                if event := _parse_block(block):
-                    yield event
+            content = b"".join(self._block)
+            if self._at_start:
+                self._at_start = False
+                content = content.removeprefix(BOM)
+            *blocks, rest = content.split(b"\n\n")
+            self._block, self._size = [rest], len(rest)
+            yield from filter(None, map(_parse_block, blocks))
         elif self._size > MAX_EVENT_BYTES:
             limit = f"{MAX_EVENT_BYTES // 1024**2} MB"
             raise MalformedResponseError(f"an event is larger than {limit}", data)
-
-    def _take_blocks(self) -> list[bytes]:
-        content = b"".join(self._block)
-        if self._at_start:
-            self._at_start = False
-            content = content.removeprefix(BOM)
-        *blocks, rest = content.split(b"\n\n")
-        self._block, self._size = [rest], len(rest)
-        return blocks
 
 
 def _parse_block(block: bytes) -> tuple[bytes, str] | None:

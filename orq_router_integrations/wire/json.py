@@ -6,7 +6,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -54,9 +54,7 @@ def _to_plain_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool 
     convert = partial(_to_plain_value, depth=depth + 1, nan_as_null=nan_as_null)
     if isinstance(value, dict):
         prefix = f"{path}." if path else ""
-        return {
-            _check_key(key, path): convert(item, f"{prefix}{key}") for key, item in value.items()
-        }
+        return {_check_key(key, path): convert(item, prefix + key) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [convert(item, f"{path}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
@@ -188,6 +186,12 @@ def check_encodable(text: str, name: str = "") -> str:
 def to_printable(path: str) -> str:
     """Percent-encode the bytes of a path that are not UTF-8, because JSON cannot contain them."""
     return _SURROGATE.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", path)
+
+
+@cache
+def get_adapter(result_type: type) -> TypeAdapter[Any]:
+    """Return the adapter that reads a dataclass from JSON. Creating one takes milliseconds."""
+    return TypeAdapter(result_type)
 
 
 def decode_base64(data: bytes) -> bytes:

@@ -47,9 +47,8 @@ class ModelCandidates:
 
     def is_fallback(self, answering_model: str) -> bool:
         """Check whether the model that answered is a fallback and not a primary candidate."""
-        return bool(_match_name(answering_model, self.fallbacks)) and not _match_name(
-            answering_model, self.primaries
-        )
+        is_primary = bool(_match_name(answering_model, self.primaries))
+        return not is_primary and bool(_match_name(answering_model, self.fallbacks))
 
     def qualify_name(self, name: str) -> str:
         """Add the provider to a model name.

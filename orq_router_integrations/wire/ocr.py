@@ -2,10 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import (
@@ -57,12 +54,8 @@ class OCRResult:
 
     @staticmethod
     def from_json(data: bytes) -> "OCRResult":
-        return _create_adapter().validate_json(data)
-
-
-@cache
-def _create_adapter() -> TypeAdapter[OCRResult]:
-    return TypeAdapter(OCRResult)
+        result: OCRResult = json.get_adapter(OCRResult).validate_json(data)
+        return result
 
 
 def build_file_document(upload: Upload) -> dict[str, Any]:

@@ -17,8 +17,6 @@ _RENAMED_FIELDS = {"max_completion_tokens": "max_output_tokens", "stop": "stop_s
 APPROVAL_RESPONSE = "mcp_approval_response"
 """Type of the content part, and of the item, that answers the request of an MCP server."""
 
-_LOGPROBS = "message.output_text.logprobs"  # a value of ``include``
-
 
 def build_responses_body(chat_body: Mapping[str, Any]) -> JsonObject:
     """Convert the body of a chat completion, which may contain parameters of the Responses API."""
@@ -41,7 +39,7 @@ def build_responses_body(chat_body: Mapping[str, Any]) -> JsonObject:
     if effort := body.pop("reasoning_effort", None):
         body["reasoning"] = {"effort": effort, **body.get("reasoning", {})}
     if body.pop("logprobs", False) or "top_logprobs" in body:  # ignored if not included
-        body["include"] = [*body.get("include", ()), _LOGPROBS]
+        body["include"] = [*body.get("include", ()), "message.output_text.logprobs"]
     return body
 
 

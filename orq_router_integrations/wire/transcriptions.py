@@ -8,25 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    Field,
-    StrictBool,
-    StrictInt,
-    TypeAdapter,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, model_validator
 
 from orq_router_integrations.wire.arguments import create_pattern_validator
 from orq_router_integrations.wire.call import MalformedResponseError, Response, raise_for_error
 from orq_router_integrations.wire.chat_params import StrictNumber
 from orq_router_integrations.wire.deferred_model import optional
-from orq_router_integrations.wire.json import as_dicts, as_float, as_str, dumps, loads
+from orq_router_integrations.wire.json import as_dicts, as_float, as_str, dumps, get_adapter, loads
 from orq_router_integrations.wire.subtitles import Span, parse_subtitles
 from orq_router_integrations.wire.word_tokenizer import join_words
 
@@ -44,8 +35,6 @@ Language = Annotated[LanguageCode, AfterValidator(str.lower)]
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _MAX_JITTER_SECONDS = 0.5
 """A word may start this much earlier than the previous one without being out of order."""
-
-_MODELS_WITHOUT_TRANSLATION = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
 
 class TranslationParams(BaseModel):
@@ -103,7 +92,7 @@ class TranscriptionParams(TranslationParams):
 
 def check_translation_model(model: str) -> None:
     name = model.partition("/")[2]
-    if name.startswith(_MODELS_WITHOUT_TRANSLATION):
+    if name.startswith(("gpt-4o-transcribe", "gpt-4o-mini-transcribe")):
         raise ValueError(f"model: {name} does not support translation. Use openai/whisper-1.")
 
 
@@ -135,12 +124,8 @@ class Transcript:
     @staticmethod
     def from_json(data: bytes) -> "Transcript":
         """Deserialize a transcript that ``to_json`` has written, or raise ``ValueError``."""
-        return _create_adapter().validate_json(data, strict=True)
-
-
-@cache
-def _create_adapter() -> TypeAdapter[Transcript]:
-    return TypeAdapter(Transcript)
+        transcript: Transcript = get_adapter(Transcript).validate_json(data, strict=True)
+        return transcript
 
 
 def parse_transcript(

@@ -20,7 +20,7 @@ from orq_router_integrations import (
     RouterClient,
     RouterControls,
 )
-from orq_router_integrations.wire.deferred_model import DeferredModel, bind_positional_args
+from orq_router_integrations.wire.deferred_model import DeferredModel
 
 ARGUMENTS = {
     "ChatOrq": {"model", "controls", "temperature", "api_key"},
@@ -174,7 +174,7 @@ def test_help_describes_every_argument(model):
     ],
 )
 def test_positional_argument_is_bound(args, kwargs, bound):
-    assert bind_positional_args(Tea, args, kwargs) == bound
+    assert Tea._bind_positional_args(args, kwargs) == bound
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_positional_argument_is_bound(args, kwargs, bound):
 )
 def test_wrong_positional_arguments_raise(model, args, kwargs, message):
     with pytest.raises(TypeError) as raised:
-        bind_positional_args(model, args, kwargs)
+        model._bind_positional_args(args, kwargs)
     assert str(raised.value).endswith(message)
