@@ -83,7 +83,7 @@ class ImageLoader:
         for index, source in enumerate(items):
             name = f"{argument}[{index}]" if len(items) > 1 else argument
             try:
-                uploads += [_check_upload(upload) for upload in self._create_uploads(source)]
+                uploads += [_validate_upload(upload) for upload in self._create_uploads(source)]
             except ValueError as error:
                 detail = to_input_error(error).message.removeprefix("image: ")  # added by ``find``
                 raise RouterInputError(f"{name}: {detail}") from None
@@ -148,7 +148,7 @@ class ImageLoader:
         return image.model_copy(update={"path": resolved})
 
 
-def _check_upload(upload: Upload) -> Upload:
+def _validate_upload(upload: Upload) -> Upload:
     if upload.mime_type not in INPUT_MIME_TYPES:
         raise ValueError(
             f"{upload.filename} is {upload.mime_type}. Convert it to PNG, JPEG or WebP."
