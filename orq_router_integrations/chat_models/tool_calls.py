@@ -5,9 +5,10 @@ object, null or not JSON at all. Here, every call gets a unique id. A call witho
 arguments are not a JSON object, becomes an invalid tool call.
 """
 
+import re
 import reprlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import InvalidToolCall, ToolCall
@@ -36,6 +37,31 @@ langchain-core completes truncated arguments, unless a bracket outside of string
 Both halves of the mark have one, because the arguments may end inside or outside of a string.
 """
 
+_ESCAPED_CHARACTER = re.compile(r"\\.", re.DOTALL)
+
+
+@dataclass(slots=True)
+class _ObjectScanner:
+    """Finds the end of a JSON object in fragments, without parsing it again for each of them."""
+
+    opened: int = 0  # braces outside of strings
+    closed: int = 0
+    is_in_string: bool = False
+    backslash: str = ""  # at the end of the last fragment, where it escapes the next character
+
+    def feed(self, fragment: str) -> None:
+        text = _ESCAPED_CHARACTER.sub("", self.backslash + fragment)
+        self.backslash = "\\" if text.endswith("\\") else ""
+        sections = text.split('"')  # alternately outside and inside of strings
+        outside = "".join(sections[self.is_in_string :: 2])
+        self.opened += outside.count("{")
+        self.closed += outside.count("}")
+        self.is_in_string ^= len(sections) % 2 == 0
+
+    @property
+    def is_complete(self) -> bool:
+        return 0 < self.opened <= self.closed and not self.is_in_string
+
 
 @dataclass(slots=True, eq=False)
 class _RawToolCall:
@@ -50,6 +76,7 @@ class _RawToolCall:
     item_stage: int  # in the Responses API; 0 in chat completions
     unique_id: str = ""
     position: int = 0  # among the calls of the answer
+    scanner: _ObjectScanner = field(default_factory=_ObjectScanner)  # of streamed arguments
 
     @classmethod
     def from_payload(cls, payload: Any) -> "_RawToolCall":
@@ -116,16 +143,17 @@ class _RawToolCall:
         id_match, name_match = _compare(self.id, fragment.id), _compare(self.name, fragment.name)
         if -1 in {id_match, name_match}:
             return 0
-        matches = [index_match, item_match, id_match, name_match, any(self.argument_parts)]
-        rank = 1 + matches.count(1)
+        match_count = [index_match, item_match, id_match, name_match].count(1)
+        rank = 1 + 2 * match_count + any(self.argument_parts)
         if fragment.item_stage >= FINISHED:
             if self.get_missing_arguments(fragment.arguments) is not None:
-                return rank + 1
+                return rank + 2
             return rank if id_match == item_match == 1 else 0
         # Nothing follows complete arguments, so an object after them belongs to another item.
+        # That is also likely if the id differs, unless the items of the stream have a start.
         if any(self.argument_parts) and may_contain_object(fragment.arguments):
-            has_other_id = index_match == 0 and item_match == -1
-            if has_other_id or _parse_arguments(self.arguments)[0] is not None:
+            has_other_id = index_match == 0 and item_match == -1 and not self.name
+            if has_other_id or self.scanner.is_complete:
                 return 0
         return 0 if index_match == -1 else rank
 
@@ -226,6 +254,7 @@ class ToolCalls:
             call.item_stage = max(call.item_stage, fragment.item_stage)
             call.argument_parts += fragment.argument_parts
             call.signature = fragment.signature or call.signature
+        call.scanner.feed(fragment.arguments)
         return tool_call_chunk(name=name, args=fragment.arguments, id=call_id, index=call.position)
 
     def _find_call(self, fragment: _RawToolCall) -> _RawToolCall | None:

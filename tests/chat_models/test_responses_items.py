@@ -9,8 +9,10 @@ from support.chat_responses import EVENT_STREAM, create_model, encode_event
 from support.response_events import create_event
 
 from orq_router_integrations import ChatOrq, OfflineRouter
+from orq_router_integrations.chat_models import tool_calls
 from orq_router_integrations.chat_models.message_conversion import convert_messages
 from orq_router_integrations.errors import RouterError, RouterInputError
+from orq_router_integrations.wire.json import loads_arguments
 from orq_router_integrations.wire.responses_request import build_responses_body
 
 RESPONSE = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "output": []}
@@ -247,19 +249,73 @@ def test_calls_that_share_ids_are_not_merged(
     assert not answer.invalid_tool_calls
 
 
+def create_argument_deltas(*deltas: str, **place: Any) -> list[Any]:
+    return [create_event("function_call_arguments.delta", delta=delta, **place) for delta in deltas]
+
+
 def test_arguments_after_a_complete_object_belong_to_another_call() -> None:
     """Without useful ids and indices, only the arguments say where the second call starts."""
     added = create_event("output_item.added", item=CALL_ADDED)
-    deltas = [
-        create_event("function_call_arguments.delta", item_id="f1", delta=delta)
-        for delta in ('{"a"', ":1}", '{"b":{"', 'c":2}}')
-    ]
+    deltas = create_argument_deltas('{"a"', ":1}", '{"b":{"', 'c":2}}', item_id="f1")
     done_events = [
         create_event("output_item.done", item={**call("f1"), "arguments": arguments})
         for arguments in ('{"a":1}', '{"b":{"c":2}}')
     ]
     calls = stream_answer([added, *deltas, *done_events]).tool_calls
     assert [item["args"] for item in calls] == [{"a": 1}, {"b": {"c": 2}}]
+
+
+@pytest.mark.parametrize(
+    ("start", "delta", "end"),
+    [('{"rows":[', '{"id":1},', '{"id":2}]}'), ('{"a":"}', "{x}", '"}')],
+    ids=["objects", "braces in a string"],
+)
+def test_arguments_are_not_parsed_for_each_delta(
+    start: str, delta: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed_lengths = []
+
+    def record_length(arguments: str, **options: Any) -> Any:
+        parsed_lengths.append(len(arguments))
+        return loads_arguments(arguments, **options)
+
+    monkeypatch.setattr(tool_calls, "loads_arguments", record_length)
+    deltas = [start, *[delta] * 500, end]
+    item = {**call("f1"), "arguments": "".join(deltas)}
+    added = create_event("output_item.added", output_index=0, item=CALL_ADDED)
+    done = create_event("output_item.done", output_index=0, item=item)
+    place = {"output_index": 0, "item_id": "f1"}
+    answer = stream_answer([added, *create_argument_deltas(*deltas, **place), done])
+    assert len(answer.tool_calls) == 1
+    assert sum(parsed_lengths) < 5 * len(item["arguments"])
+
+
+def test_item_id_may_change_with_every_event() -> None:
+    ids = iter("abcdefgh")
+    events = []
+    for arguments in ('{"a":', '{"b":1}}'), ("{}",):
+        item = call(next(ids))
+        events.append(create_event("output_item.added", item={**item, "arguments": ""}))
+        for delta in arguments:
+            events += create_argument_deltas(delta, item_id=next(ids))
+        done_item = {**item, "id": next(ids), "arguments": "".join(arguments)}
+        events.append(create_event("output_item.done", item=done_item))
+    answer = stream_answer(events)
+    assert [item["args"] for item in answer.tool_calls] == [{"a": {"b": 1}}, {}]
+    assert not answer.invalid_tool_calls
+
+
+def test_item_id_identifies_the_call_without_an_index() -> None:
+    """The call with this item id started before another one, which already has arguments."""
+    events = [
+        create_event("output_item.added", item=CALL_ADDED),
+        create_event("output_item.added", item={**call("f2", "c2"), "arguments": ""}),
+        *create_argument_deltas("{", item_id="f2"),
+        *create_argument_deltas('{"a":1}', item_id="f1"),
+        *create_argument_deltas("}", item_id="f2"),
+    ]
+    calls = stream_answer(events).tool_calls
+    assert [item["args"] for item in calls] == [{"a": 1}, {}]
 
 
 def test_call_without_received_arguments_is_invalid() -> None:
