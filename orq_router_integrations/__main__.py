@@ -52,7 +52,10 @@ def _create_parser() -> argparse.ArgumentParser:
         "--requests-per-minute", type=int, metavar="N", help="requests per minute before 429"
     )
     serve.add_argument(
-        "--latency", type=float, default=0.0, metavar="S", help="seconds that each response takes"
+        "--latency", type=float, default=0.0, metavar="S", help="seconds before each response"
+    )
+    serve.add_argument(
+        "--chunk-latency", type=float, default=0.0, metavar="S", help="seconds before each chunk"
     )
     serve.add_argument(
         "--fault",
@@ -93,13 +96,9 @@ def _serve(args: argparse.Namespace) -> None:
     faults = dict(args.fault)
     if len(faults) < len(args.fault):
         raise ValueError("--fault: only one status per model is supported.")
-    router = OfflineRouter(
-        faults=faults,
-        requests_per_minute=args.requests_per_minute,
-        lenient=args.lenient,
-        latency=args.latency,
-    )
-    serve(args.port, router, record=args.record)
+    names = ("requests_per_minute", "lenient", "latency", "chunk_latency")
+    options = {name: getattr(args, name) for name in names}
+    serve(args.port, OfflineRouter(faults=faults, **options), record=args.record)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def test_demo_uses_given_files_and_models(
             "requests_per_minute: Input should be greater than 0",
         ),
         (["serve", "--latency", "-1"], "latency"),
+        (["serve", "--chunk-latency", "-1"], "chunk_latency: Input should be greater than"),
     ],
 )
 def test_invalid_argument_is_reported(
@@ -84,9 +85,12 @@ def test_serve_options_configure_the_router(
 
     monkeypatch.setattr("orq_router_integrations.testing.serve.serve", serve)
     options = ["--port", "0", "--lenient", "--requests-per-minute", "2", "--record", str(tmp_path)]
+    options += ["--latency", "0.01", "--chunk-latency", "0.02"]
     faults = ["--fault", "openai/gpt-4o=503", "--fault", "openai/gpt-4o-mini=429"]
     assert main(["serve", *options, *faults]) == 0
     assert (served["port"], served["record"]) == (0, tmp_path)
+    router = served["router"]
+    assert (router.lenient, router.latency, router.chunk_latency) == (True, 0.01, 0.02)
     for model, status in (("gpt-4o", 503), ("gpt-4o-mini", 429)):
         with pytest.raises(RouterStatusError) as raised:
             ask(f"openai/{model}")

@@ -150,6 +150,11 @@ class OfflineRouter:
         ]
         self._routes = self._create_routes()
 
+    def __repr__(self) -> str:
+        answers = "function" if callable(self.answers) else len(self.answers or ())
+        faults, requests = len(self.faults or ()), self._request_count
+        return f"OfflineRouter(answers={answers}, faults={faults}, requests={requests})"
+
     def __reduce__(self) -> Any:
         settings = {field.name: getattr(self, field.name) for field in fields(self)}
         return partial(OfflineRouter, **settings), ()
@@ -294,13 +299,12 @@ class OfflineRouter:
         for model in weights:
             self._models.check_enabled(model)
         cache = None if request.is_streamed else controls.cache
-        key = ""
         if cache:
             params = {**request.build_provider_body(request.model), **controls.to_wire()}
             key = json.dumps([dialect, endpoint.path, request.model, params], sort_keys=True)
-        if cache and (cached := self._cache.get(key)):
-            headers = {**cached.headers, "x-orq-offline-cache": "hit"}
-            return handler.finalize(request, replace(cached, headers=headers))
+            if cached := self._cache.get(key):
+                headers = {**cached.headers, "x-orq-offline-cache": "hit"}
+                return handler.finalize(request, replace(cached, headers=headers))
         routing = RequestRouting(handler, request, controls, self._models, self._faults, self.log)
         (primary,) = self._random.choices(list(weights), list(weights.values()))
         response = routing.run(primary)

@@ -24,7 +24,7 @@ MAX_RECORDS = 1000  # requests and calls that ``serve`` keeps in the logs of its
 def serve(
     port: int = 8080, router: OfflineRouter | None = None, *, record: str | Path | None = None
 ) -> None:
-    """Serve an offline router on 127.0.0.1 until interrupted, and print the base URL to use.
+    """Serve an offline router on 127.0.0.1 until interrupted, and print how to connect to it.
 
     Args:
         port: Port to listen on; 0 picks a free port.
@@ -55,7 +55,8 @@ def serve(
     app = create_asgi_app(router or OfflineRouter(), record=record, max_records=MAX_RECORDS)
     with listener, suppress(KeyboardInterrupt):
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3/router"
-        print(f"The offline router serves {base_url} (any API key is accepted)", flush=True)
+        api_key = "..." if router and router.api_keys else "any"
+        print(f"To connect, set ORQ_BASE_URL={base_url} ORQ_API_KEY={api_key}", flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 

@@ -56,11 +56,9 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
         else:
             content_type, data = _synthesize(request, model.partition("/")[0])
         detected_type = mime.detect_mime_type(data[:16]) or "application/octet-stream"
-        starts = range(0, len(data), CHUNK_BYTES)
-        return RouterResponse(
-            chunks=tuple(data[start : start + CHUNK_BYTES] for start in starts),
-            headers={"content-type": content_type or detected_type},
-        )
+        chunks = tuple(data[i : i + CHUNK_BYTES] for i in range(0, len(data), CHUNK_BYTES))
+        headers = {"content-type": content_type or detected_type}
+        return RouterResponse(chunks=chunks, headers=headers)
 
 
 def _synthesize(request: SpeechRequest, provider: str) -> tuple[str, bytes]:
@@ -132,20 +130,17 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
 
     def respond(self, request: AnyForm, model: str) -> RouterResponse:
         """Return the scripted answer for the file name or model, or else the recognized words."""
-        file = request.file
         body = request.build_provider_body(model)
-        scripted = self._script.take_answer(body, model, file.filename)
-        transcript = transcribe(file.data, scripted)
-        match request.response_format:
-            case "json":
-                return RouterResponse({"text": transcript.text})
-            case "text":
-                return RouterResponse(transcript.text + "\n")
-            case "srt":
-                return RouterResponse(format_srt(transcript.segments))
-            case "vtt":
-                return RouterResponse(format_vtt(transcript.segments))
-        return RouterResponse(_build_verbose(request, transcript))
+        scripted = self._script.take_answer(body, model, request.file.filename)
+        transcript = transcribe(request.file.data, scripted)
+        bodies: dict[str, Any] = {
+            "json": {"text": transcript.text},
+            "text": transcript.text + "\n",
+            "srt": format_srt(transcript.segments),
+            "vtt": format_vtt(transcript.segments),
+            "verbose_json": _build_verbose(request, transcript),
+        }
+        return RouterResponse(bodies[request.response_format])
 
 
 class TranslationEndpoint(TranscriptionEndpoint):

@@ -17,6 +17,7 @@ INVALID = [
     (Fault, "status", 302, "must be 200 or 400 to 599, not 302"),
     (Fault, "status", "503", "must be 200 or 400 to 599, not '503'"),
     (Fault, "status", 503.0, "must be 200 or 400 to 599, not 503.0"),
+    (Fault, "status", 200.0, "must be 200 or 400 to 599, not 200.0"),
     (Fault, "message", 5, "valid string, not 5"),
     (Fault, "seconds", -1, NOT_NEGATIVE),
     (Fault, "seconds", float("nan"), NOT_NEGATIVE),
@@ -73,6 +74,28 @@ def test_invalid_value_in_a_mapping_is_named(create, name, value, message):
 def test_all_invalid_arguments_are_named():
     with pytest.raises(ValueError, match=r"^seconds: .*, not -1; cut_after: .*, not 'x'$"):
         Fault(seconds=-1, cut_after="x")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"body": {}}, {"message": ""}, {"code": "quota"}, {"headers": {"retry-after": "7"}}],
+    ids=lambda field: next(iter(field)),
+)
+@pytest.mark.parametrize("status", [200, HTTPStatus.OK], ids=["int", "HTTPStatus"])
+def test_success_cannot_have_the_fields_of_an_error(status, field):
+    (name,) = field
+    with pytest.raises(ValueError, match=rf"^{name}: Not sent with status=200\. Use one from 400"):
+        Fault(status=status, seconds=2, **field)
+
+
+@pytest.mark.parametrize("broken", [{"cut_after": 1}, {"error_after": 0}])
+def test_broken_stream_can_have_the_fields_of_an_error(broken):
+    fields = {"message": "gone", "code": "lost", "headers": {"a": "b"}, "body": "<html>"}
+    assert Fault(status=200, **broken, **fields).message == "gone"
+
+
+def test_slow_success_is_valid():
+    assert Fault(status=200, seconds=40, headers={}).seconds == 40
 
 
 def test_valid_arguments_are_not_changed():

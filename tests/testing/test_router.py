@@ -181,3 +181,12 @@ def test_client_has_the_base_url_and_an_accepted_key():
     )
     assert response.status_code == 200
     client.http_client.close()
+
+
+def test_repr_shows_counts_without_keys_and_texts():
+    router = OfflineRouter(answers={"Hi": "Hello!"}, faults={"openai/gpt-4o": 503}, api_keys=["k1"])
+    router.client().list_models()
+    assert repr(router) == "OfflineRouter(answers=1, faults=1, requests=1)"
+    router.script(answers=lambda _: "Hello!")
+    assert repr(router) == "OfflineRouter(answers=function, faults=0, requests=1)"
+    assert repr(OfflineRouter()) == "OfflineRouter(answers=0, faults=0, requests=0)"

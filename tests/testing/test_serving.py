@@ -64,15 +64,18 @@ class TestAsgiApp:
 
 
 class TestServe:
-    def test_prints_base_url(self, socket_enabled, monkeypatch, capsys):
+    @pytest.mark.parametrize(("keys", "shown_key"), [(None, "any"), (["sk-secret"], "...")])
+    def test_prints_how_to_connect(self, socket_enabled, monkeypatch, capsys, keys, shown_key):
         ports = []
 
         def run(self, sockets):
             ports.extend(sock.getsockname()[1] for sock in sockets)
 
         monkeypatch.setattr(uvicorn.Server, "run", run)
-        serve(port=0)
-        assert f"http://127.0.0.1:{ports[0]}/v3/router" in capsys.readouterr().out
+        serve(port=0, router=OfflineRouter(api_keys=keys))
+        url = f"http://127.0.0.1:{ports[0]}/v3/router"
+        output = capsys.readouterr().out
+        assert output == f"To connect, set ORQ_BASE_URL={url} ORQ_API_KEY={shown_key}\n"
 
     def test_interrupt_ends_without_a_traceback(self, socket_enabled, monkeypatch):
         def run(self, sockets):

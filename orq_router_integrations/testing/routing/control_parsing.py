@@ -16,8 +16,6 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import RESPONSES, ControlLocation, Dialect, Endpoint
 from orq_router_integrations.wire.request_encoding import place_controls
 
-JsonObject = dict[str, Any]
-
 
 def _list_fields(model: type[controls.Control]) -> Fields:
     return {f"{name}?": Any for name in model.model_fields}
@@ -46,10 +44,10 @@ class ControlFields(RequestModel):
     name: str | None = None
     identity: Annotated[Any, Shape(_list_fields(controls.Identity))] | None = None
     thread: Annotated[Any, Shape(_list_fields(controls.Thread))] | None = None
-    metadata: JsonObject | None = None
+    metadata: dict[str, Any] | None = None
     guardrails: list[Annotated[Any, Shape(_list_fields(controls.Guardrail))]] | None = None
     plugins: list[Annotated[Any, OneOf("id", _PLUGINS)]] | None = None
-    variables: JsonObject | None = None
+    variables: dict[str, Any] | None = None
 
 
 def split_controls(

@@ -28,8 +28,7 @@ from orq_router_integrations.wire.controls import DEFAULT_RETRY_STATUSES, Router
 from orq_router_integrations.wire.html_table import format_table
 from orq_router_integrations.wire.model_names import ANSWERED_MODEL_HEADER
 
-RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Simulated delay before each attempt. Nothing sleeps."""
+RETRY_DELAYS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # simulated, before each attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +37,9 @@ class Fault:
 
     Nothing sleeps: ``seconds`` is compared with the request's ``timeout.call_timeout`` and logged.
 
-    With ``cut_after`` or ``error_after`` the stream starts normally and then breaks; ``status``
-    only applies to the error. For a response that is not streamed, or a count of 0, the call fails
-    with 502 unless ``status`` says otherwise.
+    With ``cut_after`` or ``error_after`` the stream starts normally and then breaks. For a response
+    that is not streamed, or a count of 0, the call fails with an error instead. The status of an
+    error is 502 with ``cut_after`` or ``status=200``.
 
     Args:
         status: HTTP status of the answer; 200 for a successful, possibly slow one.
@@ -55,7 +54,7 @@ class Fault:
             no error format and is cut off.
 
     Raises:
-        ValueError: An argument is invalid.
+        ValueError: An argument is invalid, or describes the error of a call that succeeds.
 
     >>> from orq_router_integrations import ChatOrq, OfflineRouter
     >>> router = OfflineRouter(faults={"openai/gpt-4o": [Fault(status=429), Fault(cut_after=1)]})
@@ -78,6 +77,10 @@ class Fault:
         if not isinstance(self.status, int) or self.status not in (200, *range(400, 600)):
             raise ValueError(f"status: must be 200 or 400 to 599, not {self.status!r:.80}")
         check_arguments(self)
+        values = {"message": self.message, "code": self.code, "body": self.body}
+        for name, value in {**values, "headers": self.headers or None}.items():
+            if value is not None and self.status == 200 and self.break_after is None:
+                raise ValueError(f"{name}: Not sent with status=200. Use one from 400 to 599.")
 
     @property
     def break_after(self) -> int | None:
