@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from orq_router_integrations._version import __version__
 from orq_router_integrations.errors import RouterError, raise_input_errors
@@ -51,12 +52,9 @@ def _create_parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--requests-per-minute", type=int, metavar="N", help="requests per minute before 429"
     )
-    serve.add_argument(
-        "--latency", type=float, default=0.0, metavar="S", help="seconds before each response"
-    )
-    serve.add_argument(
-        "--chunk-latency", type=float, default=0.0, metavar="S", help="seconds before each chunk"
-    )
+    delay: dict[str, Any] = {"type": float, "default": 0.0, "metavar": "S"}
+    serve.add_argument("--latency", **delay, help="seconds before each response")
+    serve.add_argument("--chunk-latency", **delay, help="seconds before each chunk of a stream")
     serve.add_argument(
         "--fault",
         action="append",
