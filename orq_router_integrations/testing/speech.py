@@ -12,7 +12,7 @@ the documentation is silent:
 * Invalid forms have the status 422, the only one that is documented.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -133,14 +133,14 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
         body = request.build_provider_body(model)
         scripted = self._script.take_answer(body, model, request.file.filename)
         transcript = transcribe(request.file.data, scripted)
-        bodies: dict[str, Any] = {
-            "json": {"text": transcript.text},
-            "text": transcript.text + "\n",
-            "srt": format_srt(transcript.segments),
-            "vtt": format_vtt(transcript.segments),
-            "verbose_json": _build_verbose(request, transcript),
+        builders: dict[str, Callable[[], Any]] = {
+            "json": lambda: {"text": transcript.text},
+            "text": lambda: transcript.text + "\n",
+            "srt": lambda: format_srt(transcript.segments),
+            "vtt": lambda: format_vtt(transcript.segments),
+            "verbose_json": lambda: _build_verbose(request, transcript),
         }
-        return RouterResponse(bodies[request.response_format])
+        return RouterResponse(builders[request.response_format]())
 
 
 class TranslationEndpoint(TranscriptionEndpoint):
