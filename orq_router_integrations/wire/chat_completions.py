@@ -131,7 +131,8 @@ class ChatStreamDecoder(EventStreamDecoder):
 
 def get_first_choice(chunk: dict[str, Any]) -> dict[str, Any]:
     """Return the choice with index 0, or an empty dict; streams request a single choice."""
-    for choice in as_dicts(chunk.get("choices")):
-        if not as_int(choice.get("index")):  # 0 or missing
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and not as_int(choice.get("index")):  # 0 or missing
             return choice
     return {}

@@ -41,7 +41,7 @@ class SSEDecoder:
         self._block: list[bytes] = []  # fragments of an incomplete block, with LF as line ends
         self._size = 0  # of the incomplete block in bytes
         self._last_byte = b""
-        self._at_start = True
+        self._bom = BOM  # to remove from the start of the stream
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, str]]:
         """Decode the next bytes, which may be cut anywhere. Yield data and name of each event."""
@@ -55,13 +55,13 @@ class SSEDecoder:
         self._block.append(data)
         self._size += len(data)
         if b"\n\n" in data or (last_byte in b"\r\n" and data.startswith(b"\n")):
-            content = b"".join(self._block)
-            if self._at_start:
-                self._at_start = False
-                content = content.removeprefix(BOM)
+            content = b"".join(self._block).removeprefix(self._bom)
+            self._bom = b""
             *blocks, rest = content.split(b"\n\n")
             self._block, self._size = [rest], len(rest)
-            yield from filter(None, map(_parse_block, blocks))
+            for block in blocks:
+                if event := _parse_block(block):
+                    yield event
         elif self._size > MAX_EVENT_BYTES:
             limit = f"{MAX_EVENT_BYTES // 1024**2} MB"
             raise MalformedResponseError(f"an event is larger than {limit}", data)
