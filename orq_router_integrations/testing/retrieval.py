@@ -16,7 +16,7 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
@@ -134,7 +134,7 @@ def count_features(text: str) -> dict[str, float]:
     return {name: math.sqrt(weight) for name, weight in weights.items()} or {text: 1.0}
 
 
-KnowledgeBases = Mapping[str, Sequence[str | Document]]
+KnowledgeBases = Mapping[str, Sequence[str | Document] | Iterator[str | Document]]
 
 Rerank = Annotated[Any, Shape({"model": str, "threshold?": Share, "top_k?": ResultCount})]
 _OPTIONS: Fields = {f"include_{name}?": bool for name in ("vectors", "metadata", "scores")}

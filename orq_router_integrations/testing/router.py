@@ -241,11 +241,13 @@ class OfflineRouter:
 
     @contextmanager
     def _release_lock(self) -> Iterator[None]:
+        limit_headers = self._limit.headers  # of this request
         self._lock.release()
         try:
             yield
         finally:
             self._lock.acquire()
+            self._limit.headers = limit_headers
 
     def _create_routes(self) -> list[Route]:
         models, responses = self._models, self._responses
@@ -268,8 +270,7 @@ class OfflineRouter:
         """Check address, API key and rate limit in this order, then respond."""
         path = request.url.raw_path.decode().partition("?")[0]
         if request.url.host == images.IMAGE_HOST:
-            data = self._images.get(path)
-            if data is None:
+            if (data := self._images.get(path)) is None:
                 raise HTTPError(404, f"the image {path} is unknown, or its URL has expired")
             return RouterResponse(data, headers={"content-type": detect_mime_type(data[:16]) or ""})
         for method, pattern, respond in self._routes:
@@ -284,8 +285,7 @@ class OfflineRouter:
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
         endpoints = [handler.endpoint for handler in self._handlers]
         paths = ", ".join(it.path for it in endpoints if Dialect.V3_ROUTER in it.dialects)
-        message = f"{request.method} {path} is not an endpoint. Use v3/router with POST {paths}."
-        raise HTTPError(404, message)
+        raise HTTPError(404, f"Unknown: {request.method} {path}. Use v3/router with POST {paths}.")
 
     def _handle_post(
         self, handler: EndpointHandler[Any], body: dict[str, Any], dialect: str

@@ -184,6 +184,11 @@ def test_search_returns_ids_and_texts():
     assert match == {"id": "one", "text": "A red boat."}
 
 
+def test_knowledge_base_may_be_an_iterator():
+    caller = Caller(knowledge_bases={id_: iter(texts) for id_, texts in KNOWLEDGE.items()})
+    assert caller.search().json() == Caller(knowledge_bases=KNOWLEDGE).search().json()
+
+
 def test_metadata_and_scores_are_sent_on_request():
     caller = Caller(knowledge_bases=KNOWLEDGE)
     options = {"include_metadata": True, "include_scores": True}

@@ -129,6 +129,18 @@ class TestRateLimit:
         assert chat.post().status_code == 200
         assert chat.post().status_code == 429
 
+    def test_headers_belong_to_the_request(self, create_chat):
+        """A function that sends another request does not change the headers of its own."""
+
+        def answer(body):
+            if body["messages"][0]["content"] == "outer":
+                chat.post(text="inner")
+            return "Done."
+
+        chat = create_chat(requests_per_minute=5, answers=answer)
+        assert chat.post(text="outer").headers["x-ratelimit-remaining"] == "4"
+        assert chat.post(text="outer").headers["x-ratelimit-remaining"] == "2"
+
     def test_no_headers_without_limit(self, create_chat):
         assert not [name for name in create_chat().post().headers if "ratelimit" in name]
 
