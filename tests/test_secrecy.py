@@ -15,6 +15,7 @@ from faults.server import FaultServer, respond_normally
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers.base import BaseTracer
+from pydantic import ValidationError
 from support.scripted_router import (
     KEY,
     Script,
@@ -38,6 +39,7 @@ from orq_router_integrations import (
     RouterClient,
     RouterError,
 )
+from orq_router_integrations.errors import RouterInputError
 
 HIDDEN = "hidden-0123456789"
 SETTINGS: dict[str, Any] = {
@@ -161,6 +163,14 @@ def test_key_is_not_in_logs_traces_or_errors(
     assert KEY not in message
     assert KEY not in tracer.exported
     assert KEY not in logged
+
+
+def test_key_passed_as_a_model_is_not_shown() -> None:
+    with pytest.raises(ValidationError) as raised:
+        ChatOrq(KEY)
+    with pytest.raises(RouterInputError, match="got an API key") as error:
+        ChatOrq("openai/gpt-4o", api_key=KEY).invoke("Hi", model=KEY)
+    assert KEY not in f"{raised.value} {error.value}"
 
 
 CONSTRUCTOR = {

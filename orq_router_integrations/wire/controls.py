@@ -32,7 +32,8 @@ _MIN_PLAUSIBLE_CALL_TIMEOUT = 1000  # milliseconds
 def _check_model_id(value: str) -> str:
     provider, slash, name = value.partition("/")
     if not (provider and slash and name) or " " in value or not value.isprintable():
-        raise ValueError(f"Expected 'provider/model' such as 'openai/gpt-4o', got {value!r}.")
+        shown = "an API key" if value.startswith("sk-") else f"{value!r:.80}"
+        raise ValueError(f"Expected 'provider/model' such as 'openai/gpt-4o', got {shown}.")
     return value
 
 
