@@ -315,4 +315,5 @@ def init_orq_chat_model(model: str, **kwargs: Any) -> ChatOrq:
     >>> init_orq_chat_model("orq:openai/gpt-4o", api_key="sk-orq-example").model
     'openai/gpt-4o'
     """
-    return ChatOrq(model=model.removeprefix("orq:"), **kwargs)
+    model = model.removeprefix("orq:") if isinstance(model, str) else model
+    return ChatOrq(model=model, **kwargs)

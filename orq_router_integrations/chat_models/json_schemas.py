@@ -98,8 +98,10 @@ def inline_refs(schema: Mapping[str, Any]) -> Schema:
     try:
         return inline(root)  # type: ignore[no-any-return]
     except RecursionError:  # raised by ``inline``
-        if "$ref" in root:
-            root = {**_resolve(root.pop("$ref"), schema), **root}
+        followed: set[str] = set()
+        while isinstance(ref := root.get("$ref"), str) and ref not in followed:
+            followed.add(root.pop("$ref"))
+            root = {**_resolve(ref, schema), **root}
         # ``definitions`` is the older name of ``$defs``.
         text = json.dumps({**root, "$defs": definitions} if definitions else root)
         return json.loads(text.replace(b'"#/definitions/', b'"#/$defs/'))  # type: ignore[no-any-return]

@@ -55,7 +55,7 @@ def bind_structured_output(
         tool_name=json_schema["name"] if method == "function_calling" else None,
         model=schema if is_class else None,
         is_wrapped=is_wrapped,
-        return_errors=include_raw,
+        include_raw=include_raw,
     )
     bound = model.bind(**method_args, **kwargs)
     if not include_raw:
@@ -112,7 +112,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
     tool_name: str | None = None  # ``None`` if the output is the text of the answer
     model: Annotated[Any, SkipValidation()] = None
     is_wrapped: bool = False
-    return_errors: bool = False
+    include_raw: bool = False  # then errors are returned
 
     @property
     def OutputType(self) -> Any:  # noqa: N802 - the name is LangChain's
@@ -128,7 +128,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
         try:
             return self._parse_complete_answer(message)
         except (ValueError, RefusalError) as error:
-            if self.return_errors:
+            if self.include_raw:
                 return error
             raise
 

@@ -37,8 +37,6 @@ langchain-core completes truncated arguments, unless a bracket outside of string
 Both halves of the mark have one, because the arguments may end inside or outside of a string.
 """
 
-_ESCAPED_CHARACTER = re.compile(r"\\.", re.DOTALL)
-
 
 @dataclass(slots=True)
 class _ObjectScanner:
@@ -50,7 +48,7 @@ class _ObjectScanner:
     backslash: str = ""  # at the end of the last fragment, where it escapes the next character
 
     def feed(self, fragment: str) -> None:
-        text = _ESCAPED_CHARACTER.sub("", self.backslash + fragment)
+        text = re.sub(r"\\.", "", self.backslash + fragment, flags=re.DOTALL)
         self.backslash = "\\" if text.endswith("\\") else ""
         sections = text.split('"')  # alternately outside and inside of strings
         outside = "".join(sections[self.is_in_string :: 2])
@@ -150,12 +148,8 @@ class _RawToolCall:
                 return rank + 2
             return rank if id_match == item_match == 1 else 0
         # Nothing follows complete arguments, so an object after them belongs to another item.
-        # That is also likely if the id differs, unless the items of the stream have a start.
-        if any(self.argument_parts) and may_contain_object(fragment.arguments):
-            has_other_id = index_match == 0 and item_match == -1 and not self.name
-            if has_other_id or self.scanner.is_complete:
-                return 0
-        return 0 if index_match == -1 else rank
+        restarts = self.scanner.is_complete and may_contain_object(fragment.arguments)
+        return 0 if index_match == -1 or restarts else rank
 
 
 def _compare(value: Any, other: Any) -> int:

@@ -91,6 +91,8 @@ def _convert_function(function: dict[str, Any], strict: bool | None) -> dict[str
 
 def _convert_root(schema: Any, label: str, strict: bool | None) -> dict[str, Any]:
     """Return the schema of an object, in the strict subset if ``strict``."""
+    if not isinstance(strict, bool | None):
+        raise ValueError(f"{label}: 'strict' must be a bool, got {type(strict).__name__}.")
     if not isinstance(schema, Mapping):
         raise ValueError(f"{label}: Expected a JSON schema as a dict, got {type(schema).__name__}.")
     json.dumps(schema, label)  # raises if it is not valid JSON

@@ -25,6 +25,9 @@ SECRETS: dict[str, Any] = {
 def test_init_orq_chat_model_accepts_a_prefix() -> None:
     for name in ("openai/gpt-4o", "orq:openai/gpt-4o"):
         assert init_orq_chat_model(name, api_key="k", temperature=0).model == GPT
+    no_name: Any = None
+    with pytest.raises(ValidationError, match="model"):
+        init_orq_chat_model(no_name, api_key="k")
 
 
 CONTRADICTIONS: dict[str, Any] = {

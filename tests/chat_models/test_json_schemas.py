@@ -230,12 +230,14 @@ def create_nested_class(levels: int) -> Any:
 
 
 NESTED = create_nested_class(40)
+DEFINITIONS = {"Root": NESTED.model_json_schema(), **NESTED.model_json_schema()["$defs"]}
 SCHEMAS = {
     "class": NESTED,
-    "reference at the root": {
+    "reference at the root": {"title": "Root", "$ref": "#/$defs/Root", "$defs": DEFINITIONS},
+    "reference to a reference": {
         "title": "Root",
-        "$ref": "#/$defs/Root",
-        "$defs": {"Root": NESTED.model_json_schema(), **NESTED.model_json_schema()["$defs"]},
+        "$ref": "#/$defs/Alias",
+        "$defs": {"Alias": {"$ref": "#/$defs/Root"}, **DEFINITIONS},
     },
 }
 
@@ -272,6 +274,13 @@ def test_other_references_work_in_strict_mode(schema: dict[str, Any], model: Cha
     schema = {"title": "T", "type": "object", **schema}
     body = model.bind_tools([], response_format=schema, strict=True).kwargs  # type: ignore[attr-defined]
     assert not find_strict_problems(get_sent_schema(body))
+
+
+def test_references_without_an_end_raise(model: ChatOrq) -> None:
+    definitions = {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}
+    schema = {"title": "T", "$ref": "#/$defs/A", "$defs": definitions}
+    with pytest.raises(RouterInputError, match="must be an object"):
+        model.bind_tools([schema])
 
 
 def test_unknown_reference_raises(model: ChatOrq) -> None:
@@ -426,6 +435,15 @@ def test_strict_rejects_invalid_json_schemas(model: ChatOrq, inner: Any) -> None
     schema = {"title": "T", "type": "object", "properties": {"a": inner}}
     with pytest.raises(RouterInputError, match="valid JSON schema"):
         model.with_structured_output(schema, strict=True)
+
+
+def test_strict_must_be_a_bool(model: ChatOrq) -> None:
+    strict: Any = "yes"
+    with pytest.raises(RouterInputError, match="'strict' must be a bool, got str"):
+        model.bind_tools([Order], strict=strict)
+    for method in STRUCTURED:
+        with pytest.raises(RouterInputError, match="'strict' must be a bool, got str"):
+            model.with_structured_output(Order, method=method, strict=strict)
 
 
 def test_strict_applies_to_tools_that_are_dicts(model: ChatOrq) -> None:

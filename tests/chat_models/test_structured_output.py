@@ -299,6 +299,7 @@ INVALID_ARGUMENTS = {
     "int": (5, {}, "5"),
     "empty title": ({**JOKE_SCHEMA, "title": ""}, {}, "title"),
     "incomplete response format": ({"type": "json_schema"}, {}, "json_schema"),
+    "include_raw str": (Joke, {"include_raw": "x"}, "include_raw: "),
     "unknown method": (Joke, {"method": "xml"}, "Unknown method 'xml'"),
     "strict with json_mode": (
         Joke,
