@@ -7,13 +7,13 @@ Anthropic's blocks. Never opens a path or fetches a URL that a message contains.
 import base64
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from orq_router_integrations.chat_models.constants import CHAT_COMPLETIONS, RESPONSES
 from orq_router_integrations.media import mime
-from orq_router_integrations.wire.json import as_dict
+from orq_router_integrations.wire.json import as_dict, as_str
 from orq_router_integrations.wire.responses_request import APPROVAL_RESPONSE
 
 Part = dict[str, Any]
@@ -42,6 +42,8 @@ _SOURCE_FIELDS = {
 }
 _ATTRIBUTES = {"filename": ("filename", "file_filename", "name"), "detail": ("detail",)}
 """Fields that may also be outside of the source. Both list the spellings of each field."""
+
+_FILE_TYPES = (bytes, bytearray, memoryview, os.PathLike)
 
 _UNSUPPORTED_PARTS = {
     CHAT_COMPLETIONS: {
@@ -77,6 +79,8 @@ def read_source(block: Mapping[str, Any]) -> dict[str, Any]:
             fields |= {name: None, "base64": data, "mime_type": fields["mime_type"] or declared}
     present = [name for name in ("url", "base64", "file_id") if fields[name]]
     if not present and fields["text"] is None:
+        files = {name: value for name, value in block.items() if isinstance(value, _FILE_TYPES)}
+        _get_str(files, *files)  # raises an error about the type, if there is one
         raise ValueError(
             "The block has no text, data or URL, or it is empty. Set 'text', 'url', 'base64' "
             "or 'file_id', or create the block with content_block(path)."
@@ -109,7 +113,7 @@ def _get_str(block: Mapping[str, Any], *names: str) -> str | None:
         if isinstance(value, str):
             return value
         if value is not None:
-            is_file = isinstance(value, (bytes, bytearray, memoryview, os.PathLike))
+            is_file = isinstance(value, _FILE_TYPES)
             hint = " Use content_block(...) for bytes and paths." if is_file else ""
             raise ValueError(f"Expected a str in {name!r}, got {type(value).__name__}.{hint}")
     return None
@@ -166,8 +170,8 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
 
 
 def _convert_approval(block: Mapping[str, Any]) -> Part:
-    if not isinstance(block.get("approve"), bool) or not block.get("approval_request_id"):
-        raise ValueError("An MCP approval needs 'approve' (a bool) and 'approval_request_id'.")
+    if not isinstance(block.get("approve"), bool) or not as_str(block.get("approval_request_id")):
+        raise ValueError("An MCP approval needs 'approve' (bool) and 'approval_request_id' (str).")
     return dict(block)
 
 
@@ -244,22 +248,21 @@ def convert_text_block(block: Any, container: str) -> Part:
 
 
 def convert_blocks(content: Any, convert: Callable[[Any], Any]) -> Any:
-    """Convert all blocks of a message, adding their positions to errors; a str is not changed."""
-    if isinstance(content, str):
-        return content
+    """Convert all blocks of a message; a str is not changed."""
+    return content if isinstance(content, str) else convert_items(content, convert, ".content")
+
+
+def convert_items(items: Iterable[Any], convert: Callable[[Any], Any], name: str) -> list[Any]:
+    """Convert the items of a list, and add their position to errors, such as ``name[0]``."""
     converted = []
-    for index, block in enumerate(content):
+    for index, item in enumerate(items):
         try:
-            converted.append(convert(block))
+            converted.append(convert(item))
         except ValueError as error:
-            raise add_location(error, f".content[{index}]") from None
+            text = str(error)
+            separator = "" if text.startswith(".") else ": "  # such as ".content[0]: ..."
+            raise ValueError(f"{name}[{index}]{separator}{text}") from None
     return converted
-
-
-def add_location(error: ValueError, location: str) -> ValueError:
-    text = str(error)
-    separator = "" if text.startswith(".") else ": "  # such as ".content[0]: ..."
-    return ValueError(f"{location}{separator}{text}")
 
 
 def describe_parts(parts: list[Part]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, groupby
 from typing import Any
 
 from langchain_core.messages import (
@@ -47,23 +48,19 @@ def convert_messages(
     """
     if not messages:
         raise ValueError("messages: Expected at least one message, got none.")
+
+    def convert(message: BaseMessage) -> tuple[dict[str, Any], list[content_parts.Part]]:
+        if isinstance(message, ToolMessage):
+            return _convert_tool_message(message, tool_media, api)
+        return _convert_chat_message(message, provider, api), []
+
+    converted = content_parts.convert_items(_replace_function_calls(messages), convert, "messages")
     payloads: list[dict[str, Any]] = []
-    attachments: list[content_parts.Part] = []
-    for index, message in enumerate(_replace_function_calls(messages)):
-        if attachments and not isinstance(message, ToolMessage):
-            payloads.append({"role": "user", "content": attachments})
-            attachments = []
-        try:
-            if isinstance(message, ToolMessage):
-                payload, tool_attachments = _convert_tool_message(message, tool_media, api)
-                attachments += tool_attachments
-            else:
-                payload = _convert_chat_message(message, provider, api)
-        except ValueError as error:
-            raise content_parts.add_location(error, f"messages[{index}]") from None
-        payloads.append(payload)
-    if attachments:
-        payloads.append({"role": "user", "content": attachments})
+    for _, group in groupby(converted, key=lambda pair: pair[0]["role"] == "tool"):
+        group_payloads, attachments = zip(*group, strict=True)
+        payloads += group_payloads
+        if parts := list(chain.from_iterable(attachments)):
+            payloads.append({"role": "user", "content": parts})
     return payloads
 
 
@@ -135,8 +132,6 @@ def _convert_tool_message(
         raise ValueError("A tool message has no tool_call_id. Set it to the id of the tool call.")
     payload: dict[str, Any] = {"role": "tool", "tool_call_id": message.tool_call_id}
     content: Any = replace_lone_surrogates(message.content)
-    if isinstance(content, str):
-        return {**payload, "content": content}, []
     blocks: list[Any] = []
     for block in content if isinstance(content, list) else [content]:
         is_wrapper = as_dict(block).get("type") == "custom_tool_call_output"
@@ -184,20 +179,18 @@ def normalize_for_tracing(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     images, which is detected here, and it crashes on incomplete blocks or silently drops part of
     them, so they raise here.
     """
-    normalized = list(messages)
-    for index, message in enumerate(messages):
-        if not isinstance(message.content, list):
-            continue
-        normalize: Callable[[Any], Any] = _normalize_block
-        if isinstance(message, ToolMessage):
-            normalize = partial(_convert_or_dump, convert=_normalize_block)
-        try:
-            content = content_parts.convert_blocks(message.content, normalize)
-        except ValueError as error:
-            raise content_parts.add_location(error, f"messages[{index}]") from None
-        if content != message.content:
-            normalized[index] = message.model_copy(update={"content": content})
-    return normalized
+    return content_parts.convert_items(messages, _normalize_message, "messages")
+
+
+def _normalize_message(message: BaseMessage) -> BaseMessage:
+    if not isinstance(message.content, list):
+        return message
+    normalize: Callable[[Any], Any] = _normalize_block
+    if isinstance(message, ToolMessage):
+        normalize = partial(_convert_or_dump, convert=_normalize_block)
+    content = content_parts.convert_blocks(message.content, normalize)
+    is_same = content == message.content
+    return message if is_same else message.model_copy(update={"content": content})
 
 
 def _normalize_block(block: Any) -> Any:

@@ -291,7 +291,22 @@ LOCAL_FILES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "image path": ({"type": "image", "base64": Path("cat.png")}, "content_block("),
     "image url path": ({"type": "image", "url": Path("cat.png")}, "content_block("),
-    "image_url path": ({"type": "image_url", "image_url": Path("cat.png")}, "content_block("),
+    "image_url path": (
+        {"type": "image_url", "image_url": Path("cat.png")},
+        "Expected a str in 'image_url', got ",
+    ),
+    "image_url without a dict": (
+        {"type": "image_url", "image_url": RAW_BYTES},
+        "Expected a str in 'image_url', got bytes. Use content_block(...)",
+    ),
+    "source bytes": (
+        {"type": "image", "source": RAW_BYTES},
+        "Expected a str in 'source', got bytes. Use content_block(...)",
+    ),
+    "file bytes without a dict": (
+        {"type": "file", "file": b"%PDF-"},
+        "got bytes. Use content_block(...)",
+    ),
     "unknown path key": ({"type": "image", "path": "cat.png"}, "content_block("),
 }
 

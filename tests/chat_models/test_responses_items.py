@@ -469,8 +469,13 @@ def test_approval_in_a_tool_result_is_text() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"approve": True}, {"approval_request_id": "mcpr_1"}, {**APPROVAL, "approve": "yes"}],
-    ids=["no id", "no decision", "decision str"],
+    [
+        {"approve": True},
+        {"approval_request_id": "mcpr_1"},
+        {**APPROVAL, "approve": "yes"},
+        {**APPROVAL, "approval_request_id": 5},
+    ],
+    ids=["no id", "no decision", "decision str", "id int"],
 )
 def test_incomplete_approval_raises(router: OfflineRouter, fields: dict[str, Any]) -> None:
     model = ChatOrq(model="openai/gpt-4o", api="responses", client=router.client())
