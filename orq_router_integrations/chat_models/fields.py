@@ -200,9 +200,5 @@ class ChatOrqFields(BaseChatModel, CallParams, RouterIntegration):
         )
 
     def get_token_ids(self, text: str) -> list[int]:  # noqa: ARG002
-        """Raise an error: most providers do not publish their tokenizers.
-
-        Raises:
-            RouterInputError: Always.
-        """
+        """Raise ``RouterInputError``, because most providers do not publish their tokenizers."""
         raise RouterInputError("Token ids are not available. Use get_num_tokens().")
