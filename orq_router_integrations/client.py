@@ -95,9 +95,8 @@ class RouterClient(RouterSettings):
         try:
             _ = self._build_url("").host
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise ValueError(
-                f"base_url and default_query do not form a valid URL: {error}"
-            ) from None
+            message = f"base_url and default_query do not form a valid URL: {error}"
+            raise ValueError(message) from None
         return self
 
     def send(self, call: "Call[T]") -> T:
@@ -369,9 +368,8 @@ class RouterClient(RouterSettings):
             send = client_sender.BackgroundReader if is_async else client_sender.send_over_client
             return partial(send, client)
         if getattr(self, other_name):
-            raise RouterInputError(
-                f"This call needs {name} because {other_name} was given. Pass both."
-            )
+            message = f"This call needs {name} because {other_name} was given. Pass both."
+            raise RouterInputError(message)
         from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
 
         return POOL_REGISTRY.get_pool(self, is_async=is_async).send

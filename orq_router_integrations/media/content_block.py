@@ -136,9 +136,8 @@ def _decode_text(data: bytes, name: str | None) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(
-            f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
-        ) from None
+        message = f"{name or 'The text'} is not UTF-8. Decode it and pass it as a text block."
+        raise ValueError(message) from None
 
 
 def _build_block(

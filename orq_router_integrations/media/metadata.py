@@ -19,6 +19,9 @@ _MAX_PDF_BYTES = 32 * 1024 * 1024
 _MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024
 _MAX_JPEG_SEGMENTS = 1000
 _MAX_MP3_SEARCH_BYTES = 64 * 1024
+_JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PDF_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
+_PDF_OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 _FRAME_COUNT = re.compile(rb"(?:Xing|Info).{3}(.)(.{4})", re.DOTALL)
 """The last byte of the flags, and the number of frames, in the length table of an MP3 file."""
 
@@ -53,16 +56,13 @@ def _read_webp_size(header: bytes) -> ImageSize:
     return width & 0x3FFF, height & 0x3FFF
 
 
-_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-
-
 def _read_jpeg_size(data: Sliceable) -> ImageSize:
     offset = 2
     for _ in range(_MAX_JPEG_SEGMENTS):
         prefix, marker, length = struct.unpack(">BBH", data[offset : offset + 4])
         if prefix != 0xFF or marker == 0xFF:
             offset += 1  # padding
-        elif marker in _FRAME_MARKERS:
+        elif marker in _JPEG_FRAME_MARKERS:
             height, width = struct.unpack(">HH", data[offset + 5 : offset + 9])
             return width, height
         else:
@@ -77,23 +77,19 @@ def can_be_transparent(png: bytes) -> bool:
     return has_alpha_channel or b"tRNS" in chunks or not pixels
 
 
-_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
-
-
 def count_pdf_pages(data: Sliceable) -> int | None:
     """Return the number of pages of a PDF that is not encrypted."""
     if detect_mime_type(data) != PDF_TYPE:
         return None
     content = data[:_MAX_PDF_BYTES]
-    count, remaining_bytes = len(_PAGE.findall(content)), _MAX_DECOMPRESSED_BYTES
-    for match in _OBJECT_STREAM.finditer(content):  # these hold the pages of newer PDFs
+    count, remaining_bytes = len(_PDF_PAGE.findall(content)), _MAX_DECOMPRESSED_BYTES
+    for match in _PDF_OBJECT_STREAM.finditer(content):  # these hold the pages of newer PDFs
         if remaining_bytes <= 0:
             break
         compressed = content[match.end() : content.find(b"endstream", match.end())]
         with suppress(zlib.error):
             stream = zlib.decompressobj().decompress(compressed, remaining_bytes)
-            count += len(_PAGE.findall(stream))
+            count += len(_PDF_PAGE.findall(stream))
             remaining_bytes -= len(stream)
     return count or None
 

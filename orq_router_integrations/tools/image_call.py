@@ -13,7 +13,7 @@ from typing import Any
 from orq_router_integrations.errors import InvalidResponseError, RouterError
 from orq_router_integrations.media.atomic_write import OutputFile
 from orq_router_integrations.media.metadata import read_image_size
-from orq_router_integrations.media.mime import IMAGE_TYPES, FileView, detect_mime_type
+from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES, FileView, detect_mime_type
 from orq_router_integrations.tools.image_result import GeneratedImage, ImageResult
 from orq_router_integrations.wire.call import MalformedResponseError, Response, StreamCall
 from orq_router_integrations.wire.image_response import ImageResponseDecoder
@@ -40,7 +40,7 @@ def create_image(output: OutputFile) -> GeneratedImage:
         size=size,
         sha256=digest,
     )
-    path = output.commit(image.filename)
+    path = output.commit(f"{image.id}{SUFFIXES[mime_type][0]}")
     return image.model_copy(update={"path": str(path)}) if path else image
 
 

@@ -149,15 +149,12 @@ class ImageLoader:
 
 
 def _validate_upload(upload: Upload) -> Upload:
+    name, size = upload.filename, upload.size
     if upload.mime_type not in INPUT_MIME_TYPES:
-        raise ValueError(
-            f"{upload.filename} is {upload.mime_type}. Convert it to PNG, JPEG or WebP."
-        )
-    if upload.size >= MAX_INPUT_BYTES:
-        raise ValueError(
-            f"{upload.filename} has {upload.size / 2**20:.1f} MB. Images must be smaller than "
-            f"{MAX_INPUT_BYTES // 2**20} MB."
-        )
+        raise ValueError(f"{name} is {upload.mime_type}. Convert it to PNG, JPEG or WebP.")
+    if size >= MAX_INPUT_BYTES:
+        limit = f"{MAX_INPUT_BYTES // 2**20} MB"
+        raise ValueError(f"{name} has {size / 2**20:.1f} MB. Images must be smaller than {limit}.")
     return upload
 
 

@@ -54,9 +54,8 @@ def check_header(name: str, value: str) -> None:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a header name. Use ASCII letters, digits and hyphens.")
     if not _HEADER_VALUE.fullmatch(value):
-        raise ValueError(
-            f"The value of {name} must be printable ASCII without surrounding whitespace."
-        )
+        message = f"The value of {name} must be printable ASCII without surrounding whitespace."
+        raise ValueError(message)
 
 
 def suggest_name(name: str, candidates: Iterable[str]) -> str:

@@ -83,9 +83,8 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
         texts = [text for text in map(_get_part_text, content) if text is not None]
         if texts or not (content and required):
             return "".join(texts)
-    raise MalformedResponseError(
-        f"the content of the answer ({type(content).__name__}) has no text", data
-    )
+    message = f"the content of the answer ({type(content).__name__}) has no text"
+    raise MalformedResponseError(message, data)
 
 
 def _get_part_text(part: str | dict[str, Any]) -> str | None:

@@ -56,9 +56,8 @@ class DeferredModel(BaseModel):
             fields = sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required())
             keywords = [f"{key}=..." for key, field in fields if field.description and key != name]
             examples = ", ".join(keywords[:2])
-            raise TypeError(
-                f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
-            )
+            message = f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
+            raise TypeError(message)
         if name in kwargs:
             raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
         return {name: args[0], **kwargs}

@@ -17,8 +17,10 @@ _ESCAPE = re.compile(r"""(?:%|\\u00)([2-7][0-9a-fA-F])|\\(["'\\/])""")
 """A character of a key as URLs, JSON and ``repr`` may encode it."""
 
 MIN_BASE64_CHARS = 200  # text of this length that looks like base64 is file data
-
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")
+_DURATION = re.compile(  # such as 90, 5.5s or 1h30m; not milliseconds
+    r"(?:([0-9]+(?:\.[0-9]+)?)h)?(?:([0-9]+(?:\.[0-9]+)?)m(?!s))?(?:([0-9]+(?:\.[0-9]+)?)s?)?"
+)
 
 
 def parse_error_body(content: bytes, secret: str) -> tuple[Any, str]:
@@ -72,11 +74,6 @@ def hide_credentials(url: str) -> str:
     """Return a URL without its user and password."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if separator else url
-
-
-_DURATION = re.compile(  # such as 90, 5.5s or 1h30m; not milliseconds
-    r"(?:([0-9]+(?:\.[0-9]+)?)h)?(?:([0-9]+(?:\.[0-9]+)?)m(?!s))?(?:([0-9]+(?:\.[0-9]+)?)s?)?"
-)
 
 
 def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) -> float | None:

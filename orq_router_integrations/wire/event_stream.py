@@ -23,6 +23,9 @@ from orq_router_integrations.wire.json import as_dict, as_dicts, loads
 BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 16 * 1024 * 1024  # limits the memory that a faulty stream can use
 
+_LOW_SURROGATE_AT_START = re.compile(rb'(?<!\\)"(?=\\u[dD][c-fC-F])')
+_HIGH_SURROGATE_AT_END = re.compile(rb'(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?=")')
+
 
 class SSEDecoder:
     r"""Decodes a stream of server-sent events.
@@ -78,10 +81,6 @@ def _parse_block(block: bytes) -> tuple[bytes, str] | None:
     return (b"\n".join(data), name.decode("utf-8", "replace")) if data else None
 
 
-_LOW_SURROGATE_AT_START = re.compile(rb'(?<!\\)"(?=\\u[dD][c-fC-F])')
-_HIGH_SURROGATE_AT_END = re.compile(rb'(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?=")')
-
-
 class EventStreamDecoder(ABC):
     """Decodes an event stream into chunks of a chat completion, whose content is a string.
 
@@ -112,15 +111,12 @@ class EventStreamDecoder(ABC):
                     raise MalformedResponseError("the stream ended without an answer", content)
                 self.done = True
                 return
-            yield from self.decode_event(self._parse_event(content, name), content)
+            if name == "error":
+                raise EmbeddedError(content)
+            joined = self._join_surrogates(content) if b"\\u" in content else content
+            yield from self.decode_event(parse_json_object(joined, content), content)
             if self.done:
                 return
-
-    def _parse_event(self, content: bytes, name: str) -> dict[str, Any]:
-        if name == "error":
-            raise EmbeddedError(content)
-        joined = self._join_surrogates(content) if b"\\u" in content else content
-        return parse_json_object(joined, content)
 
     def _join_surrogates(self, content: bytes) -> bytes:
         """Move half a surrogate pair at the end of a string to the event with its other half.
