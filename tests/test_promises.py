@@ -169,7 +169,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "wire/test_image_response.py::test_response_above_the_size_limit_raises",
     ),
     "P27 uploads and downloads are streamed": (
-        "document_loaders/test_memory.py::test_200_megabytes_need_less_than_2",
+        "document_loaders/test_memory.py::test_200_mb_file_needs_less_than_2_mb",
         "tools/test_memory.py::test_speech_to_file_needs_less_memory_than_its_size",
         "tools/test_memory.py::test_image_to_file_needs_less_memory_than_its_size",
         "wire/test_deferred_base64.py::test_memory_use_is_independent_of_file_size",

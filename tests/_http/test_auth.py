@@ -65,13 +65,14 @@ async def test_blocking_key_function_does_not_block_event_loop():
 
 async def test_key_functions_that_never_return_do_not_block_others():
     """They run in their own threads, so they do not exhaust the thread pool of the event loop."""
-    never = threading.Event()
+    may_return = threading.Event()
     for _ in range(40):
+        client = create_client(Script(), api_key=may_return.wait, deadline=0.001)
         with pytest.raises(RouterTimeoutError):
-            await create_client(Script(), api_key=never.wait, deadline=0.001).asend(create_call())
+            await client.asend(create_call())
     assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 30) == "free"
     assert await create_client(Script(), api_key=lambda: KEY).asend(create_call()) == ANSWER
-    never.set()
+    may_return.set()
 
 
 @both_callers

@@ -14,6 +14,7 @@ import pytest
 from faults.certificate import CERTIFICATE, create_untrusted_context, to_pem
 from support.local_client import COMPLETION, wait_until
 from support.loopback_server import Loopback, complete_response, open_ended_response
+from support.marks import sync_and_async
 from support.raw_server import serve_connection
 from support.scripted_router import (
     ANSWER,
@@ -108,7 +109,7 @@ def test_response_before_tls_handshake_is_ignored(caller, trusted_certificate, r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 async def test_deadline_applies_to_host_lookup(is_async, resolve_to):
     may_return = threading.Event()
     resolve_to("127.0.0.1", wait=lambda: may_return.wait(30))

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from support.cancelling import cancel_calls
 from support.local_client import COMPLETION, local_client
 from support.loopback_server import Loopback, complete_response, open_ended_response, send_nothing
+from support.marks import sync_and_async
 from support.scripted_router import (
     ANSWER,
     KEY,
@@ -40,7 +41,7 @@ each_library = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx",
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 async def test_proxy_of_own_httpx_client_is_used(is_async: bool) -> None:
     with Loopback(complete_response(COMPLETION)) as proxy, httpx.Client(proxy=proxy.url) as http:
         async with httpx.AsyncClient(proxy=proxy.url) as async_http:
@@ -133,9 +134,9 @@ async def test_cancelled_call_over_mock_ends():
 
 @pytest.fixture
 def loops() -> Iterator[list[asyncio.AbstractEventLoop]]:
-    created = [asyncio.new_event_loop() for _ in range(2)]
-    yield created
-    for loop in created:
+    event_loops = [asyncio.new_event_loop() for _ in range(2)]
+    yield event_loops
+    for loop in event_loops:
         loop.run_until_complete(asyncio.sleep(0.01))  # ends the connections that were closed
         loop.close()
 

@@ -75,8 +75,8 @@ def test_identity_encoding_is_accepted(caller, encoding):
 @pytest.mark.parametrize("padding", [b"", b"\0\0", b"\x1f", b"text"])
 def test_all_gzip_members_are_read(caller, chunk_size, padding):
     """Bytes after the last member that are not another one are ignored."""
-    halves = COMPLETION[:20], COMPLETION[20:]
-    data = b"".join(gzip.compress(half, mtime=0) for half in (*halves, b"")) + padding
+    members = COMPLETION[:20], COMPLETION[20:]
+    data = b"".join(gzip.compress(member, mtime=0) for member in (*members, b"")) + padding
     chunks = [data[start : start + chunk_size] for start in range(0, len(data), chunk_size)]
     headers = {"content-encoding": "gzip"}
     client = create_client(

@@ -11,6 +11,7 @@ from typing import Any
 import httpcore
 import pytest
 from support.local_client import wait_until
+from support.marks import sync_and_async
 
 from orq_router_integrations._http import dialing
 from orq_router_integrations._http.asyncio_backend import AsyncioBackend
@@ -55,23 +56,20 @@ async def connect(is_async: bool, connect_to: Callable[[str], Connection], secon
     return await dialing.aconnect(HOST, aconnect_to, seconds)
 
 
-both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-
-
-def test_families_alternate(lookups):
+def test_addresses_of_both_families_alternate(lookups):
     assert dialing._get_addresses(HOST) == [V6[0], V4[0], V6[1], V4[1], V6[2]]
 
 
-@both
+@sync_and_async
 async def test_silent_address_does_not_delay_connection(is_async, lookups, monkeypatch):
     """The first address never answers; its connection is closed when it is too late."""
     monkeypatch.setattr(dialing, "STAGGER_SECONDS", 0.01)
-    may_connect, late = threading.Event(), []
+    may_connect, late_connections = threading.Event(), []
 
     def connect_to(address: str) -> Connection:
         connection = Connection(address)
         if address == V6[0]:
-            late.append(connection)
+            late_connections.append(connection)
             may_connect.wait(30)
         return connection
 
@@ -79,10 +77,10 @@ async def test_silent_address_does_not_delay_connection(is_async, lookups, monke
     assert (connection.address, connection.is_closed) == (V4[0], False)
     may_connect.set()
     if not is_async:  # an async attempt is cancelled
-        assert wait_until(lambda: late[0].is_closed)
+        assert wait_until(lambda: late_connections[0].is_closed)
 
 
-@both
+@sync_and_async
 async def test_next_address_is_tried_as_soon_as_one_fails(is_async, lookups, monkeypatch):
     monkeypatch.setattr(dialing, "STAGGER_SECONDS", 1000)
 
@@ -94,7 +92,7 @@ async def test_next_address_is_tried_as_soon_as_one_fails(is_async, lookups, mon
     assert (await connect(is_async, connect_to, 1000)).address == V4[0]
 
 
-@both
+@sync_and_async
 async def test_last_error_is_raised_if_all_addresses_fail(is_async, lookups):
     def connect_to(address: str) -> Connection:
         raise httpcore.ConnectError(address)
@@ -103,8 +101,8 @@ async def test_last_error_is_raised_if_all_addresses_fail(is_async, lookups):
         await connect(is_async, connect_to, 30)
 
 
-@both
-async def test_all_addresses_silent(is_async, lookups, monkeypatch):
+@sync_and_async
+async def test_timeout_without_an_answer_raises(is_async, lookups, monkeypatch):
     monkeypatch.setattr(dialing, "STAGGER_SECONDS", 0.001)
     may_connect = threading.Event()
 
@@ -148,7 +146,7 @@ def test_concurrent_lookups_share_one_resolver_call(monkeypatch):
     assert wait_until(lambda: not dialing._lookups)
 
 
-@both
+@sync_and_async
 @pytest.mark.parametrize("error", [socket.gaierror("unknown host"), UnicodeError("too long")])
 async def test_failed_lookup_is_a_connect_error(is_async, monkeypatch, error):
     def look_up(*_: Any, **__: Any) -> Any:

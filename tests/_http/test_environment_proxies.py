@@ -47,7 +47,7 @@ HOST = "nobody.invalid"
         ("http://[fd08::1]", "localhost,fd07:b51a:cc66:f0::/64", False),
     ],
 )
-def test_no_proxy(url, no_proxy, expected):
+def test_no_proxy_lists_hosts_without_a_proxy(url, no_proxy, expected):
     proxy = select_proxy(httpx.URL(url), {"all": "http://proxy:3128", "no": no_proxy})
     assert proxy == (None if expected else "http://proxy:3128")
 
@@ -273,11 +273,11 @@ def test_clients_with_the_same_proxy_share_its_connections(monkeypatch):
 
 
 def test_proxies_do_not_affect_client_equality(monkeypatch):
-    client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    client, equal_client = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
     monkeypatch.setenv("ORQ_API_KEY", KEY)
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     url = httpx.URL("http://a")
     assert select_proxy(url, client._state.proxies) == "http://127.0.0.1:9"
-    assert client == other
+    assert client == equal_client
     monkeypatch.delenv("ALL_PROXY")
     assert select_proxy(url, pickle.loads(pickle.dumps(client))._state.proxies) is None

@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def succeeds_in_child(function: Callable[[], Any]) -> bool:
-    """Whether a function returns in a forked child, without an error and without hanging."""
+    """Return whether a function returns in a forked child without an error."""
     if not (child := os.fork()):
         exit_code = 1
         with suppress(BaseException):
@@ -60,19 +60,19 @@ def test_lock_held_by_another_thread_does_not_block_child(cls):
     is_held, may_release = threading.Event(), threading.Event()
     instance = cls()
 
-    def hold() -> None:
+    def hold_lock() -> None:
         with get_lock(instance):
             is_held.set()
             may_release.wait()
 
-    holder = threading.Thread(target=hold)
-    holder.start()
+    thread = threading.Thread(target=hold_lock)
+    thread.start()
     is_held.wait()
     try:
         assert succeeds_in_child(lambda: USES[cls](instance))
     finally:
         may_release.set()
-        holder.join()
+        thread.join()
 
 
 @pytest.mark.parametrize("cls", USES, ids=lambda cls: cls.__name__)

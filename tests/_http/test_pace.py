@@ -57,17 +57,17 @@ def learn_interval(clock) -> Gate:
 
 
 class TestGate:
-    def test_open_at_first(self) -> None:
+    def test_gate_is_open_at_first(self) -> None:
         assert Gate().get_delay() == 0
 
-    def test_rejection_closes_it(self, clock) -> None:
+    def test_rejection_closes_the_gate(self, clock) -> None:
         gate = Gate()
         gate.reject(2.0)
         assert gate.get_delay() == 2.0
         clock.now += 2.0
         assert gate.get_delay() == 0
 
-    def test_longest_closing_counts(self, clock) -> None:
+    def test_longest_closing_time_applies(self, clock) -> None:
         gate = Gate()
         gate.close(5.0)
         gate.close(1.0)
@@ -84,7 +84,7 @@ class TestGate:
         gate.admit()
         assert gate.get_delay() == pytest.approx(6 / 12 / 1.5)  # 10 calls accepted, and two more
 
-    def test_few_calls_say_little_about_the_rate(self, clock) -> None:
+    def test_few_calls_do_not_determine_the_rate(self, clock) -> None:
         gate = learn_interval(clock)
         for calls in (2, 2):
             for _ in range(calls):
@@ -133,7 +133,7 @@ class TestGate:
         assert gate.get_delay() == pytest.approx(0.5 * 0.5 ** (1 / 7.5))
 
     @pytest.mark.slow
-    def test_jitter(self) -> None:
+    def test_clients_return_at_different_times(self) -> None:
         """Clients that were rejected together do not come back together."""
         delays = set()
         for _ in range(20):
@@ -145,7 +145,7 @@ class TestGate:
 
 
 class TestBucket:
-    def test_rate(self, clock) -> None:
+    def test_bucket_allows_95_percent_of_the_limit(self, clock) -> None:
         """95 % of the limit, of which a twentieth may be sent at the same moment."""
         bucket = TokenBucket(Pace(200, per=10))
         assert [bucket.acquire() == 0 for _ in range(11)] == [True] * 10 + [False]
@@ -154,7 +154,7 @@ class TestBucket:
         clock.now += 1.0
         assert sum(bucket.acquire() == 0 for _ in range(30)) == 10
 
-    def test_copies_share_it(self) -> None:
+    def test_copies_share_a_bucket(self) -> None:
         pace = Pace(20, per=timedelta(minutes=1))
         assert pace.seconds == 60
         copy = pickle.loads(pickle.dumps(pace))
@@ -166,7 +166,7 @@ class TestBucket:
 class TestPacer:
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["sync", "async"])
-    async def test_cancelled_waits_leave_nothing_behind(self, kind) -> None:
+    async def test_cancelled_waits_leave_no_thread(self, kind) -> None:
         pacer = Pacer(None)
         pacer.gate.close(30.0)
         if kind == "async":
@@ -212,7 +212,7 @@ class TestPacer:
         with pytest.raises(DeadlineExceededError):
             await pacer.await_turn(create_deadline())
 
-    async def test_order(self) -> None:
+    async def test_calls_are_sent_in_order(self) -> None:
         pacer = Pacer(Pace(100, per=1))
         order: list[int] = []
 
@@ -223,7 +223,7 @@ class TestPacer:
         await asyncio.gather(*map(call, range(20)))
         assert order == list(range(20))
 
-    def test_own_backend(self) -> None:
+    def test_backend_of_the_caller_is_used(self) -> None:
         class Backend:
             delays = [0.01, 0.0, 0.01, 0.0]
 
@@ -276,21 +276,21 @@ class TestClient:
         assert time.monotonic() - start >= 0.25
 
     @pytest.mark.parametrize(("remaining", "reset"), [("1", "30s"), ("0", "2h"), ("0", "soon")])
-    def test_other_headers_do_not_close_it(self, caller, remaining, reset) -> None:
+    def test_other_headers_do_not_close_the_gate(self, caller, remaining, reset) -> None:
         headers = {"x_ratelimit_remaining": remaining, "x_ratelimit_reset": reset}
         client = create_client(Script(respond(**headers)))
         caller.send(client, create_call())
         assert client._state.pacer is None
 
     @pytest.mark.slow
-    def test_pace(self, caller) -> None:
+    def test_calls_keep_to_the_pace(self, caller) -> None:
         client = create_client(Script(), pace=Pace(20, per=1))
         start = time.monotonic()
         for _ in range(6):
             caller.send(client, create_call())
         assert time.monotonic() - start >= 0.25
 
-    def test_copy_with_another_pace(self, caller) -> None:
+    def test_copy_may_have_another_pace(self, caller) -> None:
         client = create_client(Script(), pace=Pace(1, per=60))
         caller.send(client, create_call())
         copy = client.model_copy(update={"pace": None})
@@ -311,7 +311,7 @@ class TestSettings:
         ],
         ids=lambda value: str(value)[:30],
     )
-    def test_invalid(self, arguments, problem) -> None:
+    def test_invalid_pace_raises(self, arguments, problem) -> None:
         with pytest.raises(RouterInputError, match=problem):
             Pace(**arguments)
 
@@ -325,10 +325,10 @@ class TestSettings:
         assert pickle.loads(pickle.dumps(client)).pace == client.pace
 
     def test_pace_does_not_affect_cache_keys(self) -> None:
-        plain, paced = (
+        without_pace, with_pace = (
             RouterClient(api_key="sk-orq-example", pace=pace) for pace in (None, Pace(5))
         )
-        assert plain.fingerprint() == paced.fingerprint()
+        assert without_pace.fingerprint() == with_pace.fingerprint()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from support.cancelling import cancel_calls
 from support.local_client import COMPLETION, local_client, wait_until
 from support.loopback_server import Loopback, complete_response, open_ended_response, send_nothing
+from support.marks import sync_and_async
 from support.scripted_router import (
     ANSWER,
     DONE,
@@ -85,24 +86,24 @@ def test_connection_used_last_is_used_next():
 
 def test_each_origin_has_its_own_connections():
     with (
-        Loopback(complete_response(COMPLETION)) as one,
-        Loopback(complete_response(COMPLETION)) as other,
+        Loopback(complete_response(COMPLETION)) as first,
+        Loopback(complete_response(COMPLETION)) as second,
     ):
-        for server in (one, other) * 3:
+        for server in (first, second) * 3:
             local_client(server).send(create_call())
-        assert (one.accepted, other.accepted) == (1, 1)
+        assert (first.accepted, second.accepted) == (1, 1)
 
 
 def test_idle_connections_expire(advance_clock):
-    with Loopback(stream_port) as server, Loopback(complete_response(COMPLETION)) as other:
+    with Loopback(stream_port) as server, Loopback(complete_response(COMPLETION)) as second_server:
         streams = start_streams(server, 5)
         assert len(list(map(next, streams))) == 5
         for stream in streams:
             assert list(stream) == []
-        local_client(other).send(create_call())
+        local_client(second_server).send(create_call())
         assert server.open == 5
         advance_clock(55)  # many load balancers close idle connections after 60 seconds
-        local_client(other).send(create_call())
+        local_client(second_server).send(create_call())
         assert wait_until(lambda: server.open == 0)
 
 
@@ -210,7 +211,7 @@ SURPLUS = {
 """Bytes that follow a response, and bytes that precede the next one."""
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 @pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
 @pytest.mark.parametrize("surplus", SURPLUS.values(), ids=SURPLUS)
 async def test_bytes_after_response_are_not_the_next_response(is_async, is_stream, surplus):

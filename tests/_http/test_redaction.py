@@ -113,8 +113,8 @@ def test_recently_used_key_is_redacted_among_many():
 def test_key_is_redacted_completely(key):
     """One key may start with another, and a backslash is doubled in a repr."""
     redacting_filter = RedactingFilter()
-    for added in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
-        redacting_filter.add_key(added)
+    for known_key in ("sk-orq-project1", "sk-orq-project1-and-more", "sk-orq-a\\b"):
+        redacting_filter.add_key(known_key)
     assert redact(redacting_filter, repr([(b"X-Echo", key.encode())])) == "[(b'X-Echo', b'[key]')]"
 
 

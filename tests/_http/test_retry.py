@@ -60,15 +60,16 @@ def test_permanent_status_is_not_retried(caller, status):
 @both_callers
 @pytest.mark.parametrize("controls", WITH_ROUTER_RETRIES)
 @pytest.mark.parametrize(
-    ("status", "headers", "sent"),
+    ("status", "headers", "request_count"),
     [
         *((status, {}, 1) for status in TRANSIENT),
         *((status, {"retry_after": "2"}, 1) for status in (408, 500, 502, 504, 529)),
         (409, {"x_should_retry": "true"}, 1),
     ],
 )
-def test_client_does_not_repeat_retries_of_router(caller, controls, status, headers, sent):
-    assert count_requests(caller, respond(status, {}, **headers), controls=controls) == sent
+def test_client_does_not_repeat_retries_of_router(caller, controls, status, headers, request_count):
+    step = respond(status, {}, **headers)
+    assert count_requests(caller, step, controls=controls) == request_count
 
 
 @both_callers
@@ -84,7 +85,7 @@ def test_retry_after_is_not_a_failed_attempt(caller, controls, status):
 
 
 @both_callers
-def test_retry_after_without_retries(caller):
+def test_retry_after_is_not_followed_without_retries(caller):
     assert count_requests(caller, respond(429, {}, retry_after="2"), max_retries=0) == 1
 
 
@@ -96,7 +97,7 @@ def test_exceeded_spending_budget_is_not_retried(caller, code):
 
 @both_callers
 @pytest.mark.parametrize(
-    ("status", "should_retry", "sent"),
+    ("status", "should_retry", "request_count"),
     [
         (503, "false", 1),
         (429, "false", 1),
@@ -108,8 +109,8 @@ def test_exceeded_spending_budget_is_not_retried(caller, code):
         (503, "perhaps", 3),
     ],
 )
-def test_should_retry_header_is_respected(caller, status, should_retry, sent):
-    assert count_requests(caller, respond(status, {}, x_should_retry=should_retry)) == sent
+def test_should_retry_header_is_respected(caller, status, should_retry, request_count):
+    assert count_requests(caller, respond(status, {}, x_should_retry=should_retry)) == request_count
 
 
 UNSENT = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError]
@@ -135,8 +136,8 @@ def test_lost_connection_is_retried(caller, failure):
 )
 @pytest.mark.parametrize("failure", [*UNSENT, *AMBIGUOUS])
 def test_only_unsent_requests_are_retried_without_retry_ambiguous(caller, failure, settings):
-    sent = count_requests(caller, failure("broken"), **settings)
-    assert sent == (3 if failure in UNSENT else 1)
+    request_count = count_requests(caller, failure("broken"), **settings)
+    assert request_count == (3 if failure in UNSENT else 1)
 
 
 @both_callers
@@ -146,11 +147,12 @@ def test_status_is_retried_without_retry_ambiguous(caller, status):
 
 
 @both_callers
-@pytest.mark.parametrize(("retry_ambiguous", "sent"), [(True, 3), (False, 1)])
-def test_truncated_body_is_ambiguous(caller, retry_ambiguous, sent):
+@pytest.mark.parametrize(("retry_ambiguous", "request_count"), [(True, 3), (False, 1)])
+def test_truncated_body_is_ambiguous(caller, retry_ambiguous, request_count):
     body = ResponseBody(b'{"choices"', httpx.ReadError("lost"))
     step = lambda _: httpx.Response(200, stream=body)  # noqa: E731
-    assert count_requests(caller, step, call=create_call(retry_ambiguous=retry_ambiguous)) == sent
+    call = create_call(retry_ambiguous=retry_ambiguous)
+    assert count_requests(caller, step, call=call) == request_count
 
 
 @both_callers

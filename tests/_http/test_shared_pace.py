@@ -52,20 +52,24 @@ def test_concurrent_connections_do_not_exceed_the_limit(tmp_path: Path) -> None:
     ],
     ids=["path", "scheme", "redis", "postgres"],
 )
-def test_unreachable_at_construction(tmp_path, monkeypatch, shared: str, problem: str) -> None:
+def test_unreachable_database_raises_at_construction(
+    tmp_path, monkeypatch, shared: str, problem: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RouterInputError, match=problem) as raised:
         Pace(5, shared=shared)
     assert "secret" not in str(raised.value)
 
 
-def test_missing_package(tmp_path: Path, monkeypatch) -> None:
+def test_missing_package_raises(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pyrate_limiter", None)
     with pytest.raises(RouterInputError, match="Install the extra 'scale'"):
         Pace(5, shared=tmp_path / "pace.db")
 
 
-def test_unreachable_during_a_run(tmp_path: Path, monkeypatch, caplog) -> None:
+def test_local_limit_applies_while_the_database_is_unreachable(
+    tmp_path: Path, monkeypatch, caplog
+) -> None:
     """The local limit applies until the database is back."""
     pace = Pace(20, shared=tmp_path / "pace.db")
     bucket = shared_pace.SharedBucket(pace)
@@ -106,7 +110,7 @@ def test_failed_backend_does_not_block_calls(delay: Any, caplog) -> None:
 
 
 @pytest.mark.parametrize("shared", ["", 5, Pacer], ids=repr)
-def test_invalid_shared(shared: Any) -> None:
+def test_invalid_shared_argument_raises(shared: Any) -> None:
     with pytest.raises(RouterInputError, match="shared: Expected a URL"):
         Pace(5, shared=shared)
 

@@ -160,45 +160,45 @@ STREAM = respond_slowly(encode_event("Hel"), encode_event("lo"), DONE)
 @pytest.mark.slow
 def test_calls_in_progress_finish_after_close():
     with Loopback(STREAM) as server:
-        client, other = local_client(server), local_client(server)
+        client, second_client = local_client(server), local_client(server)
         stream = client.stream(create_stream_call())
         assert next(stream) == "Hel"
         client.close()
         assert list(stream) == ["lo"]
         assert wait_until(lambda: server.open == 0)
-        assert len(list(other.stream(create_stream_call()))) == server.accepted == 2
+        assert len(list(second_client.stream(create_stream_call()))) == server.accepted == 2
 
 
 @pytest.mark.slow
 async def test_calls_in_progress_finish_after_aclose():
     with Loopback(STREAM) as server:
-        client, other = local_client(server), local_client(server)
+        client, second_client = local_client(server), local_client(server)
         stream = client.astream(create_stream_call())
         assert await anext(stream) == "Hel"
         await client.aclose()
         assert [text async for text in stream] == ["lo"]
         assert await asyncio.to_thread(wait_until, lambda: server.open == 0)
-        assert len([text async for text in other.astream(create_stream_call())]) == 2
+        assert len([text async for text in second_client.astream(create_stream_call())]) == 2
         assert server.accepted == 2
 
 
 async def test_async_client_closes_only_connections_that_no_other_client_needs(pools):
-    client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    client, second_client = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
     async with client:
         await client.asend(create_call())
-        await other.asend(create_call())
+        await second_client.asend(create_call())
     assert not pools[-1].is_closed
-    await other.aclose()
+    await second_client.aclose()
     assert pools[-1].is_closed
 
 
 def test_client_closes_only_connections_that_no_other_client_needs(pools):
-    client, other = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
+    client, second_client = RouterClient(api_key=KEY), RouterClient(api_key=KEY)
     with client:
         client.send(create_call())
-        other.send(create_call())
+        second_client.send(create_call())
     assert not pools[-1].is_closed
-    other.close()
+    second_client.close()
     assert pools[-1].is_closed
 
 

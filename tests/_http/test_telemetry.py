@@ -164,12 +164,12 @@ class TestCallSpan:
             model.invoke("Hi")
         assert [span.status.status_code for span in spans.attempts] == [StatusCode.UNSET]
 
-    def test_method_of_the_request(self, spans: Spans) -> None:
+    def test_span_has_the_method_of_the_request(self, spans: Spans) -> None:
         OfflineRouter().client(trace_calls=True).list_models()
         (attempt,) = spans.find("GET /models")
         assert (attempt.attributes or {})["http.request.method"] == "GET"
 
-    def test_usage_of_embeddings_and_decisions(self, spans: Spans) -> None:
+    def test_embeddings_and_decisions_report_usage(self, spans: Spans) -> None:
         client = OfflineRouter().client(trace_calls=True)
         OrqEmbeddings("openai/text-embedding-3-small", client=client).embed_documents(["a"])
         (embeddings,) = spans.find("embeddings openai/text-embedding-3-small")
@@ -184,7 +184,7 @@ class TestCallSpan:
         assert (decision.attributes or {})["gen_ai.response.model"] == "openai/gpt-6-luna"
         assert (decision.attributes or {})["gen_ai.usage.output_tokens"] == 1
 
-    def test_error(self, spans: Spans) -> None:
+    def test_error_is_recorded(self, spans: Spans) -> None:
         with pytest.raises(NotFoundError):
             create_model(OfflineRouter(models=["a/b"])).invoke("Hi")
         assert spans.call.status.status_code is StatusCode.ERROR

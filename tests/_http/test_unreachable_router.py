@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from faults.server import get_refusing_port
 from support.loopback_server import Loopback, complete_response
+from support.marks import sync_and_async
 from support.scripted_router import KEY, both_callers, create_call
 
 from orq_router_integrations import RouterClient, RouterError
@@ -72,11 +73,11 @@ def resolving(look_up: Callable[..., Any]) -> Callable[[], Any]:
     @contextmanager
     def patch() -> Iterator[str]:
         with pytest.MonkeyPatch.context() as monkeypatch:
-            original = socket.getaddrinfo
+            getaddrinfo = socket.getaddrinfo
 
             def get_addresses(host: Any, *args: Any, **kwargs: Any) -> Any:
                 is_router = host in {"router.example", b"router.example"}
-                return look_up() if is_router else original(host, *args, **kwargs)
+                return look_up() if is_router else getaddrinfo(host, *args, **kwargs)
 
             monkeypatch.setattr(socket, "getaddrinfo", get_addresses)
             yield "https://router.example"
@@ -159,7 +160,7 @@ def send(library: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 @pytest.mark.parametrize("library", [None, httpx, httpx2], ids=["own", "httpx", "httpx2"])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_unreachable_router_raises_error_in_time(is_async, library, case):

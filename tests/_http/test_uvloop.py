@@ -50,7 +50,7 @@ def test_connection_is_reused():
 
 
 @pytest.mark.parametrize(("proxy_class", "kind"), [(Proxy, "http"), (SocksProxy, "socks5")])
-def test_tls_through_proxy(trusted_certificate, monkeypatch, proxy_class, kind):
+def test_tls_works_through_a_proxy(trusted_certificate, monkeypatch, proxy_class, kind):
     with Loopback(ANSWERING, tls=create_untrusted_context()) as server, proxy_class() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http", kind))
         url = server.url.replace("127.0.0.1", HOST)
@@ -58,7 +58,7 @@ def test_tls_through_proxy(trusted_certificate, monkeypatch, proxy_class, kind):
         assert proxy.accepted == server.accepted == 1
 
 
-def test_tls_with_several_addresses(trusted_certificate, monkeypatch):
+def test_next_address_is_tried_if_one_refuses_tls(trusted_certificate, monkeypatch):
     """The first address refuses."""
     getaddrinfo = socket.getaddrinfo
 
@@ -75,7 +75,7 @@ def test_tls_with_several_addresses(trusted_certificate, monkeypatch):
         assert server.accepted == 1
 
 
-def test_stream_can_be_left():
+def test_stream_can_be_closed_early():
     async def read_first() -> str:
         async with contextlib.aclosing(
             local_client(server).astream(create_stream_call())

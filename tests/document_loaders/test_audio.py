@@ -11,6 +11,7 @@ from conformance.parsers import ListBlobLoader
 from langchain_core.documents.base import Blob
 from pydantic import ValidationError
 from support.audio_loaders import WHISPER, create_loader, load_texts
+from support.marks import sync_and_async
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter, OrqTranscriptionLoader, OrqTranslationLoader
@@ -151,7 +152,7 @@ INVALID_ARGUMENTS = {
 
 
 @pytest.mark.parametrize(("seconds", "overlap"), [(3, 2), (0.1, 0), (0.3, 0.2), (0.45, 0.3)])
-def test_smallest_max_seconds_for_an_overlap(seconds: float, overlap: float) -> None:
+def test_smallest_max_seconds_for_an_overlap_is_accepted(seconds: float, overlap: float) -> None:
     assert create_loader("a.wav", max_seconds=seconds, overlap_seconds=overlap)
 
 
@@ -213,7 +214,7 @@ def test_import_does_not_load_optional_or_heavy_packages() -> None:
     assert process.stdout.split() == []
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 async def test_bar_counts_files_and_minutes(
     capsys: pytest.CaptureFixture[str], is_async: bool
 ) -> None:

@@ -47,13 +47,13 @@ class TestConformance(ParserConformance, PicklingConformance):
         return OrqAudioParser(model=WHISPER, controls={"retry": {"count": 1}}, language="en")
 
 
-def test_word_granularity() -> None:
+def test_word_granularity_returns_a_document_per_word() -> None:
     words = create_parser(granularity="word").parse(Blob.from_data(create_recording(TEXT)))
     assert get_texts(words) == TEXT.split()
     assert all(word.metadata["start"] < word.metadata["end"] for word in words)
 
 
-def test_window_granularity() -> None:
+def test_window_granularity_returns_a_document_per_window() -> None:
     parser = create_parser(granularity="window", window_seconds=1)
     windows = parser.parse(Blob.from_data(create_recording(TEXT)))
     assert " ".join(get_texts(windows)) == TEXT
@@ -109,7 +109,7 @@ def test_response_without_speakers_raises() -> None:
         parser.parse(Blob.from_data(create_recording()))
 
 
-def test_recording_without_speech() -> None:
+def test_recording_without_speech_has_no_text() -> None:
     silence = Blob.from_data(create_recording("")[:44] + bytes(32_000))
     assert get_texts(create_parser().parse(silence)) == [""]
     assert create_parser(granularity="segment").parse(silence) == []

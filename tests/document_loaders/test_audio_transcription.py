@@ -9,6 +9,7 @@ import pytest
 from conformance.documents import get_texts
 from langchain_core.documents import Document
 from support.audio_loaders import WHISPER, create_loader, load_texts
+from support.marks import sync_and_async
 from support.recordings import create_recording, save_recording
 from support.scripted_router import record_sleeps
 
@@ -223,7 +224,7 @@ def test_marked_recording_has_the_reason() -> None:
     assert second.page_content == "Two."
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 async def test_error_has_the_status(is_async: bool) -> None:
     loader = create_loader(create_recording(), OfflineRouter(faults={WHISPER: 422}))
     with pytest.raises(RouterError) as raised:

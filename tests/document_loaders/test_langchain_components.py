@@ -25,7 +25,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_text_splitter_and_vector_store(directory: Path) -> None:
+def test_documents_work_with_text_splitter_and_vector_store(directory: Path) -> None:
     loader = create_loader(directory, response_format="verbose_json")
     splitter = RecursiveCharacterTextSplitter(chunk_size=60, chunk_overlap=0)
     chunks = splitter.split_documents(loader.lazy_load())

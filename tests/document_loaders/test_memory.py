@@ -11,6 +11,7 @@ from conformance.parsers import ListBlobLoader
 from langchain_core.document_loaders import BlobLoader
 from langchain_core.documents.base import Blob
 from support.audio_loaders import create_loader
+from support.marks import sync_and_async
 from support.recordings import create_recording
 
 from orq_router_integrations import RouterClient
@@ -64,8 +65,8 @@ def large_file(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("max_bytes", [300 * MEGABYTE, 25 * MEGABYTE], ids=["undivided", "split"])
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_200_megabytes_need_less_than_2(large_file: Path, max_bytes: int, is_async: bool) -> None:
+@sync_and_async
+def test_200_mb_file_needs_less_than_2_mb(large_file: Path, max_bytes: int, is_async: bool) -> None:
     transport = DiscardingTransport()
     loader = create_loader(
         large_file, client=transport.create_client(), max_bytes=max_bytes, max_concurrency=1

@@ -135,7 +135,7 @@ def test_data_url_is_sent_like_its_content(paths: list[Path], is_list: bool) -> 
     assert body["document"]["document_url"] == url
 
 
-def test_options(paths: list[Path], tmp_path: Path) -> None:
+def test_options_are_sent(paths: list[Path], tmp_path: Path) -> None:
     _, body = record_request(
         paths[0], pages=[0], directory=tmp_path, max_images=3, min_image_size=50
     )
@@ -147,7 +147,7 @@ def test_options(paths: list[Path], tmp_path: Path) -> None:
     }
 
 
-def test_metadata(paths: list[Path]) -> None:
+def test_metadata_describes_the_page(paths: list[Path]) -> None:
     blob = Blob.from_path(paths[0], metadata={"topic": "boats", "page": 99})
     second = create_loader(blob, pages=[1]).load()[0]
     assert second.page_content == "Second page."
@@ -175,10 +175,10 @@ def test_images_are_saved_and_linked(paths: list[Path], tmp_path: Path) -> None:
     directory = tmp_path / "images"
     directory.mkdir()
     documents = create_loader(paths[0], client=create_client(script), directory=directory).load()
-    saved = sorted(directory.iterdir())
-    assert [path.read_bytes() for path in saved] == [CHART.read_bytes()] * 2
+    image_paths = sorted(directory.iterdir())
+    assert [path.read_bytes() for path in image_paths] == [CHART.read_bytes()] * 2
     assert [document.page_content for document in documents] == [
-        f"![img-0.png]({path})" for path in saved
+        f"![img-0.png]({path})" for path in image_paths
     ]
     assert all(document.metadata["image_count"] == 1 for document in documents)
     assert data[:50] not in str(documents)
@@ -218,7 +218,7 @@ def test_image_that_cannot_be_saved_raises(
         loader.load()
 
 
-def test_link_to_a_path_with_spaces(paths: list[Path], tmp_path: Path) -> None:
+def test_link_to_a_path_with_spaces_is_quoted(paths: list[Path], tmp_path: Path) -> None:
     directory = tmp_path / "my images"
     directory.mkdir()
     image = {"id": "a", "image_base64": base64.b64encode(b"unknown type").decode()}
@@ -277,7 +277,7 @@ def test_store_avoids_a_second_request(paths: list[Path], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
-async def test_page_out_of_range(paths: list[Path], on_error: Any) -> None:
+async def test_page_out_of_range_follows_the_error_policy(paths: list[Path], on_error: Any) -> None:
     loader = create_loader(paths[:2], pages=[1], on_error=on_error)
     if on_error == "raise":
         with pytest.raises(RouterError, match=r"1\.pdf: "):

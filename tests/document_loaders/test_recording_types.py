@@ -42,8 +42,8 @@ def folder(tmp_path: Path) -> Path:
         "dictation": create_speech(TEXT),
         "dictation.dat": create_speech(TEXT),
     }
-    others = {"notes.txt": b"text", "cover.jpg": b"\xff\xd8\xff\xe0", "empty.log": b""}
-    for name, data in (files | others).items():
+    other_files = {"notes.txt": b"text", "cover.jpg": b"\xff\xd8\xff\xe0", "empty.log": b""}
+    for name, data in (files | other_files).items():
         (tmp_path / name).write_bytes(data)
     return tmp_path
 
@@ -57,15 +57,15 @@ def load_names(source: Any) -> list[str]:
 def test_directory_has_the_files_that_are_accepted_individually(
     folder: Path, pattern: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    accepted = []
+    accepted_names = []
     for file in folder.iterdir():
         try:
-            accepted += load_names(file)
+            accepted_names += load_names(file)
         except RouterInputError:
             continue
     with caplog.at_level(logging.WARNING):
-        assert load_names(folder / pattern if pattern else folder) == sorted(accepted)
-    assert len(accepted) == 9
+        assert load_names(folder / pattern if pattern else folder) == sorted(accepted_names)
+    assert len(accepted_names) == 9
     [record] = caplog.records
     assert "Skipped 3 other file(s), such as " in record.getMessage()
     assert all(name in record.getMessage() for name in ("notes.txt", "cover.jpg", "empty.log"))
@@ -123,7 +123,7 @@ def test_base64_data_is_not_in_the_metadata(prefix: str) -> None:
         assert (document.page_content, document.metadata["source"]) == ("One.", "bytes")
 
 
-def test_file_objects(tmp_path: Path) -> None:
+def test_file_objects_are_read_when_the_loader_is_created(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     buffer.write(create_speech("One."))  # the position is at the end
     with save_recording(tmp_path / "two.wav", "Two.").open("rb") as stream:
@@ -144,7 +144,7 @@ def test_invalid_file_object_raises(source: Any) -> None:
         create_loader(source).load()
 
 
-def test_name_that_is_not_utf_8(tmp_path: Path) -> None:
+def test_name_that_is_not_utf_8_is_percent_encoded(tmp_path: Path) -> None:
     save_recording(tmp_path / b"caf\xe9.wav".decode("utf-8", "surrogateescape"))
     [document] = create_loader(tmp_path).load()
     assert json.loads(json.dumps(document.metadata).encode("utf-8")) == document.metadata
@@ -241,7 +241,7 @@ GIB = 2**30
 
 
 @pytest.mark.parametrize(
-    ("stated", "actual", "expected"),
+    ("stated_size", "actual_size", "expected"),
     [
         (5 * GIB % 2**32, 5 * GIB, 5 * GIB),
         (13 * GIB % 2**32, 13 * GIB, 13 * GIB),
@@ -254,14 +254,14 @@ GIB = 2**30
     ],
 )
 def test_wrapped_size_is_corrected_by_the_file_size(
-    tmp_path: Path, stated: int, actual: int, expected: int
+    tmp_path: Path, stated_size: int, actual_size: int, expected: int
 ) -> None:
     """The file is sparse and takes no space."""
     path = tmp_path / "meeting.wav"
     with path.open("wb") as file:
-        head = struct.pack("<4sI8sI", b"RIFF", (36 + stated) % 2**32, b"WAVEfmt ", 16)
-        file.write(head + build_pcm_format(48_000, 2) + struct.pack("<4sI", b"data", stated))
-        file.truncate(44 + actual)
+        head = struct.pack("<4sI8sI", b"RIFF", (36 + stated_size) % 2**32, b"WAVEfmt ", 16)
+        file.write(head + build_pcm_format(48_000, 2) + struct.pack("<4sI", b"data", stated_size))
+        file.truncate(44 + actual_size)
     reader = WavReader.from_upload(create_audio_upload(path))
     assert reader is not None
     assert reader.frame_count == expected // 4

@@ -10,6 +10,7 @@ import pytest
 from langchain_core.stores import InMemoryByteStore
 from pydantic import ValidationError
 from support.audio_loaders import WHISPER, create_loader, load_texts
+from support.marks import sync_and_async
 from support.recordings import create_recording, save_recording
 
 from orq_router_integrations import OfflineRouter
@@ -31,11 +32,11 @@ def test_key_depends_on_contents_and_not_on_the_name(tmp_path: Path, path: Path)
     router = OfflineRouter()
     file = save_recording(tmp_path / "a.wav", "One.")
     assert load_texts(create_loader(file, router, store=path)) == ["One."]
-    renamed = file.rename(tmp_path / "b.wav")
-    assert load_texts(create_loader(renamed, router, store=path)) == ["One."]
+    renamed_file = file.rename(tmp_path / "b.wav")
+    assert load_texts(create_loader(renamed_file, router, store=path)) == ["One."]
     assert len(router.requests) == 1
-    changed = save_recording(tmp_path / "b.wav", "Two.")
-    assert load_texts(create_loader(changed, router, store=path)) == ["Two."]
+    changed_file = save_recording(tmp_path / "b.wav", "Two.")
+    assert load_texts(create_loader(changed_file, router, store=path)) == ["Two."]
     assert len(router.requests) == 2
 
 
@@ -89,7 +90,7 @@ def test_other_types_raise(store: Any) -> None:
         create_loader("a.wav", store=store)
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@sync_and_async
 @pytest.mark.parametrize(
     ("faults", "request_count"),
     [([], 1), ([400], 2), ([400, 400, 400], 4)],

@@ -33,7 +33,7 @@ def directory(tmp_path: Path) -> Path:
     [str, Path, Path.read_bytes, Blob.from_path],
     ids=["str", "Path", "bytes", "Blob"],
 )
-def test_single_recording_of_any_type(convert: Any, directory: Path) -> None:
+def test_single_recording_may_have_any_type(convert: Any, directory: Path) -> None:
     assert load_texts(create_loader(convert(directory / "a.wav"))) == TEXTS[:1]
 
 
@@ -185,12 +185,12 @@ def test_invalid_source_raises_before_any_request(source: Any, message: str, met
 def test_invalid_source_is_skipped_or_marked_by_policy() -> None:
     source = [create_recording(), Path("none.wav")]
     assert len(create_loader(source, on_error="skip").load()) == 1
-    _, marked = create_loader(source, on_error="mark").load()
-    assert marked.metadata["error"].startswith("RouterInputError: ")
-    assert marked.metadata["source"].endswith("none.wav")
+    _, error_document = create_loader(source, on_error="mark").load()
+    assert error_document.metadata["error"].startswith("RouterInputError: ")
+    assert error_document.metadata["source"].endswith("none.wav")
 
 
-def test_file_that_vanishes_after_the_check_raises_in_its_turn(tmp_path: Path) -> None:
+def test_file_deleted_after_the_check_raises_when_it_is_read(tmp_path: Path) -> None:
     paths = [save_recording(tmp_path / f"{number}.wav", f"{number}.") for number in range(3)]
     documents = create_loader(paths, max_concurrency=1).lazy_load()
     paths[1].unlink()

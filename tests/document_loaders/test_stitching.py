@@ -85,7 +85,7 @@ def test_texts_without_times_are_stitched_by_their_words() -> None:
     ],
     ids=["last-words", "first-words"],
 )
-def test_misheard_words_next_to_an_overlap_of_the_entire_text(
+def test_misheard_words_next_to_an_overlap_appear_once(
     left: str, right: str, expected: str
 ) -> None:
     """One text consists of the overlap, and the other has misheard words next to it."""

@@ -32,14 +32,14 @@ CHUNKS = [
 
 def create_speech(seed: int, *, pause: float = 0.0) -> list[Span]:
     """Create different words at the uneven pace of speech."""
-    dice, words = random.Random(seed), list[Span]()
+    generator, words = random.Random(seed), list[Span]()
     time = 0.3
     while time < SECONDS - 1:
-        letters = "".join(dice.choices(string.ascii_lowercase, k=5))
+        letters = "".join(generator.choices(string.ascii_lowercase, k=5))
         words.append(Span(letters, round(time, 2), round(time + 0.15, 2)))
-        time += dice.choice([0.18, 0.22, 0.3, 0.35, 0.4, 0.5])
+        time += generator.choice([0.18, 0.22, 0.3, 0.35, 0.4, 0.5])
         if len(words) % 7 == 0:
-            time += dice.choice([0, 0, 0.6, 1.5]) + pause
+            time += generator.choice([0, 0, 0.6, 1.5]) + pause
     return words
 
 
@@ -47,15 +47,15 @@ def create_transcript(
     words: Sequence[Span], start: float, times: Times, segment_words: int
 ) -> Transcript:
     """Create what a model returns for words, with times from the start of its chunk."""
-    shifted = [replace(word, start=word.start - start, end=word.end - start) for word in words]
-    groups = [shifted[i : i + segment_words] for i in range(0, len(shifted), segment_words)]
+    chunk_words = [replace(word, start=word.start - start, end=word.end - start) for word in words]
+    groups = [chunk_words[i : i + segment_words] for i in range(0, len(chunk_words), segment_words)]
     segments = tuple(
         Span(" ".join(w.text for w in group), round(group[0].start, 1), round(group[-1].end, 1))
         for group in groups
     )
     return Transcript(
         " ".join(word.text for word in words),
-        tuple(shifted) if times == "words" else (),
+        tuple(chunk_words) if times == "words" else (),
         segments if times == "segments" else (),
     )
 
@@ -71,25 +71,28 @@ def merge(
     clock_error: float = 0.0,
 ) -> tuple[list[str], list[str]]:
     """Return the words that at least one chunk has heard, and those of the merged transcript."""
-    heard: set[str] = set()
+    received_words: set[str] = set()
     transcripts = []
     for chunk in CHUNKS:
         end = chunk.end_seconds or 0.0
-        mine = [word for word in words if chunk.start_seconds <= word.start < end - 0.1]
+        chunk_words = [word for word in words if chunk.start_seconds <= word.start < end - 0.1]
         if end < SECONDS:
-            mine = mine[: len(mine) - lost_at_end]
+            chunk_words = chunk_words[: len(chunk_words) - lost_at_end]
         if chunk.index:
-            mine = mine[lost_at_start:]
-        heard.update(word.text for word in mine)
+            chunk_words = chunk_words[lost_at_start:]
+        received_words.update(word.text for word in chunk_words)
         if invented and end < SECONDS:
-            mine += [Span(word, mine[-1].end, mine[-1].end + 0.1) for word in invented.split()]
+            chunk_words += [
+                Span(word, chunk_words[-1].end, chunk_words[-1].end + 0.1)
+                for word in invented.split()
+            ]
         start = chunk.start_seconds + clock_error * (-1) ** chunk.index
-        transcripts.append(create_transcript(mine, start, times, segment_words))
+        transcripts.append(create_transcript(chunk_words, start, times, segment_words))
     merged = merge_chunks(CHUNKS, transcripts)
     if times != "none":
         spans = merged.segments or merged.words
         assert " ".join(span.text for span in spans) == merged.text
-    return [word.text for word in words if word.text in heard], merged.text.split()
+    return [word.text for word in words if word.text in received_words], merged.text.split()
 
 
 @pytest.mark.parametrize(
@@ -103,32 +106,32 @@ def test_words_that_one_chunk_heard_appear_once(
     times: Times, segment_words: int, lost_at_end: int
 ) -> None:
     for seed in range(8):
-        heard, merged = merge(
+        expected, merged = merge(
             create_speech(seed), times, segment_words=segment_words, lost_at_end=lost_at_end
         )
-        assert merged == heard
+        assert merged == expected
 
 
 @pytest.mark.parametrize("clock_error", [0.05, 0.1, 0.14])
 def test_clocks_of_two_chunks_may_differ(clock_error: float) -> None:
     for seed in range(8):
-        heard, merged = merge(create_speech(seed), "words", clock_error=clock_error)
-        assert merged == heard
+        expected, merged = merge(create_speech(seed), "words", clock_error=clock_error)
+        assert merged == expected
 
 
 @pytest.mark.parametrize("times", ["words", "segments", "none"])
 def test_words_that_the_next_chunk_did_not_hear_are_kept(times: Times) -> None:
     for seed in range(8):
-        heard, merged = merge(create_speech(seed), times, lost_at_start=3)
-        assert merged == heard
+        expected, merged = merge(create_speech(seed), times, lost_at_start=3)
+        assert merged == expected
 
 
 @pytest.mark.parametrize("times", ["words", "segments", "none"])
 def test_pauses_do_not_hide_an_overlap(times: Times) -> None:
     """The average pace of a recording with pauses is slower than that of its sentences."""
     for seed in range(8):
-        heard, merged = merge(create_speech(seed, pause=2.0), times)
-        assert merged == heard
+        expected, merged = merge(create_speech(seed, pause=2.0), times)
+        assert merged == expected
 
 
 @pytest.mark.parametrize("times", ["segments", "none"])
@@ -141,9 +144,11 @@ def test_invented_end_does_not_hide_an_overlap(times: Times, invented: str) -> N
     words = [Span(word, 8 + 0.25 * i, 8.2 + 0.25 * i) for i, word in enumerate(left.split())]
     end = words[-1].end
     words += [Span(word, end, end) for word in invented.split()]
-    later = [Span(word, 9.5 + 0.25 * i, 9.7 + 0.25 * i) for i, word in enumerate(right.split())]
+    later_words = [
+        Span(word, 9.5 + 0.25 * i, 9.7 + 0.25 * i) for i, word in enumerate(right.split())
+    ]
     merged = stitch(
-        create_transcript(words, 0, times, 99), create_transcript(later, 0, times, 99), 10, 4
+        create_transcript(words, 0, times, 99), create_transcript(later_words, 0, times, 99), 10, 4
     )
     assert merged.text == "we will meet at noon in the old house and bring some bread"
 
@@ -153,7 +158,7 @@ def test_two_words_before_an_invented_end_appear_once() -> None:
     assert stitch(Transcript(left), Transcript(right), 0, 2).text == "in the house is old"
 
 
-def test_limit_one_word_before_an_invented_end_is_repeated() -> None:
+def test_one_word_before_an_invented_end_is_repeated() -> None:
     """It may match by chance, and repeating a word is better than losing it."""
     left, right = "at noon thanks for watching", "noon with bread"
     assert stitch(Transcript(left), Transcript(right), 0, 1).text == f"{left} {right}"
@@ -162,13 +167,13 @@ def test_limit_one_word_before_an_invented_end_is_repeated() -> None:
 @pytest.mark.parametrize("overlap_words", range(3, 11))
 def test_similar_phrases_do_not_hide_an_exact_overlap(overlap_words: int) -> None:
     """The overlap may have more or fewer words than expected."""
-    left, new = "line one has two seats line two has six seats", "line three has two seats"
-    right = f"line two has six seats {new}"
+    left, new_text = "line one has two seats line two has six seats", "line three has two seats"
+    right = f"line two has six seats {new_text}"
     merged = stitch(Transcript(left), Transcript(right), 0, overlap_words)
-    assert merged.text == f"{left} {new}"
+    assert merged.text == f"{left} {new_text}"
 
 
-def test_limit_without_times_words_that_match_by_chance_are_lost() -> None:
+def test_words_that_match_by_chance_are_lost_without_times() -> None:
     """The first chunk ends before "cat", and the second starts with another "the"."""
     left, right = Transcript("he saw the"), Transcript("the dog ran")
     assert stitch(left, right, 10, 2).text == "he saw the dog ran"
@@ -201,12 +206,14 @@ def test_words_without_a_match_are_cut_only_where_both_chunks_have_words() -> No
         words = zip(text.split(), times, strict=True)
         return Transcript(text, tuple(Span(word, time, time + 0.1) for word, time in words))
 
-    silent = stitch(create("a b", 1, 2), create("c d", 8, 13), 10, 2)
-    assert silent.text == "a b c d"
-    late = stitch(create("a b c", 1, 9, 11), create("d e", 12, 13), 10, 2)
-    assert late.text == "a b c d e"
-    misheard = stitch(create("a b cat", 1, 9, 10.5), create("bee can d", 9, 10.5, 12), 10, 2)
-    assert misheard.text == "a b can d"
+    without_overlap = stitch(create("a b", 1, 2), create("c d", 8, 13), 10, 2)
+    assert without_overlap.text == "a b c d"
+    with_later_word = stitch(create("a b c", 1, 9, 11), create("d e", 12, 13), 10, 2)
+    assert with_later_word.text == "a b c d e"
+    with_misheard_word = stitch(
+        create("a b cat", 1, 9, 10.5), create("bee can d", 9, 10.5, 12), 10, 2
+    )
+    assert with_misheard_word.text == "a b can d"
 
 
 def test_word_that_only_one_chunk_heard_decides_where_to_join() -> None:
