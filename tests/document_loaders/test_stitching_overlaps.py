@@ -70,7 +70,7 @@ def merge(
     invented: str = "",
     clock_error: float = 0.0,
 ) -> tuple[list[str], list[str]]:
-    """Return the words that at least one chunk has heard, and those of the merged transcript."""
+    """Return the words that at least one chunk contains, and those of the merged transcript."""
     received_words: set[str] = set()
     transcripts = []
     for chunk in CHUNKS:
@@ -102,7 +102,7 @@ def merge(
     ("times", "segment_words"),
     [("words", 8), ("segments", 3), ("segments", 8), ("segments", 25), ("none", 8)],
 )
-def test_words_that_one_chunk_heard_appear_once(
+def test_each_received_word_appears_once(
     times: Times, segment_words: int, lost_at_end: int
 ) -> None:
     for seed in range(8):
@@ -120,7 +120,7 @@ def test_clocks_of_two_chunks_may_differ(clock_error: float) -> None:
 
 
 @pytest.mark.parametrize("times", ["words", "segments", "none"])
-def test_words_that_the_next_chunk_did_not_hear_are_kept(times: Times) -> None:
+def test_words_missing_in_the_next_chunk_are_kept(times: Times) -> None:
     for seed in range(8):
         expected, merged = merge(create_speech(seed), times, lost_at_start=3)
         assert merged == expected
@@ -216,7 +216,7 @@ def test_words_without_a_match_are_cut_only_where_both_chunks_have_words() -> No
     assert with_misheard_word.text == "a b can d"
 
 
-def test_word_that_only_one_chunk_heard_decides_where_to_join() -> None:
+def test_word_of_only_one_chunk_decides_where_to_join() -> None:
     def create(words: dict[str, float]) -> Transcript:
         spans = tuple(Span(word, time, time + 0.1) for word, time in words.items())
         return Transcript(" ".join(words), spans)
