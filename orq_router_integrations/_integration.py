@@ -95,8 +95,9 @@ class RouterIntegration(RouterSettings):
 
     controls: CoercedField[RouterControls | RouterControlsDict | None, RouterControls | None] = (
         optional(
-            "Router controls for every call, such as fallbacks and retries: `RouterControls` or a "
-            "dict. Controls passed to a single call take precedence, field by field"
+            "Router controls for every call, such as fallbacks and retries: `RouterControls`, or a "
+            "dict such as `{'retry': {'count': 2}}`. Controls passed to a single call take "
+            "precedence, field by field"
         )
     )
     client: RouterClient | None = optional(
@@ -106,7 +107,8 @@ class RouterIntegration(RouterSettings):
         repr=False,
     )
     rate_limiter: BaseRateLimiter | None = optional(
-        "A rate limiter of LangChain that every request of this object waits for",
+        "A rate limiter of LangChain for which every call of this object waits once, before its "
+        "first attempt. Retries do not wait",
         exclude=True,
         repr=False,
     )
@@ -196,11 +198,6 @@ class RouterIntegration(RouterSettings):
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show the arguments that were passed and differ from their defaults, ``model`` first."""
-        shown = [
-            (name, value)
-            for name, value in super().__repr_args__()
-            if name in self.model_fields_set
-            and name not in {"profile", "metadata"}  # LangChain fills these in
-            and value not in (None, type(self).model_fields[name].get_default())
-        ]
+        names = self.model_fields_set - {"profile", "metadata"}  # LangChain fills these in
+        shown = [item for item in super().__repr_args__() if item[0] in names]
         return sorted(shown, key=lambda item: item[0] != "model")

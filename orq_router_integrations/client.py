@@ -60,7 +60,8 @@ class RouterClient(RouterSettings):
     controls: CoercedField[RouterControls | RouterControlsDict, RouterControls] = Field(
         default_factory=RouterControls,  # type: ignore[arg-type] # see CoercedField
         description="Router controls (such as retries and fallbacks) for every call. A "
-        "control that an endpoint does not support is omitted there.",
+        "control that an endpoint does not support is omitted there, except `guardrails` and "
+        "`plugins`, which raise an error.",
     )
     http_client: SyncHttpClient = optional(
         "Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, TLS or a "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core import exceptions as core
 from pydantic import ValidationError
 
+from orq_router_integrations.wire.arguments import describe_problem
 from orq_router_integrations.wire.error_response import (
     MAX_TEXT_CHARS,
     get_error_fields,
@@ -380,9 +381,9 @@ def format_validation_error(error: ValidationError, *, prefix: str = "") -> str:
         if item["loc"] in parents:
             continue  # follows from the errors of its fields, which are listed themselves
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
-        message = item["msg"].removeprefix("Value error, ")
+        message = describe_problem(item)
         # Most messages of pydantic describe what is expected, but not what was passed.
-        if item["loc"] and item["type"] not in {"value_error", "extra_forbidden", "missing"}:
+        if item["type"] not in {"value_error", "extra_forbidden", "missing"}:
             message += f", not {item['input']!r:.80}"
         lines.append(f"{path}: {message}" if path else message)
     return "; ".join(lines)

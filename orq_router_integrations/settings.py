@@ -14,19 +14,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     SecretStr,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orq_router_integrations.errors import RouterInputError
-from orq_router_integrations.wire.arguments import (
-    check_header,
-    reject_unknown_arguments,
-    warn_caller,
-)
+from orq_router_integrations.wire.arguments import check_header, warn_caller
 from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.deferred_model import CoercedField, DeferredModel, optional
 from orq_router_integrations.wire.endpoints import Dialect
@@ -162,7 +155,7 @@ class RouterSettings(DeferredModel):
     )
 
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
-    """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
+    error_input: ClassVar[str | None] = MASK
 
     api_key: CoercedField[
         str | ApiKey | None, Annotated[ApiKey | None, AfterValidator(_validate_secret)]
@@ -215,34 +208,10 @@ class RouterSettings(DeferredModel):
         description="Query parameters of every request. Not included in dumps and `repr()`",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(**self._bind_positional_args(args, kwargs))
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _mask_input_in_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Raise errors without the input, which may contain the key."""
-        try:
-            return handler(data)
-        except ValidationError as error:
-            details = [
-                InitErrorDetails(
-                    type=PydanticCustomError(item["type"], "{message}", {"message": item["msg"]}),
-                    loc=item["loc"],
-                    input=MASK,
-                )
-                for item in error.errors(include_url=False, include_context=False)
-            ]
-            title = error.title
-        # Not raised in the block, because its context would be the error with the input.
-        raise ValidationError.from_exception_data(title, details, hide_input=True)
-
     @model_validator(mode="before")
     @classmethod
-    def _prepare_arguments(cls, data: Any) -> Any:
-        """Reject unknown arguments, and treat ``base_url=None`` like a missing argument."""
-        if isinstance(data, Mapping):
-            reject_unknown_arguments(data, cls.model_fields, cls.argument_hints)
+    def _drop_missing_url(cls, data: Any) -> Any:
+        """Treat ``base_url=None`` like a missing argument."""
         if isinstance(data, dict) and data.get("base_url", "") is None:
             return {name: value for name, value in data.items() if name != "base_url"}
         return data
@@ -265,9 +234,17 @@ class RouterSettings(DeferredModel):
         """Return the connection settings as keyword arguments, the API key included."""
         return {name: getattr(self, name) for name in RouterSettings.model_fields}
 
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Show the arguments that differ from their defaults."""
+        return [
+            (name, value)
+            for name, value in super().__repr_args__()
+            if value not in (None, type(self).model_fields[str(name)].get_default())
+            and value != RouterControls()
+        ]
+
     def _repr_html_(self) -> str:
-        settings = [row for row in self.__repr_args__() if row[1] not in (None, RouterControls())]
-        return format_table((type(self).__name__, ""), settings)
+        return format_table((type(self).__name__, ""), self.__repr_args__())
 
     def __getstate__(self) -> dict[Any, Any]:
         """Pickle without secrets, and warn about those that the other process has to provide."""
@@ -296,14 +273,14 @@ class RouterSettings(DeferredModel):
     def __setstate__(self, state: dict[Any, Any]) -> None:
         fields = state["__dict__"]
         if "api_key" not in fields:
+            key = os.environ.get(API_KEY_ENV, "")
             try:
-                key = SecretStr(validate_api_key(os.environ.get(API_KEY_ENV, "")))
+                fields = {"api_key": SecretStr(validate_api_key(key)), **fields}
             except ValueError as error:
                 raise RouterInputError(
-                    "A pickle does not contain the API key. "
-                    f"Set {API_KEY_ENV} in the process that loads it ({error})"
+                    f"A pickle does not contain the API key. Set {API_KEY_ENV} in the process that "
+                    f"loads it{f' ({error})' if key else ''}."
                 ) from None
-            fields = {"api_key": key, **fields}
         super().__setstate__({**state, "__dict__": fields})
 
     @model_validator(mode="after")

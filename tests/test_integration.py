@@ -15,6 +15,7 @@ from orq_router_integrations import (
     OrqSpeechTool,
     OrqTranscriptionLoader,
     RouterClient,
+    RouterControls,
 )
 
 GPT = "openai/gpt-4o"
@@ -40,6 +41,7 @@ def test_main_argument_may_be_positional():
             "OrqAudioParser takes no positional arguments",
         ),
         (lambda: RouterClient(KEY), "such as api_key="),
+        (lambda: RouterControls(["a/b"]), "RouterControls takes no .* such as fallbacks=..., "),
         (lambda: ChatOrq(GPT, 0.5), "one positional argument, 'model'"),
         (lambda: ChatOrq(GPT, model=GPT), "'model' twice"),
     ],
@@ -99,6 +101,14 @@ def test_repr_starts_with_the_model_and_omits_defaults():
     tool = OrqImageTool(size="1024x1024", model="openai/gpt-image-1")
     assert repr(tool) == "OrqImageTool(model='openai/gpt-image-1', size='1024x1024')"
     assert repr(ChatOrq(GPT, temperature=None, max_retries=2)) == "ChatOrq(model='openai/gpt-4o')"
+
+
+def test_repr_of_the_client_omits_defaults():
+    client = RouterClient(timeout=5, max_retries=2, base_url="my.orq.ai", controls={})
+    assert repr(client) == (
+        "RouterClient(api_key=SecretStr('**********'), timeout=5.0, "
+        "base_url='https://my.orq.ai/v3/router')"
+    )
 
 
 def test_repr_hides_the_key():

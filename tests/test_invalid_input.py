@@ -265,7 +265,7 @@ DIRECTORIES = ["a" * 300, "\0", __file__, Path(__file__).parent / "none"]
 @pytest.mark.parametrize("create_tool", [create_image_tool, create_speech_tool])
 @pytest.mark.parametrize("directory", DIRECTORIES, ids=range(len(DIRECTORIES)))
 def test_invalid_directory_raises(create_tool, directory):
-    with pytest.raises(ValidationError, match=r"directory: .* is not a directory"):
+    with pytest.raises(ValidationError, match=r"directory\n .* is not a directory"):
         create_tool({"api_key": KEY, "directory": directory})
 
 

@@ -102,7 +102,10 @@ def test_missing_key_raises_while_loading(
 ) -> None:
     data, _ = dump(cls(**fields))
     monkeypatch.delenv("ORQ_API_KEY")
-    with pytest.raises(RouterInputError, match="Set ORQ_API_KEY in the process that loads it"):
+    with pytest.raises(RouterInputError, match=r"Set ORQ_API_KEY in the process that loads it\.$"):
+        pickle.loads(data)
+    monkeypatch.setenv("ORQ_API_KEY", "two words")
+    with pytest.raises(RouterInputError, match=r"that loads it \(api_key: Character 4 of 9 is"):
         pickle.loads(data)
 
 

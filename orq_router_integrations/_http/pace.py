@@ -6,6 +6,7 @@ many workers waste more requests than the router accepts.
 """
 
 import asyncio
+import logging
 import math
 import os
 import random
@@ -22,6 +23,7 @@ from uuid import uuid4
 from orq_router_integrations._http.deadline import Deadline, DeadlineExceededError
 from orq_router_integrations.errors import RouterInputError
 
+_LOG = logging.getLogger(__name__)
 USABLE_SHARE = 0.95
 """Share of a limit to use. The rest absorbs differences between the clocks of client and router."""
 
@@ -270,13 +272,16 @@ class Pacer:
         turn: Future[None] = Future()
         with self._lock:
             is_local = self._bucket is None or isinstance(self._bucket, TokenBucket)
-            if not self._waiting and is_local and not self._acquire():
+            delay = self._acquire() if is_local and not self._waiting else -1.0  # unknown
+            if not delay:
                 turn.set_result(None)
                 return turn
             if not self._has_thread:
                 threading.Thread(target=self._run, name="orq-pacer", daemon=True).start()
                 self._has_thread = True
             self._waiting.append(turn)
+        if delay >= 1:
+            _LOG.info("Calls wait %.0f s for the rate limit.", delay)
         return turn
 
     def _acquire(self) -> float:

@@ -27,11 +27,12 @@ _REPLACE = "INSERT OR REPLACE INTO transcripts VALUES (?, ?)"
 def validate_store(store: Any) -> Any:
     if store is None or isinstance(store, BaseStore):
         return store
-    if isinstance(store, (str, os.PathLike)):
+    is_url = "://" in str(store)
+    if isinstance(store, (str, os.PathLike)) and not is_url:
         return str(validate_output_path(store))
     raise ValueError(
         "Expected the path of a SQLite file or a LangChain BaseStore[str, bytes], "
-        f"got {type(store).__name__}."
+        f"got {'a URL' if is_url else type(store).__name__}."
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import PIL.Image
     from langchain_core.documents.base import Blob
 
+_IMAGE_URL_HINT = ' In chat messages, the URL of an image is a block {"type": "image", "url": ...}.'
 _MIN_BASE64_CHARS = 32  # shorter strings are treated as file names, even if they are valid base64
 
 
@@ -85,7 +86,7 @@ def content_block(
     """
     try:
         _check_options(mime_type, filename, detail)
-        file = resolve_source(source)
+        file = resolve_source(source, url_hint=_IMAGE_URL_HINT)
         if lazy and isinstance(file.content, bytes):
             raise ValueError("lazy=True requires a path. Leave it out for content in memory.")
         data, deferred = _read_source(file, lazy=lazy)
@@ -157,7 +158,7 @@ def _build_block(
     return block
 
 
-def resolve_source(source: Any) -> SourceFile:
+def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
     """Resolve a path, bytes, base64 text, a data URL, a file object, a PIL image or a ``Blob``.
 
     Raises ``ValueError`` for other objects, and for files that cannot be read.
@@ -168,13 +169,13 @@ def resolve_source(source: Any) -> SourceFile:
         mime_type, text = mime.parse_data_url(source)
         return SourceFile(base64.b64decode(mime.validate_base64(text)[0]), None, mime_type)
     if isinstance(source, (str, os.PathLike)):
-        content = decode_base64_text(source) or _validate_file(source)
+        content = decode_base64_text(source) or _validate_file(source, url_hint)
         name = to_printable(content.name) if isinstance(content, Path) else None
         return SourceFile(content, name)
     if hasattr(source, "as_bytes"):
         name = str(source.path or source.metadata.get("filename") or "")
         is_file = source.data is None and source.path
-        content = _validate_file(source.path) if is_file else source.as_bytes()
+        content = _validate_file(source.path, url_hint) if is_file else source.as_bytes()
         return SourceFile(content, to_printable(Path(name).name) or None, source.mimetype)
     if hasattr(source, "read"):
         return _read_file_object(source)
@@ -211,12 +212,11 @@ def _read_file_object(source: Any) -> SourceFile:
     return SourceFile(data, to_printable(Path(name).name) if isinstance(name, str) else None)
 
 
-def _validate_file(path: "str | os.PathLike[str]") -> Path:
+def _validate_file(path: "str | os.PathLike[str]", url_hint: str) -> Path:
     """Return the path of an existing regular file that is not empty."""
     if isinstance(path, str) and "://" in path:
         raise ValueError(
-            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes. In chat "
-            'messages, the URL of an image is a block {"type": "image", "url": ...}.'
+            f"{path[:200]!r} is a URL. Download it, and pass the path or bytes.{url_hint}"
         )
     file = Path(os.path.expanduser(path))
     try:

@@ -66,6 +66,7 @@ class OrqTool(RouterIntegration, BaseTool):
     full_args_schema: ClassVar[type[BaseModel]]
     """All arguments that can be exposed to the model; the required ones always are."""
 
+    args_schema: Any = None  # created from ``model_args``; not described, so not in help()
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     model: ModelId = Field(description="The model to call, as `provider/model`")
     model_args: tuple[str, ...] = Field(

@@ -69,11 +69,12 @@ _HINTS = CONTROL_HINTS | {"response_format": "return_format"}
 class OrqImageTool(OrqTool, ImageParams):
     """Generate, edit and vary images through the orq.ai AI Router.
 
-    Agents use it like any other tool. The model sees the ids and sizes of the images. The artifact
-    of the tool message contains the images themselves, or the paths of their files if ``directory``
-    is set; ``ImageResult.of(message)`` restores the result. If ``model_args`` contains ``"image"``,
-    the model can edit earlier images by id. ``create_agent`` and ``ToolNode`` report invalid
-    arguments to the model so that it can retry.
+    Agents use it like any other tool. Set ``name`` and ``description`` to change how it is
+    presented to the model, which sees the ids and sizes of the images. The artifact of the tool
+    message contains the images themselves, or the paths of their files if ``directory`` is set;
+    ``ImageResult.of(message)`` restores the result. If ``model_args`` contains ``"image"``, the
+    model can edit earlier images by id. ``create_agent`` and ``ToolNode`` report invalid arguments
+    to the model so that it can retry.
 
     Programs call ``generate``, ``edit`` and ``create_variation``, or the async versions with the
     prefix ``a``. Parameters and ``controls`` can be overridden per call.

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BeforeValidator
+from pydantic_core import ErrorDetails
 
 from orq_router_integrations.wire.json import check_encodable
 
@@ -16,6 +17,13 @@ ItemT = TypeVar("ItemT")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
 _INTERNAL_PREFIXES = ("orq_router_integrations.", "langchain_core.", "pydantic.")
+_LIST = "a list", re.compile(r"such as `(\[[^`]*\])")
+_DICT = "a dict", re.compile(r"such as `\[?(\{[^`]*\})")  # possibly as the item of a list
+_EXPECTED = {
+    **dict.fromkeys(("list_type", "tuple_type"), _LIST),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), _DICT),
+}
+"""What to pass instead, and its example in a description, by type of a pydantic error."""
 
 
 def validate_list(values: Any, item_type: type[ItemT], name: str) -> list[ItemT]:
@@ -80,6 +88,19 @@ def reject_unknown_arguments(
             hint = f"Use {hint!r}." if hint.isidentifier() else f"Use {hint}."
         fix = f" {hint}" if hint else suggest_name(str(name), allowed)
         raise ValueError(f"Unknown argument {str(name)!r}.{fix}")
+
+
+def describe_problem(error: ErrorDetails, description: str | None = None) -> str:
+    """Return the message of a pydantic error, without the name of the field.
+
+    If a list or dict is expected, the example from the ``description`` of the field is added.
+    """
+    location, message = error["loc"], error["msg"].removeprefix("Value error, ")
+    if error["type"] not in _EXPECTED or message.startswith("Expected"):
+        return message.removeprefix(f"{location[-1]}: ") if location else message
+    container, example_pattern = _EXPECTED[error["type"]]
+    match = example_pattern.search(description or "")
+    return f"Expected {container} such as {match[1]}" if match else f"Expected {container}"
 
 
 def create_pattern_validator(pattern: str, description: str) -> BeforeValidator:

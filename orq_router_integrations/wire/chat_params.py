@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, with_config
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt, with_config
 from typing_extensions import TypedDict
 
-from orq_router_integrations.wire.deferred_model import DeferredModel, optional
+from orq_router_integrations.wire.deferred_model import optional
 
 StrictNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Penalty = Annotated[StrictNumber, Field(ge=-2, le=2)]
@@ -18,7 +18,7 @@ StopSequences = Annotated[
 ]
 ReasoningEffort = Literal["none", "instant", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-_reject_unknown_fields = with_config(ConfigDict(extra="forbid"))
+_reject_unknown_fields = with_config({"extra": "forbid"})
 
 
 @_reject_unknown_fields
@@ -69,7 +69,7 @@ class ContextManagement(TypedDict):
     provider_native: NotRequired[StrictBool]
 
 
-class ChatParams(DeferredModel):
+class ChatParams(BaseModel, defer_build=True):
     """Parameters of a request besides model, messages and tools."""
 
     temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = optional(

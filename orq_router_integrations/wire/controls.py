@@ -7,18 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict, Unpack
 
 from orq_router_integrations.wire import json
-from orq_router_integrations.wire.arguments import reject_unknown_arguments, warn_caller
+from orq_router_integrations.wire.arguments import warn_caller
 from orq_router_integrations.wire.deferred_model import DeferredModel, optional
 
 DEFAULT_RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 529)
@@ -85,13 +78,6 @@ class Control(DeferredModel):
     """Base class of all controls. Controls are immutable and reject unknown fields."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unknown_fields(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.keys() - cls.model_fields.keys():
-            reject_unknown_arguments(data, cls.model_fields)
-        return data
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [(name, value) for name, value in super().__repr_args__() if value is not None]
@@ -263,14 +249,15 @@ class RouterControls(Control):
     """
 
     fallbacks: tuple[Annotated[Fallback, _accept_str_as("model")], ...] | None = optional(
-        "Ids of models to try in order if the requested model fails after its retries"
+        "Ids of models to try in order, such as `['openai/gpt-4o-mini']`, if the requested model "
+        "fails after its retries"
     )
     fallback_on_codes: (
         Annotated[tuple[FallbackStatus, ...], AfterValidator(_check_unique), Field(max_length=20)]
         | None
     ) = optional(
-        "HTTP status codes (400 to 599) of a provider that lead to a fallback. By default, and if "
-        "empty: 408, 429, 500, 502, 503, 504 and 529"
+        "HTTP status codes (400 to 599) of a provider that lead to a fallback, such as "
+        "`[429, 503]`. By default, and if empty: 408, 429, 500, 502, 503, 504 and 529"
     )
     retry: RouterRetry | None = optional(
         "How often the router retries each model, such as `{'count': 2, 'on_codes': [429, 503]}`. "
@@ -298,17 +285,21 @@ class RouterControls(Control):
         "'conversation-4', 'tags': [...]}`"
     )
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = optional(
-        "Up to 16 strings for the trace, by name. Names have up to 64, strings up to 512 "
-        "characters. Endpoints without this field receive them as headers"
+        "Up to 16 strings for the trace, by name, such as `{'team': 'search'}`. Names have up to "
+        "64, strings up to 512 characters. Endpoints without this field receive them as headers"
     )
     guardrails: tuple[Guardrail, ...] | None = optional(
-        "Checks of input or output, such as `[{'id': 'my-guardrail', 'execute_on': 'input'}]`"
+        "Checks of input or output, such as `[{'id': 'orq_pii_detection', 'execute_on': "
+        "'input'}]`. Other ids are `orq_secret_detection`, `orq_sexual_moderation`, "
+        "`orq_harmful_moderation`, and the ids or keys of your evaluators"
     )
     plugins: tuple[Annotated[Plugin, _accept_str_as("id")], ...] | None = optional(
-        "Transformations of the text: `pii_redaction`, `response_healing`, `trace_scrubbing`, or "
-        "dicts with such an id and options"
+        "Transformations of the text, such as `['pii_redaction']`: `pii_redaction`, "
+        "`response_healing`, `trace_scrubbing`, or dicts with such an id and options"
     )
-    variables: JsonObject | None = optional("Values of `{{name}}` placeholders in messages")
+    variables: JsonObject | None = optional(
+        "Values of `{{name}}` placeholders in messages, such as `{'name': 'Ada'}`"
+    )
 
     if TYPE_CHECKING:  # the validators accept more types than the fields store
 

@@ -1,12 +1,23 @@
 """Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
+from collections.abc import Mapping
 from inspect import Parameter, Signature, cleandoc
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from orq_router_integrations.wire.arguments import describe_problem, reject_unknown_arguments
 
 Accepted_contra = TypeVar("Accepted_contra", contravariant=True)
 Stored_co = TypeVar("Stored_co", covariant=True)
@@ -23,13 +34,51 @@ class DeferredModel(BaseModel):
     """Base of models whose validators are built when the first instance is created.
 
     Most programs use few of the models, and building all of them would make the import slow.
-    ``help()`` shows a short signature and the descriptions of the fields.
+    ``help()`` shows a short signature and the descriptions of the fields. Errors suggest a fix.
     """
 
     model_config = ConfigDict(defer_build=True)
 
     positional_field: ClassVar[str | None] = None
     """The field that may be passed as the first positional argument of the constructor."""
+
+    argument_hints: ClassVar[Mapping[str, str]] = {}
+    """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
+
+    error_input: ClassVar[str | None] = None
+    """Replaces the input in errors if it may contain the key."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(**self._bind_positional_args(args, kwargs))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reject_unknown_arguments(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            reject_unknown_arguments(data, cls.model_fields, cls.argument_hints)
+        return data
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _describe_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            title, details = error.title, [cls._describe_error(item) for item in error.errors()]
+        # Not raised in the block, because its context would be the error with the input.
+        raise ValidationError.from_exception_data(title, details, hide_input=True)
+
+    @classmethod
+    def _describe_error(cls, error: ErrorDetails) -> InitErrorDetails:
+        message = error["msg"]
+        if error["loc"]:  # otherwise the outer model, if any, has a field with a description
+            field = cls.model_fields.get(str(error["loc"][0]))
+            message = describe_problem(error, field and field.description)
+        return InitErrorDetails(
+            type=PydanticCustomError(error["type"], "{message}", {"message": message}),
+            loc=error["loc"],
+            input=cls.error_input or error["input"],
+        )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -84,7 +84,11 @@ def test_langchain_store_can_be_used() -> None:
     assert isinstance(store.mget([key])[0], bytes)
 
 
-@pytest.mark.parametrize("store", [7, {}, b"transcripts.db"], ids=["int", "dict", "bytes"])
+@pytest.mark.parametrize(
+    "store",
+    [7, {}, b"transcripts.db", "sqlite:///transcripts.db"],
+    ids=["int", "dict", "bytes", "URL"],
+)
 def test_other_types_raise(store: Any) -> None:
     with pytest.raises(ValidationError, match="Expected the path of a SQLite file"):
         create_loader("a.wav", store=store)

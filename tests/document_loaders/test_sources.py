@@ -143,7 +143,7 @@ INVALID_SOURCES = {
     "invalid pattern": ("**.wav", "entire path component"),
     "named pipe": (Path("pipe.wav"), "not a regular file"),
     "device": ("/dev/zero", "not a regular file"),
-    "URL": ("https://any.host/a.wav", r"URL.*Download"),
+    "URL": ("https://any.host/a.wav", r"URL\. Download it, and pass the path or bytes\.$"),
     "URL with wildcard": ("https://any.host/a.wav?key=1", r"URL.*Download"),
     "no bytes": (b"", "unknown type"),
     "empty path": ("", "not a regular file"),

@@ -28,7 +28,7 @@ INVALID = [
     (Answer, "reasoning", ["a"], "valid string, not ['a']"),
     (Answer, "finish_reason", "eos", "Input should be 'stop', 'length', "),
     (Answer, "audio", "UklGRg==", "valid bytes, not 'UklGRg=='"),
-    (Answer, "usage", 5, "valid dictionary, not 5"),
+    (Answer, "usage", 5, "Expected a dict, not 5"),
     (Answer, "logprobs", {}, "instance of Sequence, not {}"),
     *((Answer, "tool_calls", calls, CALLS) for calls in ("add", ["add"], [{"args": {}}], None)),
     (Answer, "tool_calls", [{"name": "add", "args": 5}], CALLS),

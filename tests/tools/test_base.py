@@ -96,7 +96,7 @@ def test_directory_must_be_utf_8(router, tmp_path: Path):
     """Tool messages contain the path, and JSON cannot."""
     directory = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     directory.mkdir()
-    with pytest.raises(ValidationError, match=r"directory: .* is not UTF-8"):
+    with pytest.raises(ValidationError, match=r"directory\n .* is not UTF-8"):
         create_tools(router, directory=directory)
 
 

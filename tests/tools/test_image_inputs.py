@@ -155,6 +155,7 @@ def test_invalid_argument_raises_before_sending(router, image_tool, args, messag
         ("nowhere.png", "image: Cannot open 'nowhere.png'"),
         ("", "image: "),
         ("img_0123456789ab", "is not an image of this tool"),
+        ("img_1", "'img_1' is not an image of this tool. Create an image first."),
         (7, "image: Expected a path, bytes, a binary file object, a PIL image or a Blob, got int"),
         (None, "image: Expected a path"),
         ({"a": 1}, "image: Cannot restore the ImageResult"),
@@ -338,7 +339,7 @@ def test_parameters_are_checked_for_load_balancer_models(router):
 
 def test_missing_directory_raises_before_sending(router, tmp_path):
     directory, message = tmp_path / "none", "directory: .*none is not a directory"
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValidationError, match=r"directory\n .*none is not a directory"):
         create_tool(router, directory=directory)
     directory.mkdir()
     image_tool = create_tool(router, directory=directory)

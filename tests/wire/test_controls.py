@@ -1,5 +1,6 @@
 """Router controls: limits, accepted values, merging and the worst-case duration."""
 
+import re
 import warnings
 from datetime import timedelta
 from typing import Any
@@ -197,8 +198,37 @@ def test_unknown_field_raises(fields):
     ids=short,
 )
 def test_control_must_be_a_dict(fields):
-    with pytest.raises(ValidationError, match="should be a valid dictionary"):
+    with pytest.raises(ValidationError, match="Expected a dict"):
         RouterControls(**fields)
+
+
+@pytest.mark.parametrize("name", RouterControls.model_fields.keys() - {"name"})
+def test_wrong_container_error_has_an_example(name):
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(**{name: 5})
+    message = raised.value.errors()[0]["msg"]
+    assert re.fullmatch(r"Expected a (list such as \[.+\]|dict such as \{.+\})", message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "location", "message"),
+    [
+        (
+            {"guardrails": ["x"]},
+            ("guardrails", 0),
+            "Expected a dict such as {'id': 'orq_pii_detection', 'execute_on': 'input'}",
+        ),
+        ({"retry": {"on_codes": 429}}, ("retry", "on_codes"), "Expected a list"),
+        ({"identity": {"id": "x", "metadata": [5]}}, ("identity", "metadata", 0), "Expected a dict"),
+        ({"name": 5}, ("name",), "Input should be a valid string"),
+    ],
+    ids=short,
+)
+def test_nested_error_names_the_location(fields, location, message):
+    with pytest.raises(ValidationError) as raised:
+        RouterControls(**fields)
+    [error] = raised.value.errors()
+    assert (error["loc"], error["msg"]) == (location, message)
 
 
 @pytest.mark.parametrize(
