@@ -186,6 +186,16 @@ class TestPacer:
         assert not pacer._waiting
         assert not pacer._has_thread
 
+    @pytest.mark.parametrize(("seconds", "messages"), [(9.0, ["Calls wait 9 s"]), (0.5, [])])
+    def test_long_wait_is_logged_once(self, caplog, seconds, messages) -> None:
+        caplog.set_level("INFO", "orq_router_integrations")
+        pacer = Pacer(None)
+        pacer.gate.close(seconds)
+        with ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(pacer.wait, create_deadline(0.05)) for _ in range(4)]
+        assert all(isinstance(future.exception(), DeadlineExceededError) for future in futures)
+        assert [record.getMessage()[:14] for record in caplog.records] == messages
+
     def test_wait_works_after_a_thread_could_not_be_started(self, monkeypatch) -> None:
         def fail(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")

@@ -202,7 +202,7 @@ def test_control_must_be_a_dict(fields):
         RouterControls(**fields)
 
 
-@pytest.mark.parametrize("name", RouterControls.model_fields.keys() - {"name"})
+@pytest.mark.parametrize("name", sorted(RouterControls.model_fields.keys() - {"name"}))
 def test_wrong_container_error_has_an_example(name):
     with pytest.raises(ValidationError) as raised:
         RouterControls(**{name: 5})
@@ -219,7 +219,11 @@ def test_wrong_container_error_has_an_example(name):
             "Expected a dict such as {'id': 'orq_pii_detection', 'execute_on': 'input'}",
         ),
         ({"retry": {"on_codes": 429}}, ("retry", "on_codes"), "Expected a list"),
-        ({"identity": {"id": "x", "metadata": [5]}}, ("identity", "metadata", 0), "Expected a dict"),
+        (
+            {"identity": {"id": "x", "metadata": [5]}},
+            ("identity", "metadata", 0),
+            "Expected a dict",
+        ),
         ({"name": 5}, ("name",), "Input should be a valid string"),
     ],
     ids=short,
