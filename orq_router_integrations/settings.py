@@ -9,14 +9,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from orq_router_integrations.errors import RouterInputError
 from orq_router_integrations.wire.arguments import check_header, warn_caller
@@ -239,8 +232,7 @@ class RouterSettings(DeferredModel):
         return [
             (name, value)
             for name, value in super().__repr_args__()
-            if value not in (None, type(self).model_fields[str(name)].get_default())
-            and value != RouterControls()
+            if value not in (None, RouterControls(), type(self).model_fields[str(name)].default)
         ]
 
     def _repr_html_(self) -> str:

@@ -103,7 +103,7 @@ class ImageLoader:
                 images = source.images
             case GeneratedImage():
                 images = [source]
-            case str() if _ID_PATTERN.fullmatch(source) or _is_invalid_id(source):
+            case str() if re.fullmatch(r"img_\w+", source) and not os.path.exists(source):
                 images = [self.find(source)]
             case _:
                 return [create_upload(source)]
@@ -146,10 +146,6 @@ class ImageLoader:
                 "the ImageResult or the path."
             )
         return image.model_copy(update={"path": resolved})
-
-
-def _is_invalid_id(source: str) -> bool:
-    return re.fullmatch(r"img_\w*", source) is not None and not os.path.exists(source)
 
 
 def _validate_upload(upload: Upload) -> Upload:

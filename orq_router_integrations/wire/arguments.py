@@ -91,10 +91,7 @@ def reject_unknown_arguments(
 
 
 def describe_problem(error: ErrorDetails, description: str | None = None) -> str:
-    """Return the message of a pydantic error, without the name of the field.
-
-    If a list or dict is expected, the example from the ``description`` of the field is added.
-    """
+    """Return the message of a pydantic error, with the example in the description if any."""
     location, message = error["loc"], error["msg"].removeprefix("Value error, ")
     if error["type"] not in _EXPECTED or message.startswith("Expected"):
         return message.removeprefix(f"{location[-1]}: ") if location else message

@@ -1,19 +1,12 @@
 """Base class of this package's pydantic models: validators on demand, generated docstrings."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, cleandoc
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
@@ -34,7 +27,7 @@ class DeferredModel(BaseModel):
     """Base of models whose validators are built when the first instance is created.
 
     Most programs use few of the models, and building all of them would make the import slow.
-    ``help()`` shows a short signature and the descriptions of the fields. Errors suggest a fix.
+    ``help()`` shows a short signature and the descriptions of the fields.
     """
 
     model_config = ConfigDict(defer_build=True)
@@ -60,7 +53,7 @@ class DeferredModel(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _describe_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _describe_errors(cls, data: Any, handler: Callable[[Any], Self]) -> Self:
         try:
             return handler(data)
         except ValidationError as error:
