@@ -13,7 +13,11 @@ from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
 from orq_router_integrations.settings import CONNECTION_HINTS, RouterSettings
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
-from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
+from orq_router_integrations.wire.controls import (
+    RouterControls,
+    RouterControlsDict,
+    get_empty_controls,
+)
 from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.model_names import ModelCandidates
 
@@ -184,7 +188,7 @@ class RouterIntegration(RouterSettings):
 
         Raises ``ValueError`` if a control is unknown or out of range.
         """
-        controls = self.controls or RouterControls()
+        controls = self.controls or get_empty_controls()
         if overrides is None:
             return controls
         try:
