@@ -283,9 +283,9 @@ def test_arguments_are_not_parsed_for_each_delta(
     deltas = [start, *[delta] * 500, end]
     item = {**call("f1"), "arguments": "".join(deltas)}
     added = create_event("output_item.added", output_index=0, item=CALL_ADDED)
-    done = create_event("output_item.done", output_index=0, item=item)
-    place = {"output_index": 0, "item_id": "f1"}
-    answer = stream_answer([added, *create_argument_deltas(*deltas, **place), done])
+    item_done = create_event("output_item.done", output_index=0, item=item)
+    position = {"output_index": 0, "item_id": "f1"}
+    answer = stream_answer([added, *create_argument_deltas(*deltas, **position), item_done])
     assert len(answer.tool_calls) == 1
     assert sum(parsed_lengths) < 5 * len(item["arguments"])
 
