@@ -29,8 +29,7 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
     if isinstance(message, AIMessageChunk):
         # The last chunk itself has no ids, unlike the sum of all chunks.
         has_call_ids = any(call["id"] for call in message.tool_call_chunks)
-        is_sum = message.chunk_position == "last" and has_call_ids
-        if not is_sum:
+        if message.chunk_position != "last" or not has_call_ids:
             return _translate_chunk(message)
     blocks = list(_iter_content(message))
     signatures = message.additional_kwargs.get(THOUGHT_SIGNATURES_KWARG) or {}
@@ -114,8 +113,8 @@ _SERVER_TOOLS = {
     "web_search_call", "file_search_call", "code_interpreter_call", "mcp_call", "mcp_list_tools",
     "tool_search_call",
 }  # fmt: skip
-_ITEM_FIELDS = {"type", "id", "status", "call_id"}
 _OUTPUT_FIELDS = ("results", "outputs", "output", "tools", "error")
+_NOT_ARGUMENTS = {"type", "id", "status", "call_id", *_OUTPUT_FIELDS}
 
 
 def _iter_server_tool(item: Block) -> Iterator[Block]:
@@ -124,19 +123,14 @@ def _iter_server_tool(item: Block) -> Iterator[Block]:
     if item_type not in _SERVER_TOOLS:
         yield {"type": "non_standard", "value": item}
         return
-    excluded = {*_ITEM_FIELDS, *_OUTPUT_FIELDS}
-    args = {k: v for k, v in item.items() if k not in excluded and v is not None}
+    args = {k: v for k, v in item.items() if k not in _NOT_ARGUMENTS and v is not None}
     args |= as_dict(args.pop("action", None))
     name = item_type.removesuffix("_call")
     yield {"type": "server_tool_call", "id": item_id, "name": name, "args": args}
     if item.get("status") in {"in_progress", "searching", "interpreting", "incomplete"}:
         return
-    is_error = bool(item.get("error")) or item.get("status") == "failed"
-    result: Block = {
-        "type": "server_tool_result",
-        "tool_call_id": item_id,
-        "status": "error" if is_error else "success",
-    }
+    status = "error" if item.get("error") or item.get("status") == "failed" else "success"
+    result: Block = {"type": "server_tool_result", "tool_call_id": item_id, "status": status}
     values = [item[field] for field in _OUTPUT_FIELDS if item.get(field)]
     yield {**result, "output": values[-1]} if values else result
 

@@ -42,9 +42,7 @@ def convert_messages(
     The router only accepts text in tool messages. ``tool_media`` decides what happens to images,
     files and audio in a tool result: they are moved to a user message after it (``"user"``),
     replaced by a placeholder (``"placeholder"``), or left in the tool message for providers that
-    accept them (``"tool"``).
-
-    See ``convert_assistant_message`` for ``provider``.
+    accept them (``"tool"``). For ``provider``, see ``convert_assistant_message``.
     """
     if not messages:
         raise ValueError("messages: Expected at least one message, got none.")

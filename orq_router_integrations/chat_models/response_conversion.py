@@ -54,10 +54,9 @@ def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> Chat
     calls = ToolCalls(payload.get("tool_calls"))
     valid_calls, invalid_calls = calls.parse()
     kwargs |= calls.get_signature_kwargs()
+    reason, has_refusal = choice.get("finish_reason"), "refusal" in kwargs
     finish = create_finish_metadata(
-        choice.get("finish_reason"),
-        has_refusal="refusal" in kwargs,
-        has_tool_calls=bool(valid_calls),
+        reason, has_refusal=has_refusal, has_tool_calls=bool(valid_calls)
     )
     message = AIMessage(
         content=payload["content"],

@@ -42,8 +42,8 @@ Both halves of the mark have one, because the arguments may end inside or outsid
 class _ObjectScanner:
     """Finds the end of a JSON object in fragments, without parsing it again for each of them."""
 
-    opened: int = 0  # braces outside of strings
-    closed: int = 0
+    depth: int = 0  # of braces outside of strings
+    is_complete: bool = False
     is_in_string: bool = False
     backslash: str = ""  # at the end of the last fragment, where it escapes the next character
 
@@ -52,13 +52,9 @@ class _ObjectScanner:
         self.backslash = "\\" if text.endswith("\\") else ""
         sections = text.split('"')  # alternately outside and inside of strings
         outside = "".join(sections[self.is_in_string :: 2])
-        self.opened += outside.count("{")
-        self.closed += outside.count("}")
+        self.depth += outside.count("{") - outside.count("}")
+        self.is_complete |= self.depth <= 0 and "}" in outside
         self.is_in_string ^= len(sections) % 2 == 0
-
-    @property
-    def is_complete(self) -> bool:
-        return 0 < self.opened <= self.closed and not self.is_in_string
 
 
 @dataclass(slots=True, eq=False)
@@ -134,12 +130,10 @@ class _RawToolCall:
         Some providers send one id for all items, or change the id or the index of an item. But an
         item starts and finishes once, and contains all its fragments when it is finished.
         """
-        if fragment.item_stage == STARTED and self.name:
-            return 0
         index_match = _compare(self.index, fragment.index)
         item_match = _compare(self.item_id, fragment.item_id)
         id_match, name_match = _compare(self.id, fragment.id), _compare(self.name, fragment.name)
-        if -1 in {id_match, name_match}:
+        if -1 in {id_match, name_match} or (fragment.item_stage == STARTED and self.name):
             return 0
         match_count = [index_match, item_match, id_match, name_match].count(1)
         rank = 1 + 2 * match_count + any(self.argument_parts)
