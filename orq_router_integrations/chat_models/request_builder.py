@@ -23,7 +23,7 @@ from orq_router_integrations.chat_models.tool_schemas import (
     convert_tool_choice,
     convert_tools,
 )
-from orq_router_integrations.errors import RouterInputError, RouterTimeoutError, raise_input_errors
+from orq_router_integrations.errors import RouterInputError, RouterTimeoutError, to_input_error
 from orq_router_integrations.wire import chat_completions, responses_output
 from orq_router_integrations.wire.arguments import reject_unknown_arguments
 from orq_router_integrations.wire.call import Call, Response, StreamCall
@@ -124,7 +124,7 @@ def build_request(
         for name, value in overrides.items()
         if name != "stream" and (value is not None or name not in {"model", "stop", "extra_body"})
     }
-    with raise_input_errors(ENDPOINTS[model.api].path):
+    try:
         if not CALL_KWARGS.issuperset(overrides):
             hints = {**model.argument_hints, **_CONSTRUCTOR_HINTS}
             reject_unknown_arguments(overrides, CALL_KWARGS, hints)
@@ -134,6 +134,8 @@ def build_request(
         provider = candidates.primary_provider
         payloads = convert_messages(messages, model.tool_media, provider, model.api)
         return _build_body(model, params, payloads, overrides), controls, candidates
+    except ValueError as error:
+        raise to_input_error(error, endpoint=ENDPOINTS[model.api].path) from None
 
 
 def _merge_params(model: ChatOrqFields, overrides: Mapping[str, Any]) -> CallParams:

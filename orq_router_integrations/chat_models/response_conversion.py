@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
@@ -51,9 +51,12 @@ def convert_completion(
 def _create_generation(choice: dict[str, Any], metadata: dict[str, Any]) -> ChatGeneration:
     payload = choice["message"]
     kwargs = _extract_kwargs(payload)
-    calls = ToolCalls(payload.get("tool_calls"))
-    valid_calls, invalid_calls = calls.parse()
-    kwargs |= calls.get_signature_kwargs()
+    valid_calls: list[ToolCall] = []
+    invalid_calls: list[InvalidToolCall] = []
+    if payload.get("tool_calls"):
+        calls = ToolCalls(payload["tool_calls"])
+        valid_calls, invalid_calls = calls.parse()
+        kwargs |= calls.get_signature_kwargs()
     reason, has_refusal = choice.get("finish_reason"), "refusal" in kwargs
     finish = create_finish_metadata(
         reason, has_refusal=has_refusal, has_tool_calls=bool(valid_calls)
