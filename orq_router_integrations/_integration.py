@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from functools import cache
 from operator import attrgetter
 from pickle import PicklingError
 from typing import Any, ClassVar, Self
@@ -13,11 +14,7 @@ from orq_router_integrations.client import RouterClient
 from orq_router_integrations.errors import format_validation_error
 from orq_router_integrations.settings import CONNECTION_HINTS, RouterSettings
 from orq_router_integrations.wire.call import IDEMPOTENCY_SEED
-from orq_router_integrations.wire.controls import (
-    RouterControls,
-    RouterControlsDict,
-    get_empty_controls,
-)
+from orq_router_integrations.wire.controls import RouterControls, RouterControlsDict
 from orq_router_integrations.wire.deferred_model import CoercedField, optional
 from orq_router_integrations.wire.model_names import ModelCandidates
 
@@ -36,6 +33,7 @@ INTEGRATION_CONFIG = ConfigDict(
 )
 """Set by every integration, because the base classes of LangChain override it."""
 
+_get_empty_controls = cache(RouterControls)  # immutable, so that one instance is enough
 _get_settings = attrgetter(*RouterSettings.model_fields)
 
 
@@ -99,9 +97,8 @@ class RouterIntegration(RouterSettings):
 
     controls: CoercedField[RouterControls | RouterControlsDict | None, RouterControls | None] = (
         optional(
-            "Router controls for every call, such as fallbacks and retries: `RouterControls`, or a "
-            "dict such as `{'retry': {'count': 2}}`. Controls passed to a single call take "
-            "precedence, field by field"
+            "Router controls for every call: `RouterControls`, or a dict such as `{'fallbacks': "
+            "[...]}`. Controls passed to a single call take precedence, field by field"
         )
     )
     client: RouterClient | None = optional(
@@ -111,8 +108,7 @@ class RouterIntegration(RouterSettings):
         repr=False,
     )
     rate_limiter: BaseRateLimiter | None = optional(
-        "A rate limiter of LangChain for which every call of this object waits once, before its "
-        "first attempt. Retries do not wait",
+        "A rate limiter of LangChain that every call of this object waits for, but not its retries",
         exclude=True,
         repr=False,
     )
@@ -188,7 +184,7 @@ class RouterIntegration(RouterSettings):
 
         Raises ``ValueError`` if a control is unknown or out of range.
         """
-        controls = self.controls or get_empty_controls()
+        controls = self.controls or _get_empty_controls()
         if overrides is None:
             return controls
         try:

@@ -176,8 +176,7 @@ class FileIntegration(RouterIntegration, ABC):
         "Where to keep results so that nothing is sent and billed twice: the path of a SQLite "
         "file, which is created if missing, or a LangChain `BaseStore[str, bytes]`. Results are "
         "looked up by file contents and parameters. Runs and processes may share a store; a file "
-        "that two of them send at the same time is billed twice, except with "
-        "`orq_router_integrations.batch.ResultStore`."
+        "that two of them send at the same time is billed twice, except with `batch.ResultStore`."
     )
 
     @abstractmethod

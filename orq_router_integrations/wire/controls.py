@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -334,9 +333,6 @@ class RouterControls(Control):
         pause_seconds = 1.25 * (2.0**retries - 1)
         models = 1 + len(self.fallbacks or ())
         return models * (self.timeout.call_timeout / 1000 * (1 + retries) + pause_seconds)
-
-
-get_empty_controls = cache(RouterControls)  # immutable, and validated only once
 
 
 class RouterControlsDict(TypedDict, total=False):

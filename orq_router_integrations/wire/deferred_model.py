@@ -42,7 +42,17 @@ class DeferredModel(BaseModel):
     """Replaces the input in errors if it may contain the key."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(**self._bind_positional_args(args, kwargs))
+        cls, name = type(self), self.positional_field
+        if len(args) > 1 or (args and name is None):
+            accepted = f"one positional argument, {name!r}" if name else "no positional arguments"
+            fields = sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required())
+            keywords = [f"{key}=..." for key, field in fields if field.description and key != name]
+            examples = ", ".join(keywords[:2])
+            message = f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
+            raise TypeError(message)
+        if args and name in kwargs:
+            raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
+        super().__init__(**{str(name): value for value in args}, **kwargs)
 
     @model_validator(mode="before")
     @classmethod
@@ -63,10 +73,9 @@ class DeferredModel(BaseModel):
 
     @classmethod
     def _describe_error(cls, error: ErrorDetails) -> InitErrorDetails:
-        message = error["msg"]
-        if error["loc"]:  # otherwise the outer model, if any, has a field with a description
-            field = cls.model_fields.get(str(error["loc"][0]))
-            message = describe_problem(error, field and field.description)
+        field = cls.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+        # An error without a field is described by the outer model, if it is the value of a field.
+        message = describe_problem(error, field.description) if field else error["msg"]
         return InitErrorDetails(
             type=PydanticCustomError(error["type"], "{message}", {"message": message}),
             loc=error["loc"],
@@ -86,23 +95,6 @@ class DeferredModel(BaseModel):
         built = super().model_rebuild(_parent_namespace_depth=_parent_namespace_depth + 1, **kwargs)
         cls.__signature__ = _LazySignature()  # type: ignore[assignment] # pydantic sets its own
         return built
-
-    @classmethod
-    def _bind_positional_args(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return the keyword arguments of a constructor call, its positional argument included."""
-        if not args:
-            return kwargs
-        name = cls.positional_field
-        if len(args) > 1 or name is None:
-            accepted = f"one positional argument, {name!r}" if name else "no positional arguments"
-            fields = sorted(cls.model_fields.items(), key=lambda item: not item[1].is_required())
-            keywords = [f"{key}=..." for key, field in fields if field.description and key != name]
-            examples = ", ".join(keywords[:2])
-            message = f"{cls.__name__} takes {accepted}. Use keyword arguments, such as {examples}"
-            raise TypeError(message)
-        if name in kwargs:
-            raise TypeError(f"{cls.__name__} got {name!r} twice: by position and by keyword.")
-        return {name: args[0], **kwargs}
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
