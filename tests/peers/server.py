@@ -27,6 +27,7 @@ class RouterServer:
 
     def __init__(self) -> None:
         self.root = ""
+        self.requests: list[Any] = []  # always empty: each router has its own
         self._routers: list[Any] = []
 
     def add(self, router: Any, prefix: str) -> str:

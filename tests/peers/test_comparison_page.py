@@ -32,7 +32,7 @@ def server() -> Iterator[RouterServer]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.check.__name__)
 def test_cell_equals_finding(row: Row, server: RouterServer) -> None:
     finding = row.check(Orq(server))
-    assert CELLS[row.title][0] == finding.cell, finding.why
+    assert CELLS[row.title][0] == finding.cell, finding.reason
 
 
 def test_page_has_all_rows_and_columns() -> None:
