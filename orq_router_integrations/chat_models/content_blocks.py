@@ -140,8 +140,7 @@ def _create_image(image: Any) -> Block:
     source = as_dict(image).get("image_url", image)
     data = as_dict(source).get("b64_json")
     if isinstance(data, str) and not is_data_url(data):
-        mime_type = detect_base64_type(data, "image/png")
-        return {"type": "image", "base64": data, "mime_type": mime_type}
+        return {"type": "image", "base64": data, "mime_type": detect_base64_type(data, "image/png")}
     url = str(data or as_dict(source).get("url", source))
     try:
         mime_type, data = parse_data_url(url)

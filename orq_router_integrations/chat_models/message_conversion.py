@@ -96,15 +96,13 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
         (message,) = convert_to_messages([fields])
     content: Any = message.content
     if not isinstance(content, (str, list, tuple)):  # the message was not validated
-        type_name = type(content).__name__
-        raise ValueError(f".content: Expected a str or a list, got {type_name}.")
+        raise ValueError(f".content: Expected a str or a list, got {type(content).__name__}.")
     match message:
         case HumanMessage():
             convert = partial(content_parts.convert_block, api=api)
             payload = {"role": "user", "content": content_parts.convert_blocks(content, convert)}
         case AIMessage():
-            payload = convert_assistant_message(message, provider, api)
-            payload = replace_lone_surrogates(payload)
+            payload = replace_lone_surrogates(convert_assistant_message(message, provider, api))
         case SystemMessage():
             convert = partial(content_parts.convert_text_block, container="A system message")
             role = message.additional_kwargs.get(_ROLE_KWARG, "system")
@@ -118,8 +116,7 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
 
 
 # Tool results come from third parties, such as MCP servers, and cannot be corrected by the caller.
-# So a result that is neither text nor media is sent as JSON, and the data of media decides its
-# type.
+# So a result that is neither text nor media is sent as JSON, and data decides the type of media.
 
 
 def _convert_tool_message(

@@ -184,8 +184,7 @@ def _parse_json(text: str) -> Any:
 
     LangChain's parsers repair truncated JSON, so a truncated answer would look complete.
     """
-    code_block = _CODE_FENCE.search(text)
-    for candidate in (text, code_block[1] if code_block else ""):
+    for candidate in (text, *_CODE_FENCE.findall(text)):
         with suppress(ValueError):
             return loads_arguments(candidate)
     raise ValueError(f"The answer is not complete JSON: {text!r:.200}")
