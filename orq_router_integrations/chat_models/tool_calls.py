@@ -5,7 +5,6 @@ object, null or not JSON at all. Here, every call gets a unique id. A call witho
 arguments are not a JSON object, becomes an invalid tool call.
 """
 
-import re
 import reprlib
 import uuid
 from dataclasses import dataclass, field
@@ -48,7 +47,7 @@ class _ObjectScanner:
     backslash: str = ""  # at the end of the last fragment, where it escapes the next character
 
     def feed(self, fragment: str) -> None:
-        text = re.sub(r"\\.", "", self.backslash + fragment, flags=re.DOTALL)
+        text = (self.backslash + fragment).replace(r"\\", "").replace(r"\"", "")
         self.backslash = "\\" if text.endswith("\\") else ""
         sections = text.split('"')  # alternately outside and inside of strings
         outside = "".join(sections[self.is_in_string :: 2])
