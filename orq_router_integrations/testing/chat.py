@@ -18,12 +18,12 @@ from orq_router_integrations.testing.routing.json_shapes import Fields, OneOf, S
 from orq_router_integrations.testing.routing.response import RouterResponse, reject_field
 from orq_router_integrations.wire.endpoints import CHAT_COMPLETIONS
 
-SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # of a content part
+SOURCES = ("file_data", "uri", "file_url", "file_id", "image_url")  # fields of a content part
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
 
 def _check_data(text: str) -> str:
-    """Check base64, also that of a data URL. Other URLs are not fetched."""
+    """Check base64, including the base64 in a data URL. Other URLs are not fetched."""
     if not text.startswith("https://"):
         size = len(base64.b64decode(text.rpartition(",")[2], validate=True))
         if size == 0:
@@ -247,8 +247,8 @@ def _build_message(answer: Answer, audio: dict[str, Any] | None) -> dict[str, An
         "reasoning_signature": answer.reasoning_signature,
         # Here, the fields of an annotation are in an object that is named after its type
         "annotations": [
-            {"type": it["type"], it["type"]: {key: it[key] for key in it if key != "type"}}
-            for it in answer.annotations
+            {"type": fields["type"], fields["type"]: {k: fields[k] for k in fields if k != "type"}}
+            for fields in answer.annotations
         ],
         "tool_calls": [
             {

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.routing.endpoint import EndpointHandler, EndpointRequest
 from orq_router_integrations.testing.routing.json_shapes import OneOf, Shape, Shapes
 from orq_router_integrations.testing.routing.response import HTTPError, reject_field
@@ -20,7 +21,7 @@ CATEGORIES = {
     "sexual": "sexual|porn",
     "violence": "kill|hurt|attack|murder",
 }
-"""OpenAI's categories, with a pattern of words. Here they are also those of Mistral's models."""
+"""OpenAI's categories, each with a pattern of words. Mistral's models use them here, too."""
 
 
 class ModerationRequest(EndpointRequest):
@@ -43,12 +44,7 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
         body = request.build_provider_body(model)
         results = []
         for text in texts:
-            scripted = self._script.take_answer(
-                body,
-                model,
-                text,
-                accepts=lambda it: not it.calls and split_names(it.text) <= CATEGORIES.keys(),
-            )
+            scripted = self._script.take_answer(body, model, text, accepts=_names_categories)
             names = {name for name, words in CATEGORIES.items() if re.search(words, text.lower())}
             if scripted:
                 names = split_names(scripted.text)
@@ -61,6 +57,10 @@ class ModerationEndpoint(EndpointHandler[ModerationRequest]):
                 result["category_applied_input_types"] = {name: ["text"] for name in CATEGORIES}
             results.append(result)
         return {"id": "modr-offline", "model": model.partition("/")[2], "results": results}
+
+
+def _names_categories(answer: Answer) -> bool:
+    return not answer.calls and split_names(answer.text) <= CATEGORIES.keys()
 
 
 def split_names(text: str) -> set[str]:
@@ -148,7 +148,7 @@ def check_media(request: DecisionRequest, model: str, text: str) -> None:
 
 
 def build_answer(question: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Build an answer. Its value gets most of the probability, the others equal shares.
+    """Build an answer. Its value gets most of the probability; the other values share the rest.
 
     Without a scripted value, the first label or the lowest level is selected.
     """

@@ -66,7 +66,7 @@ def read_image_text(data: bytes) -> str | None:
 
 
 def create_png(text: str, size: ImageSize, color: tuple[int, ...] = (90, 140, 190, 255)) -> bytes:
-    """Create a PNG in one color (red, green, blue, alpha), and store a text in it."""
+    """Create a PNG in one color (red, green, blue, alpha), and store a string in it."""
     width, height = size
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),

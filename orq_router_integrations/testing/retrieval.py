@@ -120,7 +120,7 @@ def create_vector(text: str, dimensions: int, space: str) -> list[float]:
 
 
 def count_features(text: str) -> dict[str, float]:
-    """Return the words of a text and their stems, with weights, which are low for short words.
+    """Return the words and stems of a text with their weights, which are low for short words.
 
     Words of scripts without spaces are divided into pairs of characters.
     """
@@ -284,9 +284,9 @@ def read_pdf_pages(data: bytes) -> list[str]:
     texts = []
     for match in _STREAM.finditer(data):
         content = match[1][:MAX_STREAM_BYTES]
-        with suppress(zlib.error):  # of a stream that is not compressed
+        with suppress(zlib.error):  # the stream is not compressed
             content = zlib.decompressobj().decompress(content, MAX_STREAM_BYTES)
-        strings = [_ESCAPE.sub(_unescape, it) for it in _SHOWN_STRING.findall(content)]
+        strings = [_ESCAPE.sub(_unescape, text) for text in _SHOWN_STRING.findall(content)]
         if text := " ".join(b" ".join(strings).decode("cp1252", "replace").split()):
             texts.append(text)
     count = count_pdf_pages(data) or 0

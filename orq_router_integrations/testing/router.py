@@ -143,7 +143,7 @@ class OfflineRouter:
             speech.SpeechEndpoint(self._answers),
             speech.TranscriptionEndpoint(self._answers),
             speech.TranslationEndpoint(self._answers),
-            *(images.ImageEndpoint(it, self._answers, self._images) for it in images.IMAGE_SCHEMAS),
+            *(images.ImageEndpoint(e, self._answers, self._images) for e in images.IMAGE_SCHEMAS),
             retrieval.EmbeddingsEndpoint(self._answers),
             retrieval.RerankEndpoint(self._answers),
             retrieval.OCREndpoint(self._answers),
@@ -240,8 +240,8 @@ class OfflineRouter:
         return self._locks.setdefault(os.getpid(), threading.RLock())
 
     @contextmanager
-    def _release_lock(self) -> Iterator[None]:
-        limit_headers = self._limit.headers  # of this request
+    def _release_lock(self) -> Iterator[None]:  # scripted functions may send requests
+        limit_headers = self._limit.headers  # before other requests change them
         self._lock.release()
         try:
             yield
@@ -284,7 +284,7 @@ class OfflineRouter:
                 result = respond(values, *map(unquote, match.groups()))
                 return result if isinstance(result, RouterResponse) else RouterResponse(result)
         endpoints = [handler.endpoint for handler in self._handlers]
-        paths = ", ".join(it.path for it in endpoints if Dialect.V3_ROUTER in it.dialects)
+        paths = ", ".join(item.path for item in endpoints if Dialect.V3_ROUTER in item.dialects)
         raise HTTPError(404, f"Unknown: {request.method} {path}. Use v3/router with POST {paths}.")
 
     def _handle_post(

@@ -69,7 +69,7 @@ def create_asgi_app(
     """
 
     def handle(request: httpx.Request) -> httpx.Response:
-        position = len(router.requests)  # of this request; a scripted function may send others
+        position = len(router.requests)  # scripted functions may add further requests
         response = router.handle(request)
         if record is not None:
             line = {**asdict(router.requests[position]), "status": response.status_code}

@@ -50,7 +50,7 @@ class SpeechEndpoint(EndpointHandler[SpeechRequest]):
     def respond(self, request: SpeechRequest, model: str) -> RouterResponse:
         """Return scripted or synthesized audio."""
         body = request.build_provider_body(model)
-        scripted = self._script.take_answer(body, model, request.input, accepts=lambda it: it.audio)
+        scripted = self._script.take_answer(body, model, request.input, accepts=lambda a: a.audio)
         if scripted and scripted.audio:
             content_type, data = "", scripted.audio
         else:
@@ -129,7 +129,7 @@ class TranscriptionEndpoint(EndpointHandler[AnyForm]):
             raise
 
     def respond(self, request: AnyForm, model: str) -> RouterResponse:
-        """Return the scripted answer for the file name or model, or else the recognized words."""
+        """Return the scripted answer for the file name or model, otherwise the recognized words."""
         body = request.build_provider_body(model)
         scripted = self._script.take_answer(body, model, request.file.filename)
         transcript = transcribe(request.file.data, scripted)
@@ -150,7 +150,7 @@ class TranslationEndpoint(TranscriptionEndpoint):
 
 class Transcript(NamedTuple):
     words: list[Span]
-    seconds: float | None  # of the file, if its duration is known
+    seconds: float | None  # duration of the file, if known
 
     @property
     def text(self) -> str:

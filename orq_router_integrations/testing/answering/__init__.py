@@ -1,1 +1,1 @@
-"""Answers of the offline models: scripted ones, or default ones that follow from the request."""
+"""Answers of the offline models, either scripted or derived from the request."""

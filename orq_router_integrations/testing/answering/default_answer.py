@@ -15,8 +15,8 @@ from orq_router_integrations.testing.answering.schema_values import create_value
 from orq_router_integrations.testing.answering.script import Answer
 from orq_router_integrations.testing.routing.response import encode_json, reject_field
 
-MAX_EXCERPT_CHARS = 160  # of a text that an answer quotes
-MAX_SCHEMA_CANDIDATES = 10  # braces at which a JSON schema is searched in a string
+MAX_EXCERPT_CHARS = 160  # longest quotation in an answer
+MAX_SCHEMA_CANDIDATES = 10  # number of braces to try as the start of a JSON schema
 
 _WORD = re.compile(r"[^\W\d_]{3,}|\d{3,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -45,7 +45,7 @@ def _create_reasoning(prompt: Prompt) -> str | None:
 
 
 def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
-    """Choose the tool whose name shares most words with the user's text.
+    """Choose the tool whose name shares the most words with the user's text.
 
     Tools that are named like a class, as for structured output, come last.
     """
@@ -66,7 +66,7 @@ def _choose_tool(prompt: Prompt) -> Mapping[str, Any] | None:
 
 def _create_text(prompt: Prompt, model: str) -> str:
     """Create JSON if a field or the text asks for it, otherwise a description of the request."""
-    all_text = "\n".join(it.text for it in prompt.messages if it.role in {"system", "user"})
+    all_text = "\n".join(item.text for item in prompt.messages if item.role in {"system", "user"})
     schema_in_text = find_json_schema(all_text)
     match prompt.body:
         case {"response_format": {"type": "json_schema" | "json_object"} as output}:
@@ -92,7 +92,7 @@ def _describe_request(prompt: Prompt, model: str) -> str:
     sentences = [f"Offline answer from {model} to '{_shorten(prompt.last_user_text)}'."]
     names = {call.id: call.name for message in prompt.messages for call in message.calls}
     if results := [message for message in prompt.current_turn if message.role == "tool"]:
-        texts = (f"{names.get(it.call_id, 'a tool')}: '{_shorten(it.text)}'" for it in results)
+        texts = (f"{names.get(msg.call_id, 'a tool')}: '{_shorten(msg.text)}'" for msg in results)
         sentences.append(f"The tools returned {'; '.join(texts)}.")
     count = sum(message.role == "system" for message in prompt.messages)
     inputs = [f"{count} system message{'s' if count > 1 else ''}"] if count else []

@@ -15,7 +15,7 @@ from orq_router_integrations.testing.routing.response import HTTPError
 
 CHARS_PER_TOKEN = 4  # estimated
 MESSAGE_TOKENS = 3  # for the structure of a message
-FILE_TOKENS = 85  # of an image or a file
+FILE_TOKENS = 85  # per image or other file
 AUDIO_TOKENS = 10  # per second
 
 _TEXT_TYPES = {"text", "input_text", "output_text"}
@@ -37,7 +37,7 @@ class Attachment(NamedTuple):
     """A file in a message."""
 
     description: str
-    audio_tokens: int = 0  # of a recording
+    audio_tokens: int = 0  # only for recordings
 
 
 def _read_attachment(part: Mapping[str, Any]) -> Attachment | None:
@@ -68,7 +68,7 @@ class Message:
     role: str  # system, user, assistant or tool; empty if the item has no role
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
-    calls: tuple[FunctionCall, ...] = ()  # of an assistant
+    calls: tuple[FunctionCall, ...] = ()  # only in assistant messages
     call_id: str | None = None  # the call whose result this is
 
     @property

@@ -1,4 +1,4 @@
-"""Create values that are valid for a JSON schema, using text of the user where it fits.
+"""Create values that are valid for a JSON schema, using the user's text where it fits.
 
 Schemas that need more than this raise an error: the test should script the answer.
 """
@@ -13,7 +13,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 MAX_STEPS = 10_000  # values, references and choices in one schema; stops infinite recursion
-MAX_CHARS = 1000  # of a string that is made up
+MAX_CHARS = 1000  # longest made-up string
 
 _FORMATS = {
     "date": "2026-01-31",
@@ -72,8 +72,8 @@ class _ValueBuilder:
             return schema["const"]
         if options := schema.get("enum"):
             text = self._text.lower()
-            named = (it for it in options if isinstance(it, str) and it.lower() in text)
-            return next(named, options[0])
+            mentioned = (name for name in options if isinstance(name, str) and name.lower() in text)
+            return next(mentioned, options[0])
         builders: dict[str, Callable[[], Any]] = {
             "object": lambda: self._build_object(schema, refs),
             "array": lambda: self._build_array(schema, name, refs),
@@ -101,10 +101,11 @@ class _ValueBuilder:
             options = [self._resolve(option, refs) for option in remaining.pop(choice)]
             # Prefer options that do not recurse, and null only to end a recursion.
             prefers_null = _is_recursive(refs)
-            resolved, refs = min(
-                options,
-                key=lambda it: (_is_recursive(it[1]), (_get_type(it[0]) == "null") != prefers_null),
-            )
+            ranks = [
+                (_is_recursive(option_refs), (_get_type(option) == "null") != prefers_null)
+                for option, option_refs in options
+            ]
+            resolved, refs = options[ranks.index(min(ranks))]
         else:
             return remaining, refs
         return self._resolve({**resolved, **remaining}, refs)

@@ -1,4 +1,4 @@
-"""Scripted answers of a model, and which of them a request gets."""
+"""Scripted answers, and the selection of the answer to a request."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +72,7 @@ def _parse_tool_call(call: Any) -> FunctionCall:
     match call:
         case {"name": str(name)} if call.keys() <= _TOOL_CALL_KEYS:
             args = call.get("args") or {}
-            with suppress(TypeError):  # of arguments that cannot be sent as JSON
+            with suppress(TypeError):  # the arguments cannot be sent as JSON
                 arguments = args if isinstance(args, str) else encode_json(dict(args)).decode()
                 return FunctionCall(call.get("id"), name, arguments)
     raise ValueError(
@@ -191,12 +191,12 @@ class AnswerScript:
         *,
         accepts: Callable[[Answer], object] = lambda _: True,
     ) -> Answer | None:
-        """Return the next answer, raise its exception, or return ``None`` if none is scripted.
+        """Return the next answer or raise its exception. Return ``None`` if nothing is scripted.
 
         ``prompt`` is set if the model may call tools. Answers that the endpoint does not accept are
         left for a later call: a text that is moderated or spoken may be the key of a chat answer.
         """
-        body = {**body, "model": model}  # functions get the id that includes the provider
+        body = {**body, "model": model}  # functions receive the full id, with the provider
         with self._release_lock():
             key = self._find_key(body, text)
             values = [self._function(body)] if self._function else self._answers.get(key, [None])

@@ -53,14 +53,14 @@ R = TypeVar("R", bound=TextRequest)
 
 
 class TextEndpoint(EndpointHandler[R]):
-    """Creates answers, with the numbers that determine the ids and times of responses."""
+    """Creates answers, and numbers the responses to determine their ids and times."""
 
     def __init__(self, script: AnswerScript) -> None:
         super().__init__(script)
         self._numbers = count(1)
 
     def parse(self, body: Mapping[str, Any], controls: RouterControls, *, lenient: bool) -> R:
-        """Replace ``{{name}}`` by the variable with this name, and validate the body."""
+        """Replace ``{{name}}`` with the variable of that name, and validate the body."""
         variables = controls.variables or {}
 
         def get_value(match: re.Match[str]) -> str:

@@ -106,7 +106,7 @@ def _iter_tones(high_bytes: bytes, rate: int) -> Iterator[tuple[int, int, str]]:
 
 
 def _identify_tone(signs: bytes, start: int, end: int, rate: int) -> str:
-    """Return the symbol whose frequency is that of the zero crossings."""
+    """Return the symbol whose frequency matches the zero crossings."""
     first, last = signs.find(_CROSSING, start, end), signs.rfind(_CROSSING, start, end)
     if last <= first:
         return _UNKNOWN

@@ -73,7 +73,7 @@ class ResponsesEndpoint(text_endpoint.TextEndpoint[ResponsesRequest]):
     ) -> RouterResponse:
         """Create a response with the settings of the request and these fields."""
         number = next(self._numbers)
-        headers = {"__all__": {"headers"}}  # of MCP tools, which may contain keys
+        headers = {"__all__": {"headers"}}  # headers of MCP tools may contain keys
         body = {
             **request.model_dump(exclude={"tools": headers, "stream": True}),
             "id": f"resp_offline_{number:06d}",
@@ -112,9 +112,8 @@ class ResponsesEndpoint(text_endpoint.TextEndpoint[ResponsesRequest]):
             self._states[body["id"]] = [body]
         if not request.background or request.is_streamed:
             return response
-        queued, started = (build_unfinished_response(body, it) for it in ("queued", "in_progress"))
-        self._states[body["id"]] = [started, body]
-        return replace(response, body=queued)
+        self._states[body["id"]] = [build_unfinished_response(body, "in_progress"), body]
+        return replace(response, body=build_unfinished_response(body, "queued"))
 
     def get_stored(self, id_: str) -> JsonObject:
         """Return a response. A background response is first returned as in progress."""
@@ -124,7 +123,7 @@ class ResponsesEndpoint(text_endpoint.TextEndpoint[ResponsesRequest]):
         return states.pop(0) if len(states) > 1 else states[0]
 
     def compact(self, body: Mapping[str, Any], *, lenient: bool) -> JsonObject:
-        """Replace everything before the last message of the user by a compaction item."""
+        """Replace everything before the user's last message with a compaction item."""
         request = validate_body(ResponsesRequest, body, lenient=lenient)
         self._models.check_enabled(request.model)
         items = self._load_conversation(request.model_dump(exclude_unset=True))
@@ -151,7 +150,7 @@ class ResponsesEndpoint(text_endpoint.TextEndpoint[ResponsesRequest]):
         }
 
     def _load_conversation(self, fields: Mapping[str, Any]) -> list[JsonObject]:
-        """Return the items of a request, preceded by those of the response that it continues."""
+        """Return the items of a request, preceded by the conversation that it continues."""
         previous = fields.get("previous_response_id")
         if previous is None and not fields.get("input"):
             reject_field("input", "is required unless previous_response_id is set")
@@ -227,7 +226,7 @@ _STREAMED = {
     "function_call": ("function_call_arguments", "arguments", ("name",)),
     "custom_tool_call": ("custom_tool_call_input", "input", ()),
 }
-"""By type of part or item: prefix of its events, streamed field, other fields of the last one."""
+"""For each type of part or item: event prefix, streamed field, other fields of the last event."""
 
 
 def iter_events(body: Mapping[str, Any]) -> Iterator[JsonObject]:
@@ -268,7 +267,7 @@ def _iter_text(value: JsonObject, position: JsonObject) -> Iterator[JsonObject]:
     """Yield the events of a part or an item with a streamed field."""
     if value["type"] not in _STREAMED:
         return
-    prefix, name, others = _STREAMED[value["type"]]
+    prefix, name, extra_names = _STREAMED[value["type"]]
     is_code = name in {"arguments", "input"}
     split = text_endpoint.split_fragments if is_code else text_endpoint.split_after_words
     for index, fragment in enumerate(split(value[name])):
@@ -276,5 +275,5 @@ def _iter_text(value: JsonObject, position: JsonObject) -> Iterator[JsonObject]:
         if "logprobs" in value:
             event["logprobs"] = value["logprobs"][index : index + 1]
         yield event
-    done = {key: value[key] for key in (name, *others)}
-    yield {"type": f"response.{prefix}.done", **position, **done}
+    fields = {key: value[key] for key in (name, *extra_names)}
+    yield {"type": f"response.{prefix}.done", **position, **fields}

@@ -83,10 +83,11 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
     problems = [(_find_path(body, item["loc"], item["type"]), item) for item in errors]
     unknown = {path for path, item in problems if item["type"] == "extra_forbidden"}
     inputs = [item["input"] for item in errors]
-    has_integral_float = any(isinstance(it, float) and it.is_integer() for it in inputs)
-    if has_integral_float or (lenient and unknown):  # correct the body, and validate it again
+    has_integral_float = any(isinstance(value, float) and value.is_integer() for value in inputs)
+    ignored = unknown if lenient else set()
+    if has_integral_float or ignored:  # correct the body, and validate it again
         fields = _convert_integral_floats(body)
-        for *parents, name in unknown if lenient else ():
+        for *parents, name in ignored:
             del reduce(getitem, parents, fields)[name]
         return validate_body(model, fields, lenient=lenient)
     path, details = max(problems, key=lambda problem: len(problem[0]))
@@ -99,7 +100,7 @@ def validate_body(model: type[M], body: Mapping[str, Any], *, lenient: bool) -> 
 def _convert_integral_floats(value: Any) -> Any:
     """Return a copy with 2 for 2.0: JSON does not distinguish them, and some clients send 2.0."""
     if isinstance(value, Mapping):
-        return {name: _convert_integral_floats(member) for name, member in value.items()}
+        return {name: _convert_integral_floats(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_convert_integral_floats(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Types of the JSON objects in a request, declared by tables of their fields.
+"""Pydantic types for JSON objects, declared as tables of their fields.
 
 The tables have the form of ``tests/contract``. A field whose name ends in "?" is optional.
 """
@@ -13,7 +13,7 @@ Fields = Mapping[str, Any]
 """Types of fields by name. The type of a nested object may be ``Fields`` too."""
 
 Shapes = Mapping[str, Any]
-"""Fields of an object, or another type, by the value of a field that all of them have."""
+"""The fields of an object (or another type) for each value of its tag, such as ``type``."""
 
 
 class Shape:

@@ -49,7 +49,7 @@ def parse_form(content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def summarize_files(value: Any) -> Any:
-    """Return the summary of a file, or a list with those of files; other values are unchanged."""
+    """Replace a file, or the files in a list, with summaries; return other values unchanged."""
     if isinstance(value, list):
         return [item.summary if isinstance(item, FormFile) else item for item in value]
     return value.summary if isinstance(value, FormFile) else value
@@ -89,8 +89,7 @@ def _get_parameter(headers: Message, name: str) -> str:
     return value.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
-FormBool = Annotated[
-    bool, Strict(), BeforeValidator(lambda it: {"true": True, "false": False}.get(str(it), it))
-]
+_BOOLS = {"true": True, "false": False}
+FormBool = Annotated[bool, Strict(), BeforeValidator(lambda text: _BOOLS.get(str(text), text))]
 AnyFile = Annotated[InstanceOf[FormFile], PlainSerializer(lambda file: file.summary)]
 """A file in the request model of an endpoint. The provider's body contains its summary."""

@@ -77,7 +77,7 @@ class ModelRegistry:
         """
         entries = list(map(_create_entry, sorted(self._listed)))
         for name in query:
-            entries = [it for it in entries if _matches(it, name, query.get_list(name))]
+            entries = [entry for entry in entries if _matches(entry, name, query.get_list(name))]
         return {"object": "list", "data": entries, "has_more": False}
 
 
@@ -178,7 +178,7 @@ class ExpiringDict(Generic[V]):
 
     def put(self, key: str, value: V, *, seconds: float) -> None:
         now = self._clock()
-        current = {key: entry for key, entry in self._entries.items() if now < entry[0]}
+        current = {name: entry for name, entry in self._entries.items() if now < entry[0]}
         self._entries = {**current, key: (now + seconds, value)}
 
     def get(self, key: str) -> V | None:

@@ -15,7 +15,7 @@ class RouterResponse:
     body: Any = None  # a JSON value, text or bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    chunks: tuple[Any, ...] | None = None  # of a stream: JSON values or bytes, instead of a body
+    chunks: tuple[Any, ...] | None = None  # for a stream: JSON values or bytes; replaces the body
     is_complete: bool = True  # whether a stream ends with [DONE]
 
 
@@ -44,7 +44,7 @@ class HTTPError(Exception):
     code: str | None = None  # derived from the status by default
     param: str | None = None  # path of the invalid field, such as messages[0].content
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None  # instead of the documented one
+    body: Any = None  # replaces the documented body
 
     def to_response(self) -> RouterResponse:
         type_, code = _TYPES_AND_CODES.get(self.status, ("api_error", None))
