@@ -28,8 +28,8 @@ ResultT = TypeVar("ResultT")
 StepGenerator = Generator[Any, Any, ResultT]
 """A generator that yields steps, receives their results, and returns a ``ResultT``.
 
-It does no I/O of its own, like an ``auth_flow`` of httpx, so sync and async code can run it. A step
-is a number of seconds to wait (a float); for ``run_steps`` also a call to send, or a list of
+It does no I/O of its own, like httpx's ``auth_flow``, so sync and async code can run it. A step is
+a number of seconds to wait (a float); for ``run_steps`` also a call to send, or a list of
 generators to run concurrently.
 """
 
@@ -73,7 +73,7 @@ async def aperform_steps(
                 resume = partial(steps.throw, error)
             step, result = await asyncio.to_thread(_advance, resume)
     finally:
-        with suppress(ValueError):  # a thread still runs them, and is the last to use them
+        with suppress(ValueError):  # a thread is still running the generator, for the last time
             steps.close()
     return result  # type: ignore[no-any-return]
 
@@ -237,8 +237,8 @@ async def _cancel_all(futures: Collection["asyncio.Future[Any]"]) -> None:
 def _open_pool(max_workers: int) -> Iterator[Callable[..., Future[Any]]]:
     """Open a pool of threads, and return the function that submits work to it.
 
-    The work has the context variables of the caller. Leaving the block cancels all work that is not
-    done, including that of pools opened within it. A call in flight ends shortly afterwards.
+    The work runs with the caller's context variables. Leaving the block cancels all work that is
+    not done, including that of pools opened within it. A call in flight ends shortly afterwards.
     """
     is_closed = threading.Event()
     is_parent_closed = CANCEL_CHECK.get() or (lambda: False)

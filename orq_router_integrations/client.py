@@ -65,7 +65,7 @@ class RouterClient(RouterSettings):
     )
     http_client: SyncHttpClient = optional(
         "Your own `httpx.Client` or `httpx2.Client` for sync calls, to set proxies, TLS or a "
-        "transport. You have to close it. Default: shared connections of the package.",
+        "transport. You have to close it. By default, the package's own connections are used.",
         repr=False,
         exclude=True,
     )
@@ -279,18 +279,18 @@ class RouterClient(RouterSettings):
         return (self.__pydantic_private__ or {})[name]
 
     def with_rate_limiter(self, rate_limiter: Any) -> Self:
-        """Return a copy that waits for a rate limiter of LangChain before every call."""
+        """Return a copy that waits for a LangChain rate limiter before every call."""
         client = self.model_copy()
         client._rate_limiter = rate_limiter  # noqa: SLF001 - of the same class
         return client
 
     def _iter_results(self, call: "Call[T] | StreamCall[T]") -> Generator[T]:
-        """Yield the items of a stream, or the result of another call."""
+        """Yield the items of a stream, or the single result of any other call."""
         if rate_limiter := self._get_private("_rate_limiter"):
             rate_limiter.acquire(blocking=True)
         policy = self._start_call(call)
         with policy.exchange.span or nullcontext():
-            first, items = policy.run(self._open)
+            first, items = policy.run(self._open)  # retries until the first item has arrived
             with closing(items):
                 yield from first
                 yield from items
@@ -308,7 +308,7 @@ class RouterClient(RouterSettings):
                     yield item
 
     def _open(self, exchange: "Exchange[T]") -> tuple[tuple[T, ...], Generator[T]]:
-        """Send a request, and return its first item, if there is one, and the others."""
+        """Start an attempt; return a tuple with its first item (empty if none), and the others."""
         items = self._iter_items(exchange)
         return tuple(islice(items, 1)), items
 
@@ -324,7 +324,7 @@ class RouterClient(RouterSettings):
         with exchange:
             try:
                 if self.pace or exchange.state.pacer:
-                    exchange.pacer.wait(exchange.deadline)
+                    exchange.pacer.wait_for_turn(exchange.deadline)
                 with self._get_sender(is_async=False)(exchange) as chunks:
                     for chunk in chunks:
                         yield from exchange.feed(chunk)
@@ -358,9 +358,8 @@ class RouterClient(RouterSettings):
 
     def _get_sender(self, *, is_async: bool) -> Any:
         """Return the function that sends a request, which uses the caller's httpx client if set."""
-        name, other_name = "http_client", "http_async_client"
-        if is_async:
-            name, other_name = other_name, name
+        names = ("http_async_client", "http_client")
+        name, other_name = names if is_async else reversed(names)
         if client := getattr(self, name):
             from orq_router_integrations._http import client_sender  # noqa: PLC0415
 
@@ -369,7 +368,7 @@ class RouterClient(RouterSettings):
             send = client_sender.BackgroundReader if is_async else client_sender.send_over_client
             return partial(send, client)
         if getattr(self, other_name):
-            message = f"This call needs {name} because {other_name} was given. Pass both."
+            message = f"This call needs {name}, but only {other_name} was passed. Pass both."
             raise RouterInputError(message)
         from orq_router_integrations._http.pool import POOL_REGISTRY  # noqa: PLC0415
 

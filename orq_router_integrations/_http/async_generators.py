@@ -36,7 +36,8 @@ class ScopedAsyncGenerator(Generic[T]):
     def __anext__(self) -> Awaitable[T]:
         if self._started:
             return self._generator.__anext__()
-        self._started, hooks = True, sys.get_asyncgen_hooks()
+        self._started = True
+        hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(None, None)
         try:
             return self._generator.__anext__()  # Python calls the hooks at the first step

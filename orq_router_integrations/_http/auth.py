@@ -12,7 +12,7 @@ from orq_router_integrations.errors import RouterInputError, to_input_error
 from orq_router_integrations.settings import ApiKey, validate_api_key
 
 _END_OF_ITERATION = (StopIteration, StopAsyncIteration, GeneratorExit)
-"""Exceptions that could end a stream of the caller as if it were complete."""
+"""Exceptions that would end the caller's generator as if it were complete."""
 
 _NO_KEY = "The api_key function raised {}. Return a key on every call."
 

@@ -1,4 +1,4 @@
-"""Send calls over an httpx or httpx2 client of the caller.
+"""Send calls over the caller's own httpx or httpx2 client.
 
 Such a client does not know the deadline of a call. A `SocketWatchdog` ends sync requests and a
 `BackgroundReader` ends async ones. httpx2 has the interface of httpx, but its own classes, so only
@@ -49,7 +49,7 @@ def _send_request(client: Any, exchange: Exchange[Any], trace: Any, **request: A
 
 
 def _start_response(response: Any, exchange: Exchange[Any]) -> Any:
-    """Start to read a response, and return its body, which an event hook may already have read."""
+    """Begin to read a response; return its body, which an event hook may already have read."""
     exchange.start_response(response.status_code, response.headers.raw)
     if isinstance(exchange.call, StreamCall):  # a stream may outlast the deadline
         response.request.extensions["timeout"] = exchange.timeout.as_dict()
@@ -159,15 +159,15 @@ if hasattr(os, "register_at_fork"):
 class BackgroundReader:
     """Sends an attempt of an async call in its own task, and yields the chunks of its response.
 
-    The task reads a little ahead of the caller. When the caller is cancelled, it is cancelled once
-    and awaited. A second cancellation therefore cannot interrupt the cleanup of httpx, which would
+    The task reads a little ahead of the caller. When the caller is cancelled, the task is cancelled
+    once and awaited. A second cancellation therefore cannot interrupt httpx's cleanup, which would
     leak a connection of its pool.
 
-    httpcore's pool also leaks a connection if a request is cancelled while it is assigned one,
-    between opening a connection and its first use, or while its response is closed, and anyio leaks
-    a socket that is cancelled while connecting. The ``trace`` extension reports these moments. Then
-    the task is not cancelled but abandoned: it ends instead of sending the request, or with its
-    ``connect`` timeout, or when the response is closed.
+    httpcore's pool also leaks a connection if a request is cancelled while it waits for one,
+    between opening a connection and its first use, or while its response is being closed, and anyio
+    leaks a socket that is cancelled while connecting. The ``trace`` extension reports these
+    moments. The task is then abandoned instead of cancelled: it ends before it would send the
+    request, at its ``connect`` timeout, or when the response has been closed.
     """
 
     _running: ClassVar[set["asyncio.Task[None]"]] = set()  # the loop only holds weak references
@@ -187,7 +187,7 @@ class BackgroundReader:
             )
         self._chunks: list[bytes] = []
         self._size = 0
-        self._has_news, self._has_room = asyncio.Event(), asyncio.Event()
+        self._readable, self._has_room = asyncio.Event(), asyncio.Event()
         self._last_step = ""
         self._is_abandoned = False
 
@@ -198,7 +198,7 @@ class BackgroundReader:
         return self
 
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
-        self._has_news.set()
+        self._readable.set()
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as retrieved: ``__anext__`` raises it, if still needed
@@ -211,7 +211,7 @@ class BackgroundReader:
             async for chunk in _start_response(response, exchange):
                 self._chunks.append(chunk)
                 self._size += len(chunk)
-                self._has_news.set()
+                self._readable.set()
                 if self._size >= READ_AHEAD_BYTES:
                     self._has_room.clear()
                     await self._has_room.wait()
@@ -234,10 +234,10 @@ class BackgroundReader:
             if self._task.done():
                 self._task.result()
                 raise StopAsyncIteration
-            self._has_news.clear()
+            self._readable.clear()
             try:
                 async with asyncio.timeout(self._exchange.deadline.remaining):
-                    await self._has_news.wait()
+                    await self._readable.wait()
             except TimeoutError:
                 raise DeadlineExceededError from None
         data, self._chunks, self._size = b"".join(self._chunks), [], 0
@@ -254,7 +254,9 @@ class BackgroundReader:
         finally:
             # Before the first step, the request may wait for a connection of the pool.
             is_unsafe = self._last_step in {"", "connect_tcp", "start_tls", "response_closed"}
-            self._is_abandoned = (is_unsafe and bool(self._loops)) or not self._task.cancel()
+            self._is_abandoned = is_unsafe and bool(self._loops)
+            if not self._is_abandoned:
+                self._task.cancel()
             self._has_room.set()
             while not (self._task.done() or self._is_abandoned):
                 try:

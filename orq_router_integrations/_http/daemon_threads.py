@@ -8,7 +8,7 @@ from typing import Any
 
 
 def create_future() -> "Future[Any]":
-    """Create a future that none of the callers that wait for it can cancel."""
+    """Create a future that the callers sharing it cannot cancel."""
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future
@@ -18,17 +18,17 @@ def run_in_thread(
     function: Callable[..., Any], *args: Any, future: "Future[Any] | None" = None
 ) -> "Future[Any]":
     """Call a function in a daemon thread; returns the future of its result."""
-    result = future or create_future()
+    result_future = future or create_future()
 
     def run() -> None:
         try:
-            result.set_result(function(*args))
+            result_future.set_result(function(*args))
         except BaseException as error:  # noqa: BLE001 - raised where the result is needed
-            result.set_exception(error)
+            result_future.set_exception(error)
 
     thread = threading.Thread(target=copy_context().run, args=[run], name="orq-io", daemon=True)
     try:
         thread.start()
     except RuntimeError as error:  # too many threads
-        result.set_exception(OSError(str(error)))
-    return result
+        result_future.set_exception(OSError(str(error)))
+    return result_future

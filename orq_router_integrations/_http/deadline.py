@@ -1,8 +1,8 @@
 """Deadlines and timeouts of a call.
 
-httpx only limits the time between two bytes, so a server that sends a byte now and then could hold
-a call forever. A `Deadline` limits the call as a whole. The package's own connections check it
-whenever they wait; `client_sender` explains how calls over an httpx client of the caller end.
+httpx only limits the time between two bytes, so a server that sends a byte now and then could keep
+a call open forever. A `Deadline` limits the call as a whole. The package's own connections check it
+whenever they wait; `client_sender` explains how calls over the caller's own httpx client end.
 """
 
 import math
@@ -91,10 +91,7 @@ class Deadline:
 def create_limits(
     settings: RouterSettings, controls: RouterControls, *, covers_stream: bool
 ) -> tuple[httpx.Timeout, Deadline]:
-    """Create the timeout for the next byte and the deadline of a call that starts now.
-
-    Warns if the router may take longer under the controls.
-    """
+    """Create timeout and deadline of a call; warns if the controls allow the router more time."""
     worst_case = controls.worst_case_seconds
     longest = DEFAULT_TIMEOUT_SECONDS
     if worst_case is not None:

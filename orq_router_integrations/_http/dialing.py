@@ -1,8 +1,8 @@
 """Host lookup and TCP connection for the backends.
 
 The addresses of a host are tried as RFC 8305 ("Happy Eyeballs") describes: families alternate, and
-the next address is tried when one fails or takes longer than a moment. Lookups run in daemon
-threads, because the resolver has no timeout. Concurrent lookups of a host share one.
+the next address is tried when one fails or takes longer than ``STAGGER_SECONDS``. Lookups run in
+daemon threads, because the resolver has no timeout. Calls that need the same host share a lookup.
 """
 
 import asyncio
@@ -68,9 +68,9 @@ def connect(host: str, connect_to: Callable[[str, float], Any], seconds: float) 
     start = partial(run_in_thread, connect_to)
     dialing = _dial(host, _look_up(host), start=start, wait_for=wait_for, end=monotonic() + seconds)
     try:
-        dialing.send(None)  # runs to its end, because ``wait_for`` blocks
-    except StopIteration as result:
-        return result.value
+        dialing.send(None)  # runs the coroutine to its end, because this ``wait_for`` blocks
+    except StopIteration as stop:
+        return stop.value
 
 
 async def aconnect(
@@ -126,18 +126,19 @@ def _close_connection(attempt: Any) -> None:
 
 def _look_up(host: str) -> "Future[list[str]]":
     """Look up the addresses of a host, or join the lookup that is in progress."""
-    new = create_future()
+    future = create_future()
     with suppress(ValueError):
-        new.set_result([str(ip_address(host))])
-        return new
-    lookup = _lookups.setdefault(host, new)  # atomic
-    if lookup is new:
+        future.set_result([str(ip_address(host))])
+        return future
+    lookup = _lookups.setdefault(host, future)  # atomic
+    if lookup is future:
         lookup.add_done_callback(lambda _: _lookups.pop(host, None))
         run_in_thread(_get_addresses, host, future=lookup)
     return lookup
 
 
 def _get_addresses(host: str) -> list[str]:
+    """Return the addresses of a host, alternating between IPv6 and IPv4."""
     by_family: dict[int, list[str]] = {}
     for family, *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
         by_family.setdefault(family, []).append(str(address[0]))

@@ -1,4 +1,4 @@
-"""Proxies of the environment, chosen for each request.
+"""Proxies from the environment, chosen for each request.
 
 httpx reads the same variables, but rejects some values of ``NO_PROXY`` that Docker and others set
 (IPv6 in brackets, networks), and requires the SOCKS package even if no host uses the proxy.
@@ -11,10 +11,7 @@ import httpx
 
 
 def select_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> str | None:
-    """Return the URL of the proxy for a request, or ``None`` for a direct connection.
-
-    ``proxies`` are those of ``urllib.request.getproxies``.
-    """
+    """Select the proxy for a URL from the result of ``getproxies()``; ``None`` means no proxy."""
     proxy = proxies.get(url.scheme) or proxies.get("all")
     no_proxy = proxies.get("no", "")
     if not proxy or any(_matches(url, entry.strip()) for entry in no_proxy.lower().split(",")):
@@ -25,8 +22,8 @@ def select_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> str | None:
 def _matches(url: httpx.URL, entry: str) -> bool:
     """Check whether an entry of ``NO_PROXY`` excludes a URL.
 
-    It is a host name (also for subdomains), an address or a network, optionally with a port, or
-    ``*``.
+    An entry is a host name (which includes its subdomains), an address or a network, each with an
+    optional port, or ``*``.
     """
     if entry.count(":") == 1 or "]:" in entry:
         entry = entry.removesuffix(f":{url.port or {'http': 80, 'https': 443}[url.scheme]}")

@@ -1,4 +1,4 @@
-"""Map errors of httpx, of the deadline and of response parsing to the package's own errors."""
+"""Map httpx, deadline and parsing errors to the package's own errors."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ _PROXY_ADVICE = (
     "http://user:password@proxy.example:3128"
 )
 _CREDENTIALS_ERROR = r"(^|: )407 |Invalid username/password|Requested .* from proxy server"
-"""Messages of httpcore if an HTTP or SOCKS proxy requires other credentials."""
+"""httpcore's messages when an HTTP or SOCKS proxy requires other credentials."""
 
 
 def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
@@ -60,7 +60,7 @@ def raise_router_error(error: Exception, exchange: Exchange[Any]) -> None:
 
 
 def _to_httpx_error(error: Exception) -> Exception:
-    """Convert an error of httpcore or httpx2 to the error of httpx with the same name."""
+    """Convert an httpcore or httpx2 error to the httpx error with the same name."""
     if type(error).__module__.partition(".")[0] not in {"httpcore", "httpx2"}:
         return error
     error_class = getattr(httpx, type(error).__name__, httpx.TransportError)
@@ -188,20 +188,21 @@ def _get_details(exchange: Exchange[Any]) -> dict[str, Any]:
 
 
 def _redact_cause(error: Exception, secret: str) -> Exception | None:
-    """Redact an error of httpx to be shown as the cause.
+    """Redact an httpx error and its causes, to be shown as the cause of the public error.
 
-    Parsing errors are not shown as a cause, because they hold the response as it was received.
+    Parsing errors are not shown as a cause, because they contain the response unredacted.
     """
     if not isinstance(error, httpx.HTTPError):
         return None
-    for link in _iter_causes(error):
-        link.args = tuple(redact(arg, secret) if isinstance(arg, str) else arg for arg in link.args)
+    for cause in _iter_causes(error):
+        args = (redact(arg, secret) if isinstance(arg, str) else arg for arg in cause.args)
+        cause.args = tuple(args)
     return error
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes, the root cause last."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -45,7 +45,7 @@ ACCEPT_ENCODING = "gzip"
 
 
 class BufferedBody(Generic[T]):
-    """Collects a body up to a size, like a ``StreamDecoder``, and yields it as a single item."""
+    """A decoder that collects the complete body, up to a maximum size, and yields a single item."""
 
     def __init__(self, parse: Callable[[bytes], T], *, max_bytes: int) -> None:
         self._parse, self._max_bytes = parse, max_bytes
@@ -56,7 +56,7 @@ class BufferedBody(Generic[T]):
     def feed(self, data: bytes) -> Iterator[T]:
         self._chunks.append(data)
         self._size += len(data)
-        if self._size > self._max_bytes:
+        if self._size > self._max_bytes:  # stop reading; ``parse`` raises or truncates
             self.done = True
             yield from self.finish()
 
@@ -71,7 +71,7 @@ class Exchange(Generic[T]):
 
     Attributes:
         encoded: The request, encoded for the router.
-        state: What the call shares with the others of its client.
+        state: State that all calls of the client share.
         span: The OpenTelemetry span of the call, if the client records calls.
         timeout: Seconds to wait for the next byte.
         deadline: Deadline of the whole call.
@@ -105,7 +105,7 @@ class Exchange(Generic[T]):
         if any(fallback.model == call.body.get("model") for fallback in controls.fallbacks or ()):
             warn_caller(
                 f"controls.fallbacks contains {call.body['model']!r}, the model of the call "
-                "itself. Use controls.retry to ask a model again."
+                "itself. Use controls.retry to retry the same model."
             )
         covers_stream = isinstance(call, StreamCall) and call.deadline_covers_stream
         self.timeout, self.deadline = create_limits(

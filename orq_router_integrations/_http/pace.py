@@ -1,4 +1,4 @@
-"""`Pace`, the maximum rate of requests of a client, and the queue in which calls wait.
+"""`Pace`, the maximum rate of a client's requests, and the queue in which calls wait.
 
 Calls wait for their turn under the ``Pace``, and after a response that says when to retry. Such a
 response delays all calls of the client, because each of them would be rejected too. Without this,
@@ -27,20 +27,20 @@ _LOG = logging.getLogger(__name__)
 USABLE_SHARE = 0.95
 """Share of a limit to use. The rest absorbs differences between the clocks of client and router."""
 
-BURST_SHARE = 20  # a twentieth of the limit may be sent at the same moment
+BURST_DIVISOR = 20  # one twentieth of the limit may be sent at the same moment
 
 MAX_PERIOD_SECONDS = 120.0  # longer periods say little about the limit, because calls may be rare
-MIN_ACCEPTED_CALLS = 5  # number of accepted calls from which a rate can be learned
+MIN_ACCEPTED_CALLS = 5  # fewest accepted calls from which a rate is learned
 GROWTH = 1.5
-"""By how much the next calls may exceed the learned rate, so that clients whose first calls were
-rejected catch up with the others, and the limit is used when some of them have finished."""
+"""Factor by which calls may exceed the learned rate, so that clients catch up after rejections, and
+use the part of the limit that other clients leave."""
 
 FIRST_INTERVAL_SECONDS = 0.1
 """Longest interval between calls after the first rejection, when the limit is not known yet."""
 
 CANCEL_CHECK_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 0.5
-"""Longest pause of the thread. After each pause it checks whether calls still wait."""
+"""Longest pause of the thread. After each pause it checks whether calls are still waiting."""
 
 
 @runtime_checkable
@@ -52,15 +52,15 @@ class PaceBackend(Protocol):
     """
 
     def acquire(self) -> float:
-        """Take a permit. Returns 0, or the seconds until another attempt makes sense."""
+        """Take a permit. Returns 0, or the seconds to wait before trying again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Maximum rate of the requests of a client.
+    """Maximum rate of a client's requests.
 
-    Requests are spread over the period, with short bursts, and 5 % of the limit are left unused.
+    Requests are spread over the period, with short bursts, and 5% of the limit is left unused.
     Copies of a ``Pace`` in one process, including unpickled ones, share one limit. With ``shared``,
     all processes with the same ``shared`` and ``name`` do.
 
@@ -117,7 +117,7 @@ class Pace:
     @property
     def burst(self) -> int:
         """Number of requests that may be sent at the same moment."""
-        return max(1, self.limit // BURST_SHARE)
+        return max(1, self.limit // BURST_DIVISOR)
 
     @property
     def rate(self) -> float:
@@ -126,7 +126,7 @@ class Pace:
 
 
 class Gate:
-    """Admits calls, except while it is closed, and not faster than the router has accepted them.
+    """Admits calls about as fast as the router has accepted them, and none while it is closed.
 
     It counts the calls it admits. When it opens again, it learns from their number and the time
     passed which rate the router accepts, and spaces the next calls at a somewhat higher rate.
@@ -136,13 +136,13 @@ class Gate:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._is_closed = False
-        self._closed_seconds = 0.0
-        self._opened_at = 0.0
-        self._opens_at = 0.0
-        self._next_at = 0.0
-        self._interval = 0.0
-        self._period = 1.0
-        self._counted_since = 0.0
+        self._closed_seconds = 0.0  # how long the last response asked to wait
+        self._opened_at = 0.0  # when the gate last opened
+        self._opens_at = 0.0  # when it opens next, while it is closed
+        self._next_at = 0.0  # earliest time of the next call
+        self._interval = 0.0  # learned seconds between two calls; 0 if nothing is known
+        self._period = 1.0  # seconds after which the rate doubles if nothing is rejected
+        self._counted_since = 0.0  # when the next two counts started
         self._admitted = 0
         self._rejected = 0
 
@@ -191,7 +191,7 @@ class Gate:
         period, accepted = now - self._counted_since, self._admitted - self._rejected
         is_recent = self._counted_since > 0 and period <= MAX_PERIOD_SECONDS
         if is_recent and accepted >= MIN_ACCEPTED_CALLS:
-            self._learn(period / (accepted + 2) / GROWTH, period, now)
+            self._learn(period / (accepted + 2) / GROWTH, period, now)  # faster than accepted
         elif not is_recent or not self._interval:
             interval = self._closed_seconds / max(self._rejected, 1)
             self._learn(min(interval, FIRST_INTERVAL_SECONDS), max(self._closed_seconds, 1.0), now)
@@ -225,7 +225,7 @@ class TokenBucket:
 
 
 class Pacer:
-    """Lets calls wait for their turn, in order.
+    """Makes calls wait for their turn, in order.
 
     While calls wait, one thread asks the gate and the bucket for permission, so that only one call
     asks at a time and the event loop never blocks.
@@ -244,7 +244,7 @@ class Pacer:
         self._bucket = get_bucket(self.pace) if self.pace else None
         self._pid = os.getpid()
 
-    def wait(self, deadline: Deadline) -> None:
+    def wait_for_turn(self, deadline: Deadline) -> None:
         """Wait until a request may be sent, at most until the deadline."""
         turn = self._request_turn()
         try:
@@ -255,7 +255,7 @@ class Pacer:
             turn.cancel()
 
     async def await_turn(self, deadline: Deadline) -> None:
-        """Wait until a request may be sent; see ``wait``."""
+        """Wait until a request may be sent; see ``wait_for_turn``."""
         turn = self._request_turn()
         if turn.done():
             return

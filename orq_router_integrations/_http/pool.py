@@ -38,13 +38,13 @@ Connection = DeadlineBackend | AsyncioBackend
 SWEEP_SECONDS = KEEPALIVE_SECONDS / 10
 """Seconds between two checks for expired connections in an event loop."""
 
-_ENDED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+_CONNECTION_LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
-_NO_RESPONSE = (*_ENDED, *_NOT_CONNECTED, httpcore.TimeoutException)
+_NO_RESPONSE = (*_CONNECTION_LOST, *_NOT_CONNECTED, httpcore.TimeoutException)
 
 
 class _Pool:
-    """The idle connections: a stack for each route, the oldest at the left."""
+    """Base of the pools: keeps a stack of idle connections for each route, oldest first."""
 
     httpcore_class: type[Any]
     backend_class: type[Any]
@@ -62,13 +62,14 @@ class _Pool:
         """Create a connection, which is opened by its first request."""
         connection: Connection = self.backend_class()
         with self.lock:  # so that concurrent calls load the certificates once
-            pool = self.httpcore_class(
+            # An httpcore pool is only used as a factory, because it chooses the connection class.
+            factory = self.httpcore_class(
                 ssl_context=get_tls_context() if route[0] == b"https" else None,
                 proxy=_create_proxy(route[3]) if route[3] else None,
                 keepalive_expiry=KEEPALIVE_SECONDS,
                 network_backend=connection,
             )
-        connection.http = pool.create_connection(request.url.origin)
+        connection.http = factory.create_connection(request.url.origin)
         connection.route = route
         return connection
 
@@ -88,19 +89,19 @@ class _Pool:
         connection.end_call()
         http = connection.http
         with self.lock:
-            is_kept = http.is_idle() and not (http.is_closed() or self.is_closed)
-            if is_kept:
+            is_reusable = http.is_idle() and not (http.is_closed() or self.is_closed)
+            if is_reusable:
                 self._stacks.setdefault(connection.route, deque()).append((monotonic(), connection))
-        if not is_kept:
+        if not is_reusable:
             connection.close()
 
     def close_expired(self, age: float = KEEPALIVE_SECONDS) -> None:
         """Close the connections that have been idle for too long."""
-        start = monotonic() - age
+        latest = monotonic() - age
         expired = []
         with self.lock:
             for stack in self._stacks.values():
-                while stack and stack[0][0] <= start:
+                while stack and stack[0][0] <= latest:
                     expired.append(stack.popleft()[1])
         for connection in expired:
             connection.close()
@@ -139,7 +140,7 @@ class _Attempt:
         url, host = exchange.url, exchange.url.raw_host
         proxy = select_proxy(url, exchange.state.proxies)
         if b":" in host and proxy and proxy.startswith("http"):
-            host = b"[%b]" % host  # httpcore puts it into the request to the proxy as it is
+            host = b"[%b]" % host  # httpcore does not add the brackets in requests to a proxy
         self._route: Route = (url.raw_scheme, host, url.port, proxy)
         # httpx's client would add these headers.
         headers = {"host": url.netloc.decode("ascii"), **headers}
@@ -163,10 +164,10 @@ class _Attempt:
 
     @contextmanager
     def replacing_connection(self) -> Iterator[None]:
-        """Replace a reused connection that has ended before any byte of a response."""
+        """Suppress the error of a reused connection that ended before its response; replace it."""
         try:
             yield
-        except _ENDED:
+        except _CONNECTION_LOST:
             if not self._connection.is_reused or self._connection.first_byte:
                 raise
             self._connection.close()
@@ -185,11 +186,11 @@ class _Attempt:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._pool.push(self._connection)
         scheme, host, _, proxy = self._route
-        is_connecting = isinstance(error, _NO_RESPONSE if scheme == b"https" else _NOT_CONNECTED)
+        proxy_errors = _NO_RESPONSE if scheme == b"https" else _NOT_CONNECTED
         is_refused = isinstance(error, httpcore.ProxyError)
-        # Before the handshake with the router, errors in a tunnel are those of the proxy.
+        # Until the TLS handshake with the router, errors in a tunnel are caused by the proxy.
         is_tunnel_open = self._connection.tls_host == host.decode()
-        if proxy and is_connecting and (is_refused or not is_tunnel_open):
+        if proxy and isinstance(error, proxy_errors) and (is_refused or not is_tunnel_open):
             is_timeout = isinstance(error, httpcore.TimeoutException)
             error_class = httpcore.ConnectTimeout if is_timeout else httpcore.ProxyError
             reason = str(error) or type(error).__name__
@@ -197,7 +198,7 @@ class _Attempt:
 
 
 class ConnectionPool(_Pool):
-    """Sends sync calls of all threads."""
+    """Sends the sync calls of all threads."""
 
     httpcore_class, backend_class = httpcore.ConnectionPool, DeadlineBackend
 
@@ -293,12 +294,12 @@ class PoolRegistry:
         get_tls_context.cache_clear()
 
     def get_pool(self, client: object, *, is_async: bool) -> ConnectionPool | AsyncConnectionPool:
-        """Return the pool of the running event loop, or for sync calls that of all threads."""
+        """Return the pool of the running event loop, or the one that all sync calls share."""
         loop = asyncio.get_running_loop() if is_async else None
         with _Pool.lock:
             if loop not in self._pools:
-                for closed in [loop for loop in self._pools if loop and loop.is_closed()]:
-                    del self._pools[closed]
+                for closed_loop in [key for key in self._pools if key and key.is_closed()]:
+                    del self._pools[closed_loop]
                 self._pools[loop] = AsyncConnectionPool() if is_async else ConnectionPool()
             pool = self._pools[loop]
             pool.clients.setdefault(id(client), client)
@@ -321,7 +322,7 @@ class PoolRegistry:
                 await pool.finalizer.aclose()
 
     def _remove(self, key: AbstractEventLoop | None, client: object | None) -> _Pool | None:
-        """Remove and return a pool, unless other clients than this one use it."""
+        """Remove and return a pool, unless another client uses it."""
         with _Pool.lock:
             pool = self._pools.get(key)
             if client and pool:

@@ -10,7 +10,7 @@ import threading
 from orq_router_integrations.wire.error_response import redact
 
 MAX_KEYS = 64
-"""Most recently used keys to redact; a key function may return a new key for each call."""
+"""Maximum number of keys to redact. A key function may return a new key for each call."""
 
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2")
 
@@ -35,8 +35,8 @@ class RedactingFilter(logging.Filter):
     def add_key(self, key: str) -> None:
         """Register a key to be redacted."""
         with self._lock:
-            others = [other for other in self._keys if other != key]
-            self._keys = [*others, key][-MAX_KEYS:]
+            other_keys = [other_key for other_key in self._keys if other_key != key]
+            self._keys = [*other_keys, key][-MAX_KEYS:]
             self.latest_key = key
 
     def filter(self, record: logging.LogRecord) -> bool:

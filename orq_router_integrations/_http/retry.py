@@ -1,8 +1,8 @@
-"""Retries of the client, limited to failures that the router does not retry.
+"""Client-side retries, limited to failures that the router does not retry.
 
 The router has its own retries and fallbacks, which would multiply with those of the client. If a
-request asks for them, the client leaves errors of models to the router; otherwise it also retries
-the statuses in ``DEFAULT_RETRY_STATUSES``. Tenacity runs the retries.
+request asks for them, the client leaves model errors to the router; otherwise it also retries the
+statuses in ``DEFAULT_RETRY_STATUSES``. Tenacity runs the retries.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ MAX_BACKOFF_SECONDS = 8.0
 
 SHORT_WAIT_SECONDS = 0.1
 MAX_SHORT_WAITS = 10
-"""Number of shorter waits per call, so that such responses cannot cause a storm of requests."""
+"""Maximum number of such short waits per call, so that they cannot cause a storm of requests."""
 
 RETRY_COST = 5
 TIMEOUT_RETRY_COST = 10
-"""Tokens that a retry takes. A call that succeeds returns those of its retries, or one token."""
+"""Tokens that a retry costs. A successful call gives back those of its retries, or one token."""
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class RetryPolicy:
     """Decides whether a call is retried, and how long to wait before each retry.
 
     If the request asks the router for retries or fallbacks, the client only retries requests that
-    never reached the router, and responses with status 429 or 503 that say when to retry. Such
-    responses do not count as retries, unless ``max_retries`` is 0.
+    never reached the router, and responses with status 429 or 503 that say when to retry. Waiting
+    for such responses does not count as a retry, but ``max_retries=0`` disables it too.
     """
 
     exchange: Exchange[Any]
@@ -78,6 +78,7 @@ class RetryPolicy:
         return self._return_tokens(await retrying(function, self.exchange))
 
     def _return_tokens(self, result: T) -> T:
+        """Give back the tokens of the retries, or one token, and return the result of the call."""
         state = self.exchange.state
         state.retry_tokens = min(state.retry_tokens + max(self._tokens, 1), RETRY_TOKENS)
         return result
@@ -98,13 +99,8 @@ class RetryPolicy:
         throttle, remaining = get_throttle_seconds(error), self.exchange.deadline.remaining
         if throttle:
             self.exchange.pacer.gate.reject(throttle)  # all calls of the client wait
-        if throttle and max_retries:  # the pacer delays the next attempt
-            self._wait_seconds = 0.0
-            if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first
-                self._wait_seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
-                self._short_waits += 1
-            is_storm = self._short_waits > MAX_SHORT_WAITS
-            return not is_storm and max(throttle, self._wait_seconds) < remaining
+        if throttle and max_retries:
+            return self._start_throttled_retry(throttle, remaining)
         self._wait_seconds = self._get_wait_seconds(error)
         cost = TIMEOUT_RETRY_COST if isinstance(error, RouterTimeoutError) else RETRY_COST
         is_over = self._retries >= max_retries or self._wait_seconds >= remaining
@@ -114,6 +110,15 @@ class RetryPolicy:
         self._tokens += cost
         self._retries += 1
         return True
+
+    def _start_throttled_retry(self, throttle: float, remaining: float) -> bool:
+        """Leave the wait to the pacer. Return false for too many waits, or too long ones."""
+        self._wait_seconds = 0.0
+        if throttle < SHORT_WAIT_SECONDS:  # other calls may use up the limit first
+            self._wait_seconds = SHORT_WAIT_SECONDS * random.uniform(1, 2)  # noqa: S311
+            self._short_waits += 1
+        is_storm = self._short_waits > MAX_SHORT_WAITS
+        return not is_storm and max(throttle, self._wait_seconds) < remaining
 
     def _get_wait_seconds(self, error: RouterError) -> float:
         """Return the delay that the router asks for, or else an exponential backoff with jitter."""

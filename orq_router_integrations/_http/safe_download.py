@@ -3,7 +3,7 @@
 URLs in responses are untrusted. They are fetched only over https, without the API key, without
 redirects, and up to a maximum size. The host is resolved once, all of its addresses must be public,
 and the connection goes to a checked address, so that the name cannot point elsewhere later. Proxies
-of the environment are not used, because a proxy would resolve the name again.
+in the environment are ignored, because a proxy would resolve the name again.
 """
 
 import asyncio
@@ -56,10 +56,7 @@ def download(url: str, *, http_client: SyncHttpClient = None) -> Generator[bytes
     with state.map_errors():
         if state.http_client is None:
             state.pin(socket.getaddrinfo(state.host, 443, type=socket.SOCK_STREAM))
-        with (
-            state.open_client(httpx.Client) as http,
-            http.stream(**state.request_args) as response,
-        ):
+        with state.open_client(httpx.Client) as http, http.stream(**state.request_args) as response:
             state.check_response(response)
             for data in response.iter_bytes():
                 state.check_data(data)
@@ -111,7 +108,7 @@ class _Download:
         self._expires_at = time.monotonic() + MAX_DOWNLOAD_SECONDS
 
     def pin(self, results: Iterable[Any]) -> None:
-        """Check the results of ``getaddrinfo``, and select the address to connect to."""
+        """Check the results of ``getaddrinfo``, and pin the download to the first address."""
         addresses = [str(socket_address[0]) for *_, socket_address in results]
         for address in addresses:
             if not is_public(address):
@@ -122,7 +119,7 @@ class _Download:
         self._address = addresses[0]
 
     def open_client(self, client_class: Any) -> Any:
-        """Return a context manager of the client for the host."""
+        """Return a context manager for the client that fetches the URL."""
         if self.http_client is not None:
             return nullcontext(self.http_client)
         return client_class(trust_env=False, timeout=READ_TIMEOUT_SECONDS)
@@ -167,7 +164,7 @@ class _Download:
 
     @contextmanager
     def map_errors(self) -> Iterator[None]:
-        """Map errors of httpx and of the resolver."""
+        """Map httpx and resolver errors to the package's own errors."""
         try:
             yield
         except httpx.TimeoutException:

@@ -29,7 +29,7 @@ CLEANUP_INTERVAL = 100  # number of permits after which expired entries are dele
 class SharedBucket:
     """Bucket in a database, which applies a ``Pace`` to the requests of several processes.
 
-    While the database cannot be reached, this process keeps to the limit alone.
+    While the database cannot be reached, this process applies the limit on its own.
     """
 
     def __init__(self, pace: Pace) -> None:
@@ -55,7 +55,7 @@ class SharedBucket:
             raise ValueError(f"acquire() returned {delay!r} instead of the seconds to wait")
         except Exception as error:  # noqa: BLE001 - databases raise errors of any type
             _LOG.warning(
-                "pace: Cannot reach %s, so this process keeps to the limit alone: %s",
+                "pace: Cannot reach %s, so this process applies the limit on its own: %s",
                 hide_credentials(str(self._pace.shared)),
                 error,
             )
@@ -65,7 +65,7 @@ class SharedBucket:
 
 
 class _Connection:
-    """A bucket of pyrate-limiter, without its limiter, which would start threads.
+    """A pyrate-limiter bucket, used without pyrate-limiter's ``Limiter``, which starts threads.
 
     SQLite needs transactions, so the database is passed as ``sqlite``.
     """
@@ -105,7 +105,7 @@ class _Connection:
 
 
 def connect(pace: Pace) -> PaceBackend:
-    """Connect to the database of a pace, or return the backend of the user."""
+    """Connect to the database of a pace, or return the user's own backend."""
     if isinstance(pace.shared, PaceBackend):
         return pace.shared
     try:

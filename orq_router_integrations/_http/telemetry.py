@@ -113,7 +113,7 @@ class CallSpan:
         return get_trace_headers(set_span_in_context(self._attempt))
 
     def record_response(self, response: "Response") -> None:
-        """Record status and trace id of a response."""
+        """Record the status and the trace id of a response."""
         if self._attempt is not None:
             self._attempt.set_attribute("http.response.status_code", response.status)
         if response.trace_id:
@@ -121,7 +121,7 @@ class CallSpan:
         self._span.set_attribute("orq.attempts", response.attempts)
 
     def record_item(self, item: Any) -> None:
-        """Record model, usage and finish reason of a result or of a chunk of a stream."""
+        """Record model, usage and finish reason from a result or from a chunk of a stream."""
         generations = getattr(item, "generations", None)
         generation = generations[0] if generations else item
         message = getattr(generation, "message", None)
@@ -129,7 +129,7 @@ class CallSpan:
             **(getattr(generation, "generation_info", None) or {}),
             **(getattr(message, "response_metadata", None) or {}),
         }
-        usage = getattr(message or item, "usage_metadata" if message else "usage", None) or {}
+        usage = getattr(message, "usage_metadata", None) or getattr(item, "usage", None) or {}
         attributes = {
             "gen_ai.response.model": metadata.get("model_name") or getattr(item, "model", None),
             "gen_ai.response.id": metadata.get("id"),

@@ -1,4 +1,4 @@
-"""TLS settings of the environment, and explanations of failed handshakes."""
+"""TLS settings from the environment, and explanations of failed handshakes."""
 
 import os
 import re
@@ -30,7 +30,7 @@ _ADVICE = {
 
 @cache
 def get_tls_context() -> ssl.SSLContext:
-    """Return the TLS context of all connections, with the certificates of the environment."""
+    """Return the TLS context of all connections, with certificates set by the environment."""
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # includes SSLError

@@ -177,7 +177,9 @@ class TestPacer:
             await asyncio.gather(*tasks, return_exceptions=True)
         else:
             with ThreadPoolExecutor(8) as pool:
-                for future in [pool.submit(pacer.wait, create_deadline(0.1)) for _ in range(8)]:
+                for future in [
+                    pool.submit(pacer.wait_for_turn, create_deadline(0.1)) for _ in range(8)
+                ]:
                     assert isinstance(future.exception(), DeadlineExceededError)
         for _ in range(200):
             if not any(thread.name == "orq-pacer" for thread in threading.enumerate()):
@@ -192,7 +194,7 @@ class TestPacer:
         pacer = Pacer(None)
         pacer.gate.close(seconds)
         with ThreadPoolExecutor(4) as pool:
-            futures = [pool.submit(pacer.wait, create_deadline(0.05)) for _ in range(4)]
+            futures = [pool.submit(pacer.wait_for_turn, create_deadline(0.05)) for _ in range(4)]
         assert all(isinstance(future.exception(), DeadlineExceededError) for future in futures)
         assert [record.getMessage()[:14] for record in caplog.records] == messages
 
@@ -201,12 +203,12 @@ class TestPacer:
             raise RuntimeError("can't start new thread")
 
         pacer = Pacer(Pace(20, per=1))
-        pacer.wait(create_deadline())
+        pacer.wait_for_turn(create_deadline())
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", fail)
             with pytest.raises(RuntimeError):
-                pacer.wait(create_deadline())
-        pacer.wait(create_deadline())
+                pacer.wait_for_turn(create_deadline())
+        pacer.wait_for_turn(create_deadline())
 
     @pytest.mark.slow
     async def test_wait_that_ends_early_is_a_timeout(self, monkeypatch) -> None:
@@ -242,7 +244,7 @@ class TestPacer:
 
         pacer = Pacer(Pace(5, shared=Backend()))
         for _ in range(2):
-            pacer.wait(create_deadline())
+            pacer.wait_for_turn(create_deadline())
         assert Backend.delays == []
 
 
