@@ -1,1 +1,1 @@
-"""The chat model: converts between LangChain messages and the chat APIs of the router."""
+"""The chat model: converts between LangChain messages and the router's chat APIs."""

@@ -96,8 +96,9 @@ class _AssistantContent:
         self._message = message
         self._provider = provider
         self._api = api
-        dropped = set() if self._accepts_signature("") else SIGNATURE_KWARGS
-        dropped = dropped.union(() if api == RESPONSES else ITEM_KWARGS)
+        dropped: set[str] = set() if api == RESPONSES else {*ITEM_KWARGS}
+        if not self._accepts_signature(""):
+            dropped |= SIGNATURE_KWARGS
         kwargs = message.additional_kwargs
         self.kwargs = {name: value for name, value in kwargs.items() if name not in dropped}
         self.parts: list[content_parts.Part] = []
@@ -111,7 +112,7 @@ class _AssistantContent:
         self._call_blocks: list[dict[str, Any]] = []  # usually repeat the calls of the message
 
     def get_blocks(self) -> list[Any]:
-        """Return the content blocks, and replace audio that is not sent by its transcript."""
+        """Return the content blocks, and replace audio that is not sent with its transcript."""
         content, text = self._message.content, self._message.text
         blocks: list[Any] = [content] if isinstance(content, str) and content else list(content)
         audio = self.kwargs.get("audio")
@@ -125,7 +126,7 @@ class _AssistantContent:
         return blocks
 
     def add_block(self, block: Any, *, is_wrapped: bool = False) -> None:
-        """Add a content block; ``is_wrapped`` if it is the value of a ``non_standard`` block."""
+        """Add a content block. ``is_wrapped`` means that it came from a ``non_standard`` block."""
         fields = as_dict(block)
         match fields.get("type"):
             case "non_standard":
@@ -205,10 +206,10 @@ class _AssistantContent:
     def _accepts_signature(self, block_type: str) -> bool:
         """Return whether the provider and the API of the request accept signatures of the message.
 
-        ``block_type`` is the type of the signed block, empty for those in ``additional_kwargs``.
-        Other LangChain models use the provider's own API. The router passes their signatures on in
-        Chat Completions, but not in the Responses API. If the metadata does not identify the
-        provider that created the message, its signatures are accepted, unless the type of a block
+        ``block_type`` is the type of the signed block, or empty for ``additional_kwargs``. Other
+        LangChain models use the provider's own API. The router passes their signatures on in Chat
+        Completions, but not in the Responses API. If the metadata does not identify the provider
+        that created the message, its signatures are accepted, unless the type of the block
         identifies another provider.
         """
         provider, metadata = self._provider, self._message.response_metadata

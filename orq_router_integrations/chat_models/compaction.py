@@ -24,7 +24,7 @@ Item = dict[str, Any]
 
 _BODY_FIELDS = ("model", "input", "instructions", "previous_response_id", "prompt_cache_key")
 _CONTROLS = PROTECTIVE_CONTROLS | {"identity", "metadata"}
-"""Controls that are not ignored: identity and metadata are sent as headers, the others raise."""
+"""Controls that are not ignored: identity and metadata become headers, the others raise errors."""
 
 _INPUT_ROLES = {"user", "system", "developer"}
 _TOOL_OUTPUTS = {"function_call_output", "custom_tool_call_output"}

@@ -1,4 +1,4 @@
-"""Translate answers of the router to LangChain's standard content blocks.
+"""Translate the router's answers to LangChain's standard content blocks.
 
 langchain-core calls this translator for ``message.content_blocks``. Messages have their text in
 ``content`` and everything else in ``additional_kwargs``, because streamed strings merge without

@@ -164,8 +164,8 @@ def _convert_content(block: Mapping[str, Any], kind: str, is_third_party: bool) 
         return _convert_link(source, kind)
     if is_third_party:
         detected = mime.detect_mime_type(mime.validate_base64(source["base64"] or "")[2])
-        # A file is converted according to its type.
-        source, kind = {**source, "mime_type": detected or source["mime_type"]}, "file"
+        source = {**source, "mime_type": detected or source["mime_type"]}
+        kind = "file"  # the MIME type decides how a file is converted
     return _convert_data(source, kind)
 
 

@@ -75,7 +75,7 @@ def is_object_schema(schema: Mapping[str, Any]) -> bool:
 
 
 def inline_refs(schema: Mapping[str, Any]) -> Schema:
-    """Replace references by the schemas they refer to.
+    """Replace references with the schemas they refer to.
 
     The root of the result is never a reference. Other references are kept, with the definitions in
     ``$defs``, if the schema is recursive or would need more than ``_MAX_INLINED_REFS`` copies.
@@ -276,7 +276,7 @@ def _copy_field(hint: Any, is_required: bool, copies: dict[str, Any]) -> Any:
 
 
 def _copy_hint(hint: Any, copies: dict[str, Any]) -> Any:
-    """Replace the TypedDicts in a type hint by references to their copies."""
+    """Replace the TypedDicts in a type hint with references to their copies."""
     if is_typeddict(hint):
         return _copy_typed_dict(hint, copies)
     origin, args = get_origin(hint), get_args(hint)

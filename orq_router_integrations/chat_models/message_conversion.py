@@ -23,12 +23,12 @@ from orq_router_integrations.chat_models.tool_calls import ToolCalls
 from orq_router_integrations.media import mime
 from orq_router_integrations.wire.json import as_dict, replace_lone_surrogates
 
-_CHAT_ROLES = ("user", "system", "developer", "assistant")  # of a ``ChatMessage``
+_CHAT_ROLES = ("user", "system", "developer", "assistant")  # roles that a ``ChatMessage`` may have
 _ROLE_KWARG = "__openai_role__"  # where LangChain stores the role ``developer``
 
 _TRACED_TYPES = {"image", "audio", "input_audio", "file"}
 _TRACED_FIELDS = {"base64", "source_type", "input_audio", "file"}
-"""Types of blocks that langchain-core reads, if they have one of the fields."""
+"""Types of blocks that langchain-core reads for traces if they have one of these fields."""
 
 
 def convert_messages(
@@ -65,8 +65,8 @@ def convert_messages(
 def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
     """Replace ``function_call`` and function messages, which preceded tool calls in OpenAI's API.
 
-    The ids of the calls only depend on their position, so that a conversation is always sent the
-    same way, which prompt caches require.
+    The ids of the calls only depend on their position, so that a conversation is always sent in the
+    same form, as prompt caches require.
     """
     open_calls: dict[str, str] = {}  # ids by function name
     for index, message in enumerate(messages):
@@ -90,8 +90,8 @@ def _replace_function_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMes
 def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) -> dict[str, Any]:
     if isinstance(message, ChatMessage):
         if message.role not in _CHAT_ROLES:
-            known = ", ".join(_CHAT_ROLES)
-            raise ValueError(f"Unknown role {message.role!r}. Use one of {known}.")
+            roles = ", ".join(_CHAT_ROLES)
+            raise ValueError(f"Unknown role {message.role!r}. Use one of {roles}.")
         fields = {"role": message.role, "content": message.content, "name": message.name}
         (message,) = convert_to_messages([fields])
     content: Any = message.content
@@ -116,7 +116,7 @@ def _convert_chat_message(message: BaseMessage, provider: str | None, api: str) 
 
 
 # Tool results come from third parties, such as MCP servers, and cannot be corrected by the caller.
-# So a result that is neither text nor media is sent as JSON, and data decides the type of media.
+# So results that are neither text nor media are sent as JSON; media types are read from the data.
 
 
 def _convert_tool_message(

@@ -37,7 +37,7 @@ from orq_router_integrations.wire.responses_request import build_responses_body
 from orq_router_integrations.wire.responses_stream import ResponsesStreamDecoder
 
 CALL_KWARGS = REQUEST_PARAMS | {"model", "controls", "tools", "extra_body"}
-"""Arguments that a call accepts, in addition to those of LangChain."""
+"""Arguments that a call accepts in addition to LangChain's own."""
 
 _CONSTRUCTOR_HINTS = {
     name: f"It cannot be set for a single call. Use ChatOrq(..., {name}=...)."
@@ -48,11 +48,11 @@ _READERS: dict[str, tuple[Callable[[Response], Any], Callable[[], EventStreamDec
     CHAT_COMPLETIONS: (chat_completions.parse_completion, chat_completions.ChatStreamDecoder),
     RESPONSES: (responses_output.parse_response, ResponsesStreamDecoder),
 }
-"""For each API: what converts complete and streamed responses to chat completions."""
+"""For each API, the parser of complete responses and the decoder of streams."""
 
-MAX_POLL_SECONDS = 5.0  # between two polls of a background response
-MAX_WAIT_SECONDS = 3600.0  # for a background response
-_DELAY_PER_ELAPSED_SECOND = 0.5  # so that each delay is 1.5 times the one before
+MAX_POLL_SECONDS = 5.0  # longest delay between two polls of a background response
+MAX_WAIT_SECONDS = 3600.0  # longest wait for a background response
+_DELAY_PER_ELAPSED_SECOND = 0.5  # so that each delay is 1.5 times the previous one
 
 
 def build_call(
@@ -74,7 +74,7 @@ def build_call(
 def build_poll(
     call: Call[ChatResult | PendingResponse], pending: PendingResponse
 ) -> tuple[Call[ChatResult | PendingResponse], float]:
-    """Build the call that asks for a background response, and return the seconds to wait before."""
+    """Build the call that polls a background response; also return the seconds to wait first."""
     last_response = pending.response
     elapsed = last_response.elapsed_seconds
     if elapsed > MAX_WAIT_SECONDS:
@@ -83,7 +83,7 @@ def build_poll(
         )
 
     def parse(response: Response) -> ChatResult | PendingResponse:
-        # The answer reports the attempts and the latency of all requests together.
+        # The answer reports the total attempts and latency of all requests.
         attempts = last_response.attempts + response.attempts
         started_at = last_response.started_at
         return call.parse(replace(response, attempts=attempts, started_at=started_at))
@@ -100,16 +100,16 @@ def build_stream_call(
 ) -> StreamCall[ChatGenerationChunk]:
     body, controls, candidates = build_request(model, messages, overrides)
     if body.get("n") not in (None, 1):
-        raise RouterInputError("Cannot stream n > 1 answers. Use invoke() instead.")
+        raise RouterInputError("Cannot stream several answers (n > 1). Use invoke() instead.")
     if body.get("background"):
         raise RouterInputError("Cannot stream a background response. Use invoke() instead.")
     body["stream"] = True
     if model.stream_usage and model.api == CHAT_COMPLETIONS:
         body["stream_options"] = {"include_usage": True}
     _, create_decoder = _READERS[model.api]
-    create = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
+    convert = partial(StreamConverter, candidates=candidates, create_decoder=create_decoder)
     endpoint = ENDPOINTS[model.api]
-    return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=create)
+    return StreamCall(endpoint=endpoint, body=body, controls=controls, create_decoder=convert)
 
 
 def build_request(
@@ -118,7 +118,7 @@ def build_request(
     """Build the body of a call, its controls, and the models that may answer it."""
     if tracking := sys.modules.get(f"{__package__}.usage_callback"):  # loaded by track_usage
         tracking.warn_if_uncounted()
-    # ``_should_stream`` has read "stream". None resets a parameter, except for three of them.
+    # ``_should_stream`` has handled "stream". ``None`` resets a parameter, but not these three.
     overrides = {
         name: value
         for name, value in overrides.items()

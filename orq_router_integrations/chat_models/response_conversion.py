@@ -193,10 +193,10 @@ class StreamConverter:
         texts = {name: audio[name] for name in _AUDIO_TEXTS if isinstance(audio.get(name), str)}
         if "data" in texts:
             texts["data"] = self._audio_data.feed(texts["data"])
-        known = self._sent_audio_fields.union(_AUDIO_TEXTS)
-        new = {name: value for name, value in audio.items() if name not in known}
-        self._sent_audio_fields |= new.keys()
-        return new | texts
+        sent = self._sent_audio_fields.union(_AUDIO_TEXTS)
+        new_fields = {name: value for name, value in audio.items() if name not in sent}
+        self._sent_audio_fields |= new_fields.keys()
+        return new_fields | texts
 
     def _create_final_chunk(self) -> ChatGenerationChunk:
         kwargs: dict[str, Any] = {  # a list cannot be merged with a string that was sent before

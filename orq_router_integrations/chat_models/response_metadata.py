@@ -1,4 +1,4 @@
-"""Metadata of an answer: the model that created it, how its call went and ended, and its usage."""
+"""Metadata of an answer: its model, its call, its finish reason and its token usage."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
@@ -25,8 +25,8 @@ class Provenance:
         answering_model: Model that answered, including its provider if it is certain.
         response_model: Name of the model in the response, usually without a provider.
         finish_reason: Reason why the answer ended, such as ``stop`` or ``length``.
-        attempts: Number of requests that the client sent. Retries of the router are not included;
-            responses do not report them.
+        attempts: Number of requests that the client sent. Retries by the router are not included,
+            because responses do not report them.
         trace_id: Id of the router's trace.
         rate_limits: ``x-ratelimit-*`` headers of the response.
         latency: Seconds from the first request to the end of the answer.
@@ -78,10 +78,7 @@ class Provenance:
 def create_response_metadata(
     body: dict[str, Any], response: Response, candidates: ModelCandidates
 ) -> dict[str, Any]:
-    """Create the ``response_metadata`` of a message, without unknown values.
-
-    ``body`` is the completion, or the merged chunks of a stream.
-    """
+    """Create the ``response_metadata`` from a completion, or from the merged chunks of a stream."""
     response_model = body.get("model")
     model = candidates.qualify_name(response_model) if isinstance(response_model, str) else None
     headers = response.headers.items()
@@ -118,7 +115,7 @@ _NORMALIZED = {
     # Gemini's reasons are refusals in LangChain's own integration, too.
     **dict.fromkeys(("refusal", "safety", "prohibited_content", "blocklist"), "refusal"),
 }
-"""The normalized reason, by the reason of a provider in lower case."""
+"""The normalized reason, by the provider's reason in lower case."""
 
 _FINISH_STATES = {
     **dict.fromkeys(("stop", "tool_call"), "completed"),

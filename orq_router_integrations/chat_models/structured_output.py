@@ -1,4 +1,4 @@
-"""Structured output: the arguments of its methods, and the parser of the answers."""
+"""Structured output: request parameters for each method, and the output parser."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,10 +36,7 @@ def bind_structured_output(
     strict: bool | None,
     kwargs: dict[str, Any],
 ) -> Runnable[Any, Any]:
-    """Return a runnable that outputs a dict, or an instance of a pydantic class.
-
-    With ``include_raw``, it outputs a dict with ``raw``, ``parsed`` and ``parsing_error``.
-    """
+    """Build the runnable that ``ChatOrq.with_structured_output`` returns."""
     json_schema, is_wrapped = _create_json_schema(schema, method)
     method_args = _build_method_args(json_schema, method, strict, model.api)
     if duplicates := sorted(method_args.keys() & kwargs.keys()):
@@ -103,7 +100,7 @@ def _build_method_args(
 
 
 class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
-    """Parser that raises errors where LangChain's return ``None`` or complete truncated JSON.
+    """Parser that raises errors where LangChain's parsers return ``None`` or repair truncated JSON.
 
     The checks apply to complete answers and to the end of a stream: refusals, truncated answers
     and answers without the requested structure are errors.
@@ -180,7 +177,7 @@ class _OutputParser(BaseCumulativeTransformOutputParser[Any]):
 
 
 def _parse_json(text: str) -> Any:
-    """Parse a text, or the code block in it, without repair.
+    """Parse JSON text, or the code block in it, without repair.
 
     LangChain's parsers repair truncated JSON, so a truncated answer would look complete.
     """

@@ -37,8 +37,8 @@ def estimate_tokens(
     as the JSON of their schemas. An image counts 765 tokens (85 with ``detail="low"``), a page of a
     PDF 1,500, and a second of audio 10.
 
-    Expect English text within about 15 % of GPT-4o's count; other languages, code and JSON within
-    about 25 %. Other tokenizers often count 10 to 30 % more, and other providers count media
+    Expect English text within about 15% of GPT-4o's count; other languages, code and JSON within
+    about 25%. Other tokenizers often count 10 to 30% more, and other providers count media
     differently. Exact numbers are in ``usage_metadata`` of each answer.
 
     Nothing is downloaded. A message that cannot be sent is counted roughly, by langchain-core.
@@ -75,7 +75,7 @@ def _estimate_part(part: dict[str, Any]) -> int:
             return math.ceil(_TOKENS_PER_AUDIO_SECOND * seconds)
         case {"type": "file", "file": file}:
             data = file.get("file_data", "")
-            data = getattr(data, "source", data)  # of a ``DeferredBase64``
+            data = getattr(data, "source", data)  # unwraps a ``DeferredBase64``
             pages = None
             if isinstance(data, str):  # and not a file that is read while the request is sent
                 pages = metadata.count_pdf_pages(mime.Base64View(data.rpartition(",")[2]))

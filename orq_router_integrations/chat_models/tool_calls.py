@@ -124,36 +124,35 @@ class _RawToolCall:
         return fragment.name == self.name and not restarts
 
     def rank_for_item(self, fragment: "_RawToolCall") -> int:
-        """Return how well a fragment fits the item of this call, or 0 if it is of another item.
+        """Return how well a fragment fits the item of this call, or 0 if it belongs to another.
 
         Some providers send one id for all items, or change the id or the index of an item. But an
         item starts and finishes once, and contains all its fragments when it is finished.
         """
-        index_match = _compare(self.index, fragment.index)
-        item_match = _compare(self.item_id, fragment.item_id)
-        id_match, name_match = _compare(self.id, fragment.id), _compare(self.name, fragment.name)
-        if -1 in {id_match, name_match} or (fragment.item_stage == STARTED and self.name):
+        same_index = _is_equal(self.index, fragment.index)
+        same_item = _is_equal(self.item_id, fragment.item_id)
+        same_id, same_name = _is_equal(self.id, fragment.id), _is_equal(self.name, fragment.name)
+        is_second_start = fragment.item_stage == STARTED and bool(self.name)
+        if same_id is False or same_name is False or is_second_start:
             return 0
-        match_count = [index_match, item_match, id_match, name_match].count(1)
+        match_count = [same_index, same_item, same_id, same_name].count(True)
         rank = 1 + 2 * match_count + any(self.argument_parts)
         if fragment.item_stage >= FINISHED:
             if self.get_missing_arguments(fragment.arguments) is not None:
                 return rank + 2
-            return rank if id_match == item_match == 1 else 0
+            return rank if same_id and same_item else 0
         # Nothing follows complete arguments, so an object after them belongs to another item.
         restarts = self.scanner.is_complete and may_contain_object(fragment.arguments)
-        return 0 if index_match == -1 or restarts else rank
+        return 0 if same_index is False or restarts else rank
 
 
-def _compare(value: Any, other: Any) -> int:
-    """Return 1 for equal values, -1 for different ones, and 0 if one is unknown."""
-    if value is None or other is None:
-        return 0
-    return 1 if value == other else -1
+def _is_equal(value: Any, fragment_value: Any) -> bool | None:
+    """Compare two values; the result is ``None`` if one of them is unknown."""
+    return None if value is None or fragment_value is None else bool(value == fragment_value)
 
 
 def create_invalid_call(name: str | None, arguments: str, call_id: str | None) -> InvalidToolCall:
-    """Create an invalid call with the error of its arguments, which may have a truncation mark."""
+    """Create an invalid call whose error explains what is wrong; removes a truncation mark."""
     arguments = strip_truncation_mark(arguments)
     _, error = _parse_arguments(arguments, replace_surrogates=False)
     error = error or f"The tool call has no {'arguments' if name else 'name'}."
@@ -188,7 +187,7 @@ class ToolCalls:
             self._append(_RawToolCall.from_payload(payload))
 
     def _append(self, call: _RawToolCall) -> None:
-        is_unique = call.id and all(call.id != other.unique_id for other in self._calls)
+        is_unique = call.id and all(call.id != earlier.unique_id for earlier in self._calls)
         call.unique_id = str(call.id) if is_unique else f"call_{uuid.uuid4().hex[:24]}"
         call.position = len(self._calls)
         self._calls.append(call)
@@ -214,7 +213,7 @@ class ToolCalls:
         return valid, invalid
 
     def convert_deltas(self, deltas: Any) -> list[ToolCallChunk]:
-        """Return one chunk for each call. langchain-core only merges chunks of several messages."""
+        """Return one chunk for each call, because langchain-core only merges across messages."""
         chunks: dict[int | None, ToolCallChunk] = {}
         for delta in as_dicts(deltas):
             chunk = self._convert_fragment(_RawToolCall.from_payload(delta))

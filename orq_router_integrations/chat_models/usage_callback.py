@@ -115,11 +115,11 @@ Context variables are reused, because LangChain hooks cannot be unregistered.
 """
 
 _OPEN_BLOCKS: dict[RouterUsage, set[threading.Thread]] = {}
-"""The trackers of all open blocks in the process, with the threads that need no warning."""
+"""The trackers of all open blocks in the process, with the threads that do not need a warning."""
 
 
 def warn_if_uncounted() -> None:
-    """Warn once for each block if a thread that was started inside it calls without its context.
+    """Warn once per block if a thread that was started inside it makes a call that is not counted.
 
     Threads inherit context variables only in free-threaded builds of Python 3.14.
     """
@@ -139,8 +139,8 @@ def track_usage(catalog: "Iterable[CatalogModel]" = ()) -> Iterator[RouterUsage]
     """Track token usage and cost of all chat model calls in a ``with`` block.
 
     Calls made by chains and agents inside the block count as well. Blocks can be nested; a call
-    counts in each of them. Calls in threads that you start yourself are not counted, unless the
-    threads run in a copy of the context (`contextvars.copy_context().run`), and issue a warning.
+    counts in each of them. Calls in threads that you start yourself are not counted and issue a
+    warning, unless the threads run in a copy of the context (`contextvars.copy_context().run`).
 
     Args:
         catalog: Models with prices, from ``RouterClient.list_catalog_models``. They are used to
