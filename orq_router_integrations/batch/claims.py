@@ -37,13 +37,13 @@ class Claims:
         _INSTANCES.add(self)
 
     def reset_after_fork(self) -> None:
-        """Forget all claims: a forked child has neither those of its parent nor their thread."""
+        """Forget all claims: they belong to the parent process, as does the thread."""
         self._lock = threading.RLock()  # the garbage collector may release a claim while it is held
         self._paths: dict[str, str] = {}
         self._has_thread = False
 
     def acquire(self, path: str) -> bool:
-        """Claim a result; returns whether no other worker has claimed it."""
+        """Try to claim a result; returns false if another worker has claimed it."""
         number = 0
         try:
             while (expires := self._read_expiry(f"{path}.claim.{number}")) is not None:

@@ -138,7 +138,7 @@ class EmbeddingRows(Rows):
                 with derive_idempotency_key("".join(keys.values()) or None):
                     return self.embeddings.embed(list(keys))
             except Exception as error:  # noqa: BLE001 - a failed item is a row
-                self._keep_fatal_error(error)
+                self._record_fatal_error(error)
                 return error
 
         tasks = [partial(embed, keys) for keys in value]
@@ -151,7 +151,7 @@ class EmbeddingRows(Rows):
                 with derive_idempotency_key("".join(keys.values()) or None):
                     return await self.embeddings.aembed(list(keys))
             except Exception as error:  # noqa: BLE001 - a failed item is a row
-                self._keep_fatal_error(error)
+                self._record_fatal_error(error)
                 return error
 
         tasks = [partial(embed, keys) for keys in value]

@@ -166,7 +166,7 @@ class Rows(ABC):
             row = yield value, claimed_key
         except Exception as error:  # noqa: BLE001 - a failed item is a row
             return self._create_error_row(error, claimed_key)
-        except BaseException:  # such as the end of a cancelled generator
+        except BaseException:  # for example because the generator was closed
             self._release(claimed_key)  # or other workers would wait until this process ends
             raise
         return self._store_row(claimed_key, row)
@@ -206,13 +206,13 @@ class Rows(ABC):
         if self._fatal_error is not None:
             raise self._fatal_error
 
-    def _keep_fatal_error(self, error: Exception) -> None:
+    def _record_fatal_error(self, error: Exception) -> None:
         if isinstance(error, FATAL_ERRORS):
             self._fatal_error = error
 
     def _create_error_row(self, error: Exception, *claimed_keys: str | None) -> Row:
         self._release(*claimed_keys)
-        self._keep_fatal_error(error)
+        self._record_fatal_error(error)
         return {
             "error_type": type(error).__name__,
             "error": str(error)[:2000],
@@ -267,7 +267,7 @@ class AsyncRows:
 # One limit per process, shared by all copies of an object in it
 
 _POOLS: dict[tuple[int, str], ThreadPoolExecutor] = {}
-"""By process id and id of the rows: a forked child does not have the threads of its parent."""
+"""Pools by process id and rows id: a forked child does not have the threads of its parent."""
 
 _SEMAPHORES: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]" = (
     WeakKeyDictionary()

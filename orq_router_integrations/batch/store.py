@@ -178,8 +178,8 @@ class ResultStore(BaseStore[str, bytes], BaseCache):
     def try_claim(self, key: str, parse: Callable[[bytes], T | None]) -> tuple[T | None, bool]:
         """Return the parsed value of a key, and whether the caller should compute it.
 
-        If both are missing, another worker is computing it. A value that cannot be parsed is
-        deleted, as is one for which ``parse`` returns ``None``.
+        ``(None, False)`` means that another worker is computing it. A value that cannot be parsed
+        is deleted, as is one for which ``parse`` returns ``None``.
         """
         value = self._read(key, parse)
         if value is not None or not self._claims.acquire(self._get_path(key)):

@@ -1,4 +1,4 @@
-"""Read columns of the tables of distributed engines, and add columns to them."""
+"""Read and add columns of the tables that distributed engines use."""
 
 from collections.abc import Mapping
 from typing import Any

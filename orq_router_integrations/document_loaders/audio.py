@@ -62,7 +62,7 @@ from orq_router_integrations.wire.transcriptions import (
 MAX_PROMPT_TAIL_CHARS = 200
 """Length of the end of a transcript that becomes the prompt of the next chunk."""
 
-DEFAULT_MAX_BYTES = 25 * 1024 * 1024  # limit of OpenAI's API; the router does not document one
+DEFAULT_MAX_BYTES = 25 * 1024 * 1024  # OpenAI's limit; the router does not document one
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _TRANSCRIPTION_ONLY_PARAMS = ("language", "timestamp_granularities")
@@ -294,7 +294,7 @@ class Transcriber(FileProcessor):
             duration: float | None = reader.duration_seconds
         else:
             duration = None if self.limits.max_seconds is None else read_duration(upload, label)
-        is_64_bit = reader is not None and reader.header.is_64_bit  # few programs read these
+        is_64_bit = reader is not None and reader.header.is_64_bit  # RF64: few programs read it
         if not is_64_bit and not self._must_convert(upload, duration):
             yield [AudioChunk(0, upload, end_seconds=duration)]
             return
@@ -302,7 +302,7 @@ class Transcriber(FileProcessor):
             yield split_wav(wav, self.limits, upload.filename)
 
     def _must_convert(self, upload: Upload, duration_seconds: float | None) -> bool:
-        """Return whether to convert or split a recording, as far as its duration is known."""
+        """Return whether a recording must be converted or split; ``None`` counts as too long."""
         max_seconds = self.limits.max_seconds
         is_long = max_seconds is not None and (
             duration_seconds is None or duration_seconds > max_seconds
@@ -380,4 +380,4 @@ def _get_prompt_tail(text: str) -> str:
     if len(text) <= MAX_PROMPT_TAIL_CHARS:
         return text
     tail = text[-MAX_PROMPT_TAIL_CHARS:]
-    return tail.partition(" ")[2] or tail  # without the rest of a cut word
+    return tail.partition(" ")[2] or tail  # drops a word that was cut

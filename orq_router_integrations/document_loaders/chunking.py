@@ -69,10 +69,7 @@ class WavReader:
 
     @classmethod
     def from_upload(cls, upload: Upload) -> Self | None:
-        """Create a reader, or return ``None`` if the file must be decoded to be sliced.
-
-        This applies to compressed WAV files and all other formats.
-        """
+        """Create a reader, or return ``None`` for compressed WAV files and other formats."""
         if upload.mime_type != "audio/wav":
             return None
         with upload.open() as stream:
@@ -98,7 +95,7 @@ class WavReader:
         return Upload(filename, "audio/wav", len(header) + length, open_slice)
 
     def find_quiet_frame(self, start: int, end: int) -> int:
-        """Find the middle of the longest pause between two frames, or else return ``end``."""
+        """Return the middle of the longest pause in a range of frames, or else its ``end``."""
         if self.header.format_tag != _PCM:
             return end
         block_frames = max(1, int(BLOCK_SECONDS * self.header.sample_rate))
@@ -108,7 +105,7 @@ class WavReader:
         pauses = [list(indexes) for is_quiet, indexes in groups if is_quiet]
         if not pauses:
             return end
-        pause = max(reversed(pauses), key=len)  # of equal length: the last one, for long chunks
+        pause = max(reversed(pauses), key=len)  # the last of the longest ones, for long chunks
         return min(start + (pause[0] + pause[-1] + 1) * block_frames // 2, end)
 
     def _measure_levels(self, start: int, end: int, block_frames: int) -> list[int]:

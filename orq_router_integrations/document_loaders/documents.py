@@ -36,13 +36,13 @@ class DocumentSplitter:
     window_seconds: float = 60.0
 
     def require_spans(self, transcript: Transcript) -> Transcript:
-        """Return a transcript, unless it lacks timestamps or speakers that are needed."""
-        is_speaker_needed = self.granularity == "speaker"
+        """Return a transcript unchanged if it has the required timestamps or speakers."""
+        needs_speakers = self.granularity == "speaker"
         if self.granularity == "file" or not transcript.text:
             return transcript
-        if any(span.speaker or not is_speaker_needed for span in self._get_spans(transcript)):
+        if any(span.speaker or not needs_speakers for span in self._get_spans(transcript)):
             return transcript
-        missing = "speakers" if is_speaker_needed else "timestamps"
+        missing = "speakers" if needs_speakers else "timestamps"
         raise MalformedResponseError(
             f"the response does not contain {missing}, which granularity={self.granularity!r} "
             "requires. Use a model that supports them"

@@ -73,7 +73,7 @@ class LoadedFile:
 
 
 class FileProcessor(ABC):
-    """Reads files with the settings that a loader or parser has when it is created."""
+    """Reads files with the settings that the loader or parser had when loading started."""
 
     kind: ClassVar[FileKind]
 
@@ -123,7 +123,7 @@ class FileProcessor(ABC):
         return description
 
     def get_or_send(self, call: Call[Any], upload: Upload) -> StepGenerator[Any]:
-        """Return the result of a call for a file, which is only sent if the store lacks it.
+        """Return the stored result of a call for a file, or send the call if there is none.
 
         The body of the call may contain more than ``self.body``, such as the end of the previous
         transcript. Only ``self.body`` identifies the result.

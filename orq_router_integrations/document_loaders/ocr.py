@@ -32,7 +32,7 @@ class OCRIntegration(FileIntegration):
         "image_directory": "directory",
         "image_dir": "directory",
         "extract_images": "Use 'directory', which saves the images.",
-        "mode": "A Document contains one page.",
+        "mode": "Each Document contains one page.",
     }
 
     model: ModelId = Field(description="The OCR model, as `provider/model`.")
@@ -79,10 +79,10 @@ class OrqOCRLoader(OCRIntegration, FileLoader):
     Files are streamed from disk, so memory does not grow with their size.
 
     The metadata of a Document contains ``source``, ``page`` (counted from 0), ``model``, and if
-    known ``width``, ``height``, ``dpi`` and ``image_count``. ``file_cost`` in US dollars, and
-    ``file_pages`` or ``file_tokens`` are what the request for the complete file was billed for.
-    Other fields that the provider returns, such as ``header`` and the positions of ``images``, and
-    blank pages are included. Results of files at URLs are not kept in the ``store``.
+    known ``width``, ``height``, ``dpi`` and ``image_count``. ``file_cost`` (in US dollars) and
+    ``file_pages`` or ``file_tokens`` state what was billed for the complete file. Other fields that
+    the provider returns, such as ``header`` and the positions of ``images``, are included. Blank
+    pages are Documents, too. Results of files at URLs are not kept in the ``store``.
 
     OCR is documented under ``v2/router`` only, so requests go to ``/v2/router/ocr`` on the host of
     ``base_url``, regardless of its API version.

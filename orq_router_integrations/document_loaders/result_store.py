@@ -37,7 +37,7 @@ def validate_store(store: Any) -> Any:
 
 
 class LocalClaims:
-    """Adds claims to a store without them, so that a run requests equal files only once.
+    """Adds claims to a store that has none, so that a run requests identical files only once.
 
     A worker claims the result that it requests. ``mset`` and ``release`` give up the claim.
 
@@ -87,7 +87,7 @@ def open_store(store: str | os.PathLike[str] | BaseStore[str, bytes]) -> Any:
 
 
 class SQLiteStore:
-    """Key-value store in a SQLite file, with the methods of a LangChain store used here.
+    """Key-value store in a SQLite file, with those methods of a LangChain store that are used here.
 
     Each operation opens its own connection, so threads and processes may share the file.
     """
@@ -124,10 +124,7 @@ class SQLiteStore:
 
 
 def compute_key(upload: Upload, params: Mapping[str, Any]) -> str:
-    """Hash the contents of a file and the parameters that affect its result.
-
-    The file name is not included, so a renamed file keeps its key.
-    """
+    """Hash the contents of a file (but not its name) and the parameters that affect its result."""
     digest = hashlib.blake2b(json.dumps(sorted(params.items())), digest_size=32)
     with upload.open() as stream:
         return hashlib.file_digest(stream, lambda: digest).hexdigest()  # type: ignore[arg-type]

@@ -81,10 +81,10 @@ def validate_source(source: Any, *, is_item: bool = False) -> Any:
         return Blob.from_data(cast("bytes", data), path=name) if name else data
     if isinstance(source, (list, tuple)) and source and not is_item:
         return [validate_source(item, is_item=True) for item in source]
-    lists = "" if is_item else ", a BlobLoader or a non-empty list"
+    other_types = "" if is_item else ", a BlobLoader or a non-empty list"
     raise ValueError(
         "Expected a path, directory, glob pattern, bytes, binary file object or Blob"
-        f"{lists}, got {source!r:.80}."
+        f"{other_types}, got {source!r:.80}."
     )
 
 
@@ -124,7 +124,8 @@ def _iter_files(item: SourceItem, kind: FileKind) -> Iterator[SourceItem]:
     if files is None:
         yield item
         return
-    is_empty, skipped = True, list[str]()
+    is_empty = True
+    skipped: list[str] = []
     for file in files:
         try:
             kind.check(file)

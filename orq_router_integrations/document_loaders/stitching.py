@@ -55,7 +55,7 @@ class TimedWord(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """Two texts in a position in which some of their words are equal.
+    """A position of two texts, relative to each other, in which some of their words are equal.
 
     The equal words are between ``start`` and ``end`` in the left text. Adding ``offset`` gives the
     position in the right one. ``seconds`` is the difference of their times.
@@ -202,8 +202,8 @@ def _trim(
 def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: float) -> Overlap:
     """Join two transcripts at a word that both contain, or at any time if they share no word.
 
-    The position that loses or repeats the fewest words is used; of several, the one closest to the
-    cut.
+    The position that loses or repeats the fewest words is used; among equals, the one closest to
+    the cut.
     """
     left = [word for word in left if word.end >= right[0].start - MAX_TIME_DIFFERENCE_SECONDS]
     end = max((word.end for word in left), default=-math.inf) + MAX_TIME_DIFFERENCE_SECONDS
@@ -213,9 +213,9 @@ def _match_by_time(left: Sequence[Span], right: Sequence[Span], cut_seconds: flo
     for i, word in enumerate(left):
         # The word itself belongs to the side of the cut on which it was spoken.
         is_left = int(word.middle < cut_seconds)
-        for j, other in enumerate(right):
-            is_close = abs(word.middle - other.middle) < MAX_TIME_DIFFERENCE_SECONDS
-            if is_close and normalize_word(word.text) == normalize_word(other.text):
+        for j, right_word in enumerate(right):
+            is_close = abs(word.middle - right_word.middle) < MAX_TIME_DIFFERENCE_SECONDS
+            if is_close and normalize_word(word.text) == normalize_word(right_word.text):
                 joins[i + is_left, j + is_left] = word.middle
     if not joins:
         for time in (word.start for word in (*left, *right)):
@@ -254,11 +254,6 @@ def match_by_text(
         length_error = abs(len(left) + alignment.offset - overlap_words)
         return alignment.seconds, penalty + length_error
 
-    def rank_position(position: int) -> tuple[bool, float]:
-        next_words = left[position:][:1] + right[position + best.offset :][:1]
-        starts_segment = all(word.starts_segment for word in next_words)
-        return not starts_segment, abs(position - middle)
-
     left, right = left[-MAX_OVERLAP_WORDS:], right[:MAX_OVERLAP_WORDS]
     alignments = [item for item in _align(left, right) if item.end + item.offset <= max_words + 1]
     if not alignments:
@@ -267,6 +262,13 @@ def match_by_text(
     min_score = max(alignment.score for alignment in alignments) / 3
     best = min((item for item in alignments if item.score >= min_score), key=rank_alignment)
     middle = (best.start + best.end + 1) // 2
+
+    def rank_position(position: int) -> tuple[bool, float]:
+        # One of the texts may end here, and has no next word then.
+        next_words = left[position:][:1] + right[position + best.offset :][:1]
+        starts_segment = all(word.starts_segment for word in next_words)
+        return not starts_segment, abs(position - middle)
+
     position = min(range(best.start, best.end + 1), key=rank_position)
     return Overlap(len(left) - position, position + best.offset)
 
@@ -280,15 +282,15 @@ def _align(left: list[TimedWord], right: list[TimedWord]) -> Iterator[Alignment]
     for offset in range(1 - len(left), len(right)):
         first = max(0, -offset)
         pairs = enumerate(zip(left[first:], right[first + offset :], strict=False), first)
-        equal = [index for index, (word, other) in pairs if word.text == other.text]
+        equal = [index for index, (word, right_word) in pairs if word.text == right_word.text]
         if not equal:
             continue
         start, end = equal[0], equal[-1] + 1
-        word = left[equal[len(equal) // 2]]
-        other = right[equal[len(equal) // 2] + offset]
-        seconds = abs(word.time - other.time)
+        middle = equal[len(equal) // 2]
+        word, right_word = left[middle], right[middle + offset]
+        seconds = abs(word.time - right_word.time)
         # The times of segments may be wrong. Several equal words are stronger evidence.
-        tolerance = min(len(equal), 3) * (word.uncertainty + other.uncertainty)
+        tolerance = min(len(equal), 3) * (word.uncertainty + right_word.uncertainty)
         invented = len(left) - end
         score = 2 * len(equal) - (end + offset) - min(invented, 1)
         if score > 0 and seconds <= tolerance and invented <= MAX_INVENTED_WORDS:

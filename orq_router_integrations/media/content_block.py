@@ -116,7 +116,7 @@ def _check_options(mime_type: Any, filename: Any, detail: Any) -> None:
 
 
 def _read_source(file: SourceFile, *, lazy: bool) -> tuple[bytes, DeferredBase64 | None]:
-    """Read a file. For lazy media, return its start, and base64 to encode during the request."""
+    """Read a file. For lazy media, read only its start; the rest is encoded during the request."""
     path = file.content
     if isinstance(path, bytes):
         return path, None
@@ -182,8 +182,9 @@ def resolve_source(source: Any, *, url_hint: str = "") -> SourceFile:
     pil_image = sys.modules.get("PIL.Image")  # loaded already if the source is one of its images
     if pil_image is not None and isinstance(source, pil_image.Image):
         buffer = BytesIO()
-        supported = source.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
-        (source if supported else source.convert("RGB")).save(buffer, "PNG")
+        if source.mode not in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}:
+            source = source.convert("RGB")  # PNG does not support the other modes
+        source.save(buffer, "PNG")
         return SourceFile(buffer.getvalue())
     raise ValueError(
         "Expected a path, bytes, a binary file object, a PIL image or a Blob, got "

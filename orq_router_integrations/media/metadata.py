@@ -71,7 +71,7 @@ def _read_jpeg_size(data: Sliceable) -> ImageSize:
 
 
 def can_be_transparent(png: bytes) -> bool:
-    """Return whether a PNG, of which the end may be missing, can have transparent pixels."""
+    """Return whether a PNG, which may be truncated, can have transparent pixels."""
     chunks, pixels, _ = png.partition(b"IDAT")
     has_alpha_channel = chunks[25:26] in {b"\4", b"\6"}  # the color type
     return has_alpha_channel or b"tRNS" in chunks or not pixels
@@ -107,11 +107,11 @@ def read_audio_seconds(data: Sliceable) -> float | None:
             return None
         return wav.compute_data_size(len(data)) / wav.bytes_per_second
     start = get_tags_size(data)
-    searched = data[start : start + _MAX_MP3_SEARCH_BYTES]
-    if mime_type != "audio/mpeg" or not (first := find_mp3_frame(searched)):
+    content = data[start : start + _MAX_MP3_SEARCH_BYTES]
+    if mime_type != "audio/mpeg" or not (match := find_mp3_frame(content)):
         return None
-    offset, frame = first
-    table = _FRAME_COUNT.search(searched, offset, offset + 192)
+    offset, frame = match
+    table = _FRAME_COUNT.search(content, offset, offset + 192)
     if table and table[1][0] & 1:  # the flag of the number of frames
         return int.from_bytes(table[2], "big") * frame.samples / frame.sample_rate
     return (len(data) - start - offset) * 8 / frame.bitrate

@@ -132,9 +132,10 @@ class Base64View:
         start, stop, _ = part.indices(self._size)
         if stop <= start:
             return b""
-        first_group = start // 3  # 4 characters encode a group of 3 bytes
+        # Four characters encode a group of three bytes; -(-a // b) rounds up.
+        first_group, end_group = start // 3, -(-stop // 3)
         try:
-            decoded = base64.b64decode(self._text[first_group * 4 : -(-stop // 3) * 4])
+            decoded = base64.b64decode(self._text[first_group * 4 : end_group * 4])
         except ValueError:  # the text is not base64
             return b""
         return decoded[start - first_group * 3 : stop - first_group * 3]
@@ -156,7 +157,7 @@ class FileView:
 
 
 Sliceable = bytes | Base64View | FileView
-"""The content of a file, of which slices are read."""
+"""File content that can be read in slices."""
 
 
 def detect_mime_type(data: Sliceable) -> str | None:
@@ -229,7 +230,8 @@ def is_text(data: bytes) -> bool:
 
 def guess_mime_type(name: str) -> str | None:
     suffix = os.path.splitext(name)[1].lower()
-    return next((mime_type for mime_type, known in SUFFIXES.items() if suffix in known), None)
+    types = (mime_type for mime_type, suffixes in SUFFIXES.items() if suffix in suffixes)
+    return next(types, None)
 
 
 def normalize_mime_type(mime_type: str) -> str:
@@ -278,7 +280,7 @@ def validate_base64(data: Any) -> tuple[str, int, Sliceable]:
     if "-" in data or "_" in data:  # the URL-safe alphabet
         data = data.replace("-", "+").replace("_", "/")
     data += "=" * (-len(data) % 4)  # padding may be missing
-    padding = b"".join(_find_other_characters(data))
+    padding = b"".join(_find_other_characters(data))  # only padding may be outside the alphabet
     if padding not in {b"", b"=", b"=="} or not data.endswith(padding.decode()):
         raise ValueError("The data is not base64. Encode it with base64.b64encode(data).decode().")
     content = Base64View(data)
@@ -295,7 +297,7 @@ def _find_other_characters(data: str) -> Iterator[bytes]:
 
 
 def _read_deferred(data: DeferredBase64) -> tuple[str, int, Sliceable]:
-    """Read data whose content was validated when it was created, like ``validate_base64``."""
+    """Read deferred data, which was validated when it was created; see ``validate_base64``."""
     if isinstance(data.source, str):
         return data, len(data.source) * 3 // 4, Base64View(data.source)
     with closing(data.source.iter_chunks(HEADER_BYTES)) as chunks:
@@ -345,10 +347,7 @@ def validate_filename(name: str) -> str:
 
 
 def build_recording_name(name: str, mime_type: str) -> str:
-    """Return the file name of a recording with a suffix that the transcription endpoint accepts.
-
-    Raises ``ValueError`` if the endpoint does not accept recordings of its type.
-    """
+    """Return the file name with a suffix that the transcription endpoint accepts for the type."""
     suffixes = [suffix for suffix in SUFFIXES.get(mime_type, ()) if suffix in RECORDING_SUFFIXES]
     if not suffixes:
         raise ValueError(

@@ -23,20 +23,23 @@ def parse_mp3_frame(header: bytes) -> Mp3Frame | None:
     """Parse the header of an MP3 frame from its first 4 bytes."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
-    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    version = header[1] >> 3 & 3  # 3 is MPEG-1, 2 is MPEG-2, 0 is MPEG-2.5, 1 is reserved
+    layer = header[1] >> 1 & 3  # 1 is layer III
     bitrate = (_MPEG1_KBITS if version == 3 else _MPEG2_KBITS)[header[2] >> 4] * 1000
     sample_rate = _MPEG1_SAMPLE_RATES[header[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}.get(version, 1)
     if layer != 1 or version == 1 or not bitrate or not sample_rate:
         return None
     samples = 1152 if version == 3 else 576
-    size = samples // 8 * bitrate // sample_rate + (header[2] >> 1 & 1)
+    padding = header[2] >> 1 & 1
+    size = samples // 8 * bitrate // sample_rate + padding
     return Mp3Frame(size, samples, sample_rate, 1 if header[3] >> 6 == 3 else 2, bitrate)
 
 
 def find_mp3_frame(data: bytes, run_length: int = 1) -> tuple[int, Mp3Frame] | None:
     """Return the offset and the header of the first MP3 frame that starts a run of frames."""
     for match in re.finditer(b"\xff", data):
-        offset, frames = match.start(), list[Mp3Frame]()
+        offset = match.start()
+        frames: list[Mp3Frame] = []
         while len(frames) < run_length and (frame := parse_mp3_frame(data[offset : offset + 4])):
             frames.append(frame)
             offset += frame.size

@@ -25,7 +25,7 @@ class WavHeader:
         self.channels: int = channels
         self.sample_rate: int = sample_rate
         self.bytes_per_second: int = bytes_per_second
-        self.block_size: int = block_size or 1  # of one sample of all channels
+        self.block_size: int = block_size or 1  # one sample of each channel
         self.data_offset = data_offset
         self.data_size = data_size  # ``None`` if the header does not state it
         self.is_64_bit = is_64_bit
@@ -36,13 +36,11 @@ class WavHeader:
         self.is_sliceable = is_uncompressed and 0 < sample_bytes == block_size
 
     def compute_data_size(self, file_size: int) -> int:
-        """Return the size of the samples in a file.
-
-        The file may have been truncated, or its size may exceed the 32 bits of the header.
-        """
+        """Return the size of the samples in a file, which may be truncated or larger than 4 GB."""
         available = max(0, file_size - self.data_offset)
         stated = min(available, self.data_size or available)
-        return stated if self.is_64_bit else stated + (available - stated) // 2**32 * 2**32
+        overflow = (available - stated) // 2**32 * 2**32  # what a 32-bit size cannot express
+        return stated if self.is_64_bit else stated + overflow
 
 
 def parse_wav_header(data: bytes) -> WavHeader | None:
@@ -54,6 +52,7 @@ def parse_wav_header(data: bytes) -> WavHeader | None:
     >>> parse_wav_header(header).description
     '24000 Hz, 1 channel(s), 16 bit'
     """
+    # The data may still be shorter than the names.
     if not any(name.startswith(data[:4]) for name in _NAMES) or not b"WAVE".startswith(data[8:12]):
         raise ValueError("not a WAV file")
     is_64_bit = data[:4] != b"RIFF"

@@ -131,7 +131,7 @@ class MediaData(BaseModel, ABC):
     def warn_if_wrong_suffix(self, path: Path) -> None:
         """Warn if the suffix of a path belongs to a different format than the data."""
         suffix = path.suffix.lower()
-        is_known = any(suffix in known for known in self.suffixes.values())
+        is_known = any(suffix in suffixes for suffixes in self.suffixes.values())
         if is_known and suffix not in self.suffixes.get(self._format or "", ()):
             warn_caller(
                 f"{path} contains {self._format or 'an unknown format'}, which does not match its "

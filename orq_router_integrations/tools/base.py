@@ -132,7 +132,7 @@ class OrqTool(RouterIntegration, BaseTool):
             return self._create_error_message(error, kwargs.get("tool_call_id"))
 
     def _create_error_message(self, error: RouterError, tool_call_id: str | None) -> ToolMessage:
-        """Report an error to the model, or raise it if ``handle_tool_error`` says so.
+        """Report an error to the model, or raise it if ``handle_tool_error`` requires that.
 
         LangChain applies ``handle_tool_error`` only to subclasses of ``ToolException``.
         """

@@ -104,8 +104,7 @@ class OrqImageTool(OrqTool, ImageParams):
     name: str = "draw_image"
     description: str = "Draws an image as described by a prompt, and shows it to the user."
     fetch_urls: bool = Field(
-        default=False,
-        description="Download images that the router returns as URLs; see `download`",
+        default=False, description="Download images that the router returns as URLs; see `download`"
     )
 
     _registry: ImageRegistry = PrivateAttr(default_factory=ImageRegistry)
@@ -115,8 +114,6 @@ class OrqImageTool(OrqTool, ImageParams):
         for model in self.collect_candidates(self.model, self.merge_controls()).primaries:
             check_model_params(model, self.collect_image_params())
         return self
-
-    # Methods for programs
 
     def generate(self, prompt: str, **overrides: Unpack[ImageOverrides]) -> ImageResult:
         """Generate images from a prompt.
@@ -222,8 +219,6 @@ class OrqImageTool(OrqTool, ImageParams):
         """Register images, such as those of another tool, so that the model can use their ids."""
         self._register(result)
 
-    # Methods for agents
-
     def _run(self, prompt: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         result = self._send(self._prepare_tool_call(prompt, kwargs))
         return result.summary, result.to_artifact()
@@ -244,8 +239,6 @@ class OrqImageTool(OrqTool, ImageParams):
             if not prompt.strip():
                 return self._prepare(VARIATION, kwargs, image=images)
             return self._prepare(EDIT, kwargs, prompt=prompt, image=images)
-
-    # Requests and results
 
     def _send(self, call: ImageCall) -> ImageResult:
         with call.handle_errors():

@@ -23,7 +23,7 @@ from orq_router_integrations.wire.model_names import ModelCandidates
 
 
 def create_image(output: OutputFile) -> GeneratedImage:
-    """Create the image whose bytes are complete, and give its file the final name."""
+    """Create an image from its complete data, and give its file the final name."""
     size = output.file.tell()
     content = FileView(output.file)
     mime_type = detect_mime_type(content)
@@ -61,7 +61,7 @@ class ImageCall:
 
     def create_decoder(self, response: Response) -> ImageResponseDecoder:
         self._response = response
-        self._images = {}  # without those of a failed attempt
+        self._images = {}  # forget the images of a failed attempt
         self._file = None
         self._decoder = ImageResponseDecoder(self._write, self._finish_image)
         return self._decoder
@@ -130,7 +130,7 @@ class ImageCall:
 def open_download(
     images: list[GeneratedImage], index: int, directory: Path | None
 ) -> Iterator[OutputFile]:
-    """Open a file for an image that is at a URL. In the list, the new image replaces the old one.
+    """Open a file for the data of an image at a URL, and replace the image in the list afterwards.
 
     Errors contain all images of the list, whether they have been downloaded or not.
     """

@@ -1,4 +1,4 @@
-"""Find the images to edit (paths, bytes, data URLs, ids, earlier results) and convert them."""
+"""Load the images to edit: paths, bytes, data URLs, ids and earlier results."""
 
 import os
 import re
@@ -85,7 +85,7 @@ class ImageLoader:
             try:
                 uploads += [_validate_upload(upload) for upload in self._create_uploads(source)]
             except ValueError as error:
-                detail = to_input_error(error).message.removeprefix("image: ")  # added by ``find``
+                detail = to_input_error(error).message.removeprefix("image: ")  # from ``find``
                 raise RouterInputError(f"{name}: {detail}") from None
         if not 1 <= len(uploads) <= limit:
             expected = f"1 to {limit} images" if limit > 1 else "1 image"

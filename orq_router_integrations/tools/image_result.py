@@ -12,8 +12,8 @@ from orq_router_integrations.media.mime import IMAGE_TYPES, SUFFIXES
 from orq_router_integrations.tools.artifact import Artifact, MediaData
 from orq_router_integrations.wire.images import OperationName
 
-MAX_DISPLAY_WIDTH = 512  # of an image in a notebook, in pixels
-MAX_SUMMARY_CHARS = 2000  # of a URL or a revised prompt in a summary
+MAX_DISPLAY_WIDTH = 512  # largest width of an image in a notebook, in pixels
+MAX_SUMMARY_CHARS = 2000  # longest URL or revised prompt in a summary
 
 
 class GeneratedImage(MediaData):
@@ -94,7 +94,7 @@ class ImageResult(Artifact):
         usage: Token usage as reported by the router.
         attempts: Number of requests the client sent, including retries. Retries by the router
             are not counted.
-        trace_id: Trace id of the router.
+        trace_id: The router's trace id.
         offline: Whether the answer came from the offline router.
 
     >>> from orq_router_integrations import OfflineRouter, OrqImageTool

@@ -106,8 +106,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         description="Sample rate of PCM in Hz, used if the response does not contain it",
     )
 
-    # Methods for programs
-
     def synthesize(self, text: str, **overrides: Unpack[SpeechOverrides]) -> Speech:
         """Convert text to speech, and return the complete audio.
 
@@ -237,8 +235,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
         inputs = input_ if isinstance(input_, dict) else None
         return manager.on_tool_start({"name": self.name}, str(input_), inputs=inputs, **names)
 
-    # Methods for agents
-
     def _run(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         speech = self._synthesize(self._prepare_tool_call(text, kwargs))
         return speech.summary, speech.to_artifact()
@@ -246,8 +242,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
     async def _arun(self, text: str, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         speech = await self._asynthesize(self._prepare_tool_call(text, kwargs))
         return speech.summary, speech.to_artifact()
-
-    # Requests
 
     def _prepare_tool_call(self, text: str, kwargs: Mapping[str, Any]) -> SpeechCall:
         directory = validate_directory(self.directory)
@@ -299,8 +293,6 @@ class OrqSpeechTool(OrqTool, SpeechParams):
             for request in requests
         ]
         return call
-
-    # Results
 
     def _synthesize(self, call: SpeechCall) -> Speech:
         with call.open_output() as output:

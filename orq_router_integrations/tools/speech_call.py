@@ -92,9 +92,9 @@ class AudioStart(NamedTuple):
 
     offset: int = 0  # in bytes
     properties: str = ""  # must be equal in all files
-    header: bytes = b""  # of the joined file
+    header: bytes = b""  # header of the joined file
     block_size: int = 1  # the audio of each file is cut to a multiple of it
-    size: int | None = None  # of the audio in bytes, if the file states it
+    size: int | None = None  # size of the audio in bytes, if the file states it
 
 
 def find_wav_start(data: bytes) -> AudioStart | None:
@@ -145,10 +145,10 @@ class SpeechDecoder:
     response: Response
     requested_format: str
     is_joined: bool = False  # whether to pass on only the bytes that belong in the joined file
-    first: "SpeechDecoder | None" = None  # that of the first file, unless this is the first one
+    first: "SpeechDecoder | None" = None  # decoder of the first file, unless this is the first one
     format: DetectedFormat = field(default_factory=DetectedFormat)
     start: AudioStart | None = None
-    size: int = 0  # of what was passed on, in bytes
+    size: int = 0  # number of bytes passed on
     _pending: bytes = b""  # what cannot be passed on yet: the start, or an incomplete block
     _audio_size: int = 0
     _head: bytes = b""  # the start of what was passed on
@@ -200,7 +200,7 @@ class SpeechDecoder:
         yield from self.feed(b"", is_last=True)
         name = self.format.format
         if not self.is_joined:
-            is_short_wav = name == "wav" and self.size == len(self._head)  # others contain audio
+            is_short_wav = name == "wav" and self.size == len(self._head)  # long ones have audio
             is_empty = is_short_wav and not read_audio_seconds(self._head)
         elif name in START_FINDERS:
             is_empty = not self._audio_size
@@ -286,7 +286,7 @@ class SpeechCall:
             yield request
 
     def create_decoder(self, response: Response) -> SpeechDecoder:
-        del self._decoders[self._chunk - 1 :]  # of a failed attempt
+        del self._decoders[self._chunk - 1 :]  # forget the decoder of a failed attempt
         decoder = SpeechDecoder(
             response,
             self.requested_format,
@@ -298,7 +298,7 @@ class SpeechCall:
 
     @contextmanager
     def handle_errors(self) -> Iterator[None]:
-        """Add the number of received bytes and of the failed chunk to errors."""
+        """Add the number of received bytes and the position of the failed chunk to errors."""
         try:
             yield
         except RouterError as error:
@@ -310,7 +310,7 @@ class SpeechCall:
 
     @contextmanager
     def open_output(self) -> Iterator[OutputFile]:
-        """Open the target. If it is memory, its content becomes ``partial_bytes`` of an error."""
+        """Open the target. Errors contain audio in memory as ``partial_bytes``."""
         with OutputFile(self.target) as output:
             try:
                 yield output
@@ -321,7 +321,7 @@ class SpeechCall:
                 raise
 
     def build_speech(self, output: OutputFile) -> Speech:
-        """Finish the header of the audio and its file, and build the result."""
+        """Complete the audio header, give the file its final name, and build the result."""
         detected = self._decoders[0].format
         responses = [decoder.response for decoder in self._decoders]
         size = self._size

@@ -59,7 +59,7 @@ class Speech(Artifact, MediaData):
         characters: Length of the text.
         chunks: Number of requests, one for each chunk of the text.
         attempts: Number of requests the client sent, including retries.
-        trace_ids: Trace ids of the router, one for each chunk that has one.
+        trace_ids: The router's trace ids, one for each chunk that has one.
         offline: Whether the answer came from the offline router.
 
     >>> speech = Speech(data=b"RIFF", mime_type="audio/wav", format="wav", requested_format="mp3",
