@@ -186,9 +186,9 @@ def _is_media(block: Mapping[str, Any]) -> bool:
 
 
 def _is_message(item: Any) -> bool:
-    """Return whether an item shows that its list contains the messages of a chat.
+    """Return whether an item is a LangChain message, or a dict with a role other than ``user``.
 
-    Models only accept such a list as the state if all messages are from the user.
+    A list that contains one is wrapped, because models accept only user messages as a plain list.
     """
     return isinstance(item, BaseMessage) or as_dict(item).get("role", "user") != "user"
 
@@ -244,12 +244,12 @@ def _uses_assets(candidates: ModelCandidates, *, has_boxes: bool) -> bool:
         return True
     if typesafe or has_boxes:
         other_model = next(model for model in candidates.candidates if model not in typesafe)
+        if not typesafe:
+            _reject("model", f"{other_model} does not support box questions. Use TypeSafe's models")
         feature = "box questions" if has_boxes else "images"
         raise ValueError(
             f"controls.fallbacks: {other_model} does not accept {feature} in the form that "
             f"{typesafe[0]} requires. Use models of one provider."
-            if typesafe
-            else f"model: {other_model} does not support box questions. Use a model of TypeSafe."
         )
     return False
 

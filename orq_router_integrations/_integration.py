@@ -26,7 +26,7 @@ ARGUMENT_HINTS = {
         for name in ("http_client", "http_async_client", "pace", "trace_calls")
     },
 }
-"""What to write instead of arguments that all integrations reject."""
+"""Replacements for arguments that all integrations reject."""
 
 INTEGRATION_CONFIG = ConfigDict(
     arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
@@ -52,7 +52,7 @@ class CacheClaims:
         self._is_open = True
 
     def add(self, key: str, release: Callable[[], None]) -> None:
-        """Add a claim, or release it if the call was cancelled in the meantime."""
+        """Add a claim, or release it right away if the call has ended."""
         self.releases[key] = release
         if not self._is_open:
             release()
@@ -76,9 +76,9 @@ CACHE_CLAIMS: ContextVar[CacheClaims | None] = ContextVar("cache_claims", defaul
 def merge_extra_body(
     body: Mapping[str, Any], extra_body: Mapping[str, Any], *, reserved: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Add fields to a request body, or raise ``ValueError`` if they have an argument of their own.
+    """Add fields to a request body; raise ``ValueError`` for fields that are set another way.
 
-    ``reserved`` are fields that the body may get later.
+    ``reserved`` names fields that are added to the body later.
     """
     if conflicts := {*body, *reserved, "orq", *RouterControls.model_fields} & extra_body.keys():
         raise ValueError(
@@ -108,7 +108,7 @@ class RouterIntegration(RouterSettings):
         repr=False,
     )
     rate_limiter: BaseRateLimiter | None = optional(
-        "A rate limiter of LangChain that every call of this object waits for, but not its retries",
+        "A LangChain rate limiter that every call of this object waits for, but not its retries",
         exclude=True,
         repr=False,
     )
@@ -174,7 +174,7 @@ class RouterIntegration(RouterSettings):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         client = state["__dict__"]["client"]
-        if client is not None:  # its settings may contain a key, for example if it is offline
+        if client is not None:  # an offline client is pickled with its key, this object without
             state = {**state, "__dict__": {**state["__dict__"], **client.get_settings()}}
         super().__setstate__(state)
         _ = self.resolved_client  # creates a client again, because none is pickled

@@ -37,7 +37,7 @@ def run_demo(
 
     Without an API key in the environment it uses the offline router, where the primary model
     always fails. With the real router, images and speech are only created if they are saved.
-    Files that are not passed are those of the package.
+    Files that are not passed default to those in the package.
     """
     if output_directory:
         output_directory.mkdir(parents=True, exist_ok=True)

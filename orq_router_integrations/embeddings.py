@@ -52,7 +52,7 @@ class EmbeddingsResult:
         tokens: Number of input tokens according to the router. ``None`` if it is unknown.
         requests: Number of batches.
         attempts: Number of requests that the client sent, including retries.
-        trace_ids: Trace ids of the router, one for each batch that has one.
+        trace_ids: The router's trace ids, one for each batch that has one.
         offline: Whether the vectors came from the offline router.
     """
 
@@ -111,7 +111,7 @@ class OrqEmbeddings(RouterIntegration, Embeddings):
         "skip_empty": "Remove empty texts from the list.",
         **dict.fromkeys(
             ("check_embedding_ctx_length", "embedding_ctx_length", "tiktoken_enabled"),
-            "Texts are sent as they are. Split them before, or set 'max_batch_tokens'.",
+            "Texts are sent as they are. Split them first, or set 'max_batch_tokens'.",
         ),
         **dict.fromkeys(
             ("input_type", "task"),

@@ -1,8 +1,8 @@
 """Exceptions raised by this package.
 
-All of them are ``RouterError``s, and also a ``ModelError`` of langchain-core, or its more specific
-class where one exists, so LangChain's retry and fallback middleware can handle them. Calls do not
-raise exceptions of httpx, tenacity or pydantic. Structured output that cannot be parsed raises
+All of them are ``RouterError``s, and also langchain-core's ``ModelError`` or a more specific class
+where langchain-core has one, so LangChain's retry and fallback middleware can handle them. Calls do
+not raise httpx, tenacity or pydantic exceptions. Structured output that cannot be parsed raises
 LangChain's ``OutputParserException``.
 """
 
@@ -37,7 +37,7 @@ MAX_BODY_CHARS = 4096
 
 
 class RouterError(core.ModelError):
-    """Base class of all exceptions of this package.
+    """Base class of all exceptions in this package.
 
     Attributes:
         endpoint: Path of the endpoint, such as `/chat/completions`. Empty outside a call.
@@ -312,8 +312,8 @@ def create_error(
 ) -> RouterError:
     """Create the exception for an error response from its error code and status.
 
-    ``content`` is the error if it is only a part of the response, such as an event of a stream.
-    The status may be 200 then. The API key (``secret``) is redacted from the error.
+    Pass ``content`` if only a part of the response is the error, such as a stream event; the
+    status may then be 200. The API key (``secret``) is redacted from the error.
     """
     body, text = parse_error_body(response.content if content is None else content, secret)
     fields = get_error_fields(body)
@@ -356,7 +356,7 @@ def _select_class(status: int, fields: Mapping[str, Any], message: str) -> type[
 
 
 def to_input_error(error: ValueError, *, endpoint: str = "") -> RouterInputError:
-    """Convert a ``ValueError``, including those of pydantic, to a ``RouterInputError``."""
+    """Convert a ``ValueError``, including pydantic's, to a ``RouterInputError``."""
     if isinstance(error, RouterInputError):
         return error
     message = format_validation_error(error) if isinstance(error, ValidationError) else str(error)
@@ -379,10 +379,10 @@ def format_validation_error(error: ValidationError, *, prefix: str = "") -> str:
     lines = []
     for item in items:
         if item["loc"] in parents:
-            continue  # follows from the errors of its fields, which are listed themselves
+            continue  # repeats the errors of its fields, which are listed as well
         path = (prefix + ".".join(str(part) for part in item["loc"])).removesuffix(".")
         message = describe_problem(item)
-        # Most messages of pydantic describe what is expected, but not what was passed.
+        # Most of pydantic's messages describe what is expected, but not what was passed.
         if item["type"] not in {"value_error", "extra_forbidden", "missing"}:
             message += f", not {item['input']!r:.80}"
         lines.append(f"{path}: {message}" if path else message)

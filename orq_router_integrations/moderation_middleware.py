@@ -1,4 +1,4 @@
-"""``OrqModerationMiddleware``: moderation of the messages of an agent."""
+"""``OrqModerationMiddleware``: moderation of an agent's messages."""
 
 from collections.abc import Sequence
 from inspect import signature
@@ -31,7 +31,7 @@ class _CheckedText(NamedTuple):
 
 
 class OrqModerationMiddleware(AgentMiddleware[AgentState[Any], Any]):
-    """Check the messages of an agent with a moderation model, and act on those it flags.
+    """Check an agent's messages with a moderation model, and act on those it flags.
 
     A moderation request that fails raises its error, so unchecked text never passes. Only text is
     checked: not images, files or the arguments of tool calls.

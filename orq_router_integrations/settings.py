@@ -39,21 +39,15 @@ Seconds = Annotated[
 
 _INVALID_KEY_CHARACTER = re.compile(r"[^!-~]")
 _RESERVED_HEADERS = {
-    "authorization",
-    "content-length",
-    "content-type",
-    "cookie",
-    "host",
-    "idempotency-key",
-    "transfer-encoding",
-    "x-retry-count",
-}
+    "authorization", "content-length", "content-type", "cookie", "host", "idempotency-key",
+    "transfer-encoding", "x-retry-count",
+}  # fmt: skip
 
 CONTROL_HINTS = {
     name: f"It is a router control: use controls=RouterControls({name}=...)."
     for name in RouterControls.model_fields
 }
-"""What to write instead of a control that was passed as an argument of its own."""
+"""Replacements for controls that were passed as separate arguments."""
 
 CONNECTION_HINTS = {
     **CONTROL_HINTS,
@@ -67,7 +61,7 @@ CONNECTION_HINTS = {
         "Not supported by the router: the API key selects the workspace.",
     ),
 }
-"""What to write instead of connection settings of other packages."""
+"""Replacements for the connection settings of other packages."""
 
 
 def validate_api_key(key: object) -> str:
@@ -139,7 +133,7 @@ def read_api_key_from_env() -> SecretStr | None:
 
 
 class RouterSettings(DeferredModel):
-    """Settings of the connection to the router."""
+    """Settings for the connection to the router."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
@@ -148,6 +142,7 @@ class RouterSettings(DeferredModel):
     )
 
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
+    """Replacements for unknown arguments; see ``reject_unknown_arguments``."""
     error_input: ClassVar[str | None] = MASK
 
     api_key: CoercedField[
@@ -160,8 +155,8 @@ class RouterSettings(DeferredModel):
         "in dumps",
     )
     timeout: CoercedField[float | timedelta | None, Seconds | None] = optional(
-        "Seconds to wait for the next byte, as a number or a `timedelta`. By default as long "
-        "as the controls allow the router to take, or 600"
+        "Seconds to wait for the next byte, as a number or a `timedelta`. By default the longest "
+        "time that the controls allow the router to take, or 600"
     )
     deadline: CoercedField[float | timedelta | None, Seconds | None] = optional(
         "Seconds for a whole call including its retries, as a number or a `timedelta`; for a "

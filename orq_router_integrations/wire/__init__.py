@@ -1,1 +1,1 @@
-"""Requests and responses of the router as values, without network access."""
+"""The router's requests and responses as values, without network access."""

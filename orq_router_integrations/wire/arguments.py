@@ -78,7 +78,7 @@ def reject_unknown_arguments(
 ) -> None:
     """Raise ``ValueError`` for a name that is not allowed, with a hint or the closest other name.
 
-    Hints are what to write instead, by unknown name: another name, an expression, or a sentence.
+    ``hints`` maps unknown names to what replaces them: a name, an expression, or a sentence.
     """
     for name in names:
         if name in allowed:

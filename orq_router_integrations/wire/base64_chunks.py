@@ -31,13 +31,13 @@ class Base64Normalizer:
         text = self._text + "".join(chunk.split()).translate(_URL_SAFE_TO_STANDARD)
         end = len(text) // 4 * 4
         self._text = text[end:]
-        return self._encode_again(text[:end], group_size=3)
+        return self._reencode(text[:end], group_size=3)
 
     def finish(self) -> str:
         """Return the incomplete group with padding."""
-        return self._encode_again(self._text + "=" * (-len(self._text) % 4), group_size=1)
+        return self._reencode(self._text + "=" * (-len(self._text) % 4), group_size=1)
 
-    def _encode_again(self, text: str, group_size: int) -> str:
+    def _reencode(self, text: str, group_size: int) -> str:
         """Decode and encode groups of characters, which removes padding in the middle."""
         try:
             data = self._data + b"".join(map(_decode, _PADDED_RUN.findall(text)))

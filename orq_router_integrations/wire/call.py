@@ -21,7 +21,7 @@ from orq_router_integrations.wire.controls import RouterControls
 from orq_router_integrations.wire.endpoints import Endpoint
 from orq_router_integrations.wire.json import loads
 
-CHUNK_BYTES = 192 * 1024  # of a file that are read at a time
+CHUNK_BYTES = 192 * 1024  # bytes of a file to read at a time
 MAX_ERROR_BYTES = 64 * 1024  # bytes of a response that are kept to describe an error
 MIN_DEFERRED_CHARS = 256 * 1024  # shorter base64 strings are sent as they are
 
@@ -30,10 +30,10 @@ PLACEHOLDER_MARK = "inserted when the request is sent]"
 
 
 class IdempotencySeed:
-    """Derives reproducible Idempotency-Keys from a text, which must cover the contents of files.
+    """Derives reproducible Idempotency-Keys from a string, which must cover the contents of files.
 
-    Equal requests are numbered. Otherwise, a chain that asks a model again would receive the first
-    answer again from a router that honors the keys.
+    Identical requests are numbered. Otherwise, a router that honors the keys would answer the
+    second one with its first answer, although a chain may ask a model twice on purpose.
     """
 
     def __init__(self, text: str) -> None:
@@ -68,7 +68,7 @@ class MalformedResponseError(WireError):
 
     def __init__(self, message: str, body: bytes = b"") -> None:
         super().__init__(message)
-        self.body = body  # what the public error shows, if it is not the body of the response
+        self.body = body  # shown in the public error instead of the response body, if set
 
 
 class EmbeddedError(WireError):
@@ -89,7 +89,7 @@ class UploadReadError(WireError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response of the router."""
+    """A response from the router."""
 
     status: int
     headers: Mapping[str, str]  # names are in lower case
@@ -259,13 +259,13 @@ class Request:
 
     endpoint: Endpoint
     body: Mapping[str, Any]  # JSON fields, or form fields if the endpoint expects a form
-    resource_id: str = ""  # in the path of the endpoint
+    resource_id: str = ""  # inserted into the path of the endpoint
     query: Query = field(default_factory=dict)
     files: Mapping[str, Upload | Sequence[Upload]] = field(default_factory=dict)  # by form field
     controls: RouterControls | None = None
     # Whether to send the request again if the router may already have processed (and billed) it
     retry_ambiguous: bool = True
-    idempotency_seed: str | None = None  # instead of that of the context; see IDEMPOTENCY_SEED
+    idempotency_seed: str | None = None  # overrides IDEMPOTENCY_SEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,4 +284,4 @@ class StreamCall(Request, Generic[T]):
 
     create_decoder: Callable[[Response], StreamDecoder[T]]
     deadline_covers_stream: bool = False
-    """Whether the deadline ends with the stream, rather than with its first item."""
+    """Whether the deadline covers the whole stream, not only the wait for its first item."""

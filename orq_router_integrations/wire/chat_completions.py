@@ -56,7 +56,7 @@ def _has_answer(message: dict[str, Any]) -> bool:
 
 
 def _convert_content(message: dict[str, Any], data: bytes, *, required: bool = False) -> None:
-    """Replace the content with its text, and copy its other parts to fields that are missing."""
+    """Reduce the content to its text, and copy its other parts to message fields that are empty."""
     if parts := as_dicts(message.get("content")):
         refusals = [as_str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
         images = [part for part in parts if part.get("type") == "image_url"]
@@ -88,7 +88,7 @@ def extract_text(content: Any, data: bytes = b"", *, required: bool = False) -> 
 
 
 def _get_part_text(part: str | dict[str, Any]) -> str | None:
-    """Return the text of a part: empty if the part holds reasoning, ``None`` if it has no text."""
+    """Return the text of a part: empty for reasoning, ``None`` for a part without text."""
     if isinstance(part, str):
         return part
     if as_str(part.get("type")) in reasoning.REASONING_BLOCK_TYPES:

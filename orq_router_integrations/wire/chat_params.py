@@ -62,7 +62,7 @@ class ReasoningOptions(TypedDict, total=False):
 
 @_reject_unknown_fields
 class ContextManagement(TypedDict):
-    """Sets when the router replaces the beginning of a long conversation by a compaction item."""
+    """Sets when the router replaces the start of a long conversation with a compaction item."""
 
     type: Literal["compaction"]
     compact_threshold: NotRequired[Annotated[StrictInt, Field(ge=1)]]
@@ -70,7 +70,7 @@ class ContextManagement(TypedDict):
 
 
 class ChatParams(BaseModel, defer_build=True):
-    """Parameters of a request besides model, messages and tools."""
+    """Parameters of a request other than model, messages and tools."""
 
     temperature: Annotated[StrictNumber, Field(ge=0, le=2)] | None = optional(
         "Sampling temperature, 0 to 2. The router ignores it, and `top_p`, if `reasoning_effort` "
@@ -102,7 +102,7 @@ class ChatParams(BaseModel, defer_build=True):
         "`logprobs=True`."
     )
     seed: StrictInt | None = optional(
-        "Seed for reproducible sampling, as far as the provider supports it."
+        "Seed for reproducible sampling, if the provider supports it."
     )
     stop: StopSequences | None = optional(
         "Up to 4 strings; generation stops before the first one that occurs."
@@ -123,10 +123,10 @@ class ChatParams(BaseModel, defer_build=True):
     )
     verbosity: str | None = optional("How detailed the answer is, such as `low` or `high`.")
     cache_control: CacheControl | None = optional(
-        "Prompt caching of Anthropic, such as `{'type': 'ephemeral'}`."
+        "Anthropic's prompt caching, such as `{'type': 'ephemeral'}`."
     )
     prompt_cache_key: str | None = optional(
-        "Prompt caching of OpenAI: requests with the same key share a cache."
+        "OpenAI's prompt caching: requests with the same key share a cache."
     )
 
     instructions: Annotated[str, Field(min_length=1)] | None = optional(

@@ -58,7 +58,7 @@ def _convert_to_milliseconds(value: Any) -> Any:
 
 
 ModelId = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_model_id)]
-"""A model id of the router: ``provider/model``."""
+"""A model id: ``provider/model``."""
 
 JsonMapping = Mapping[str, Any]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_check_json)]
@@ -149,7 +149,7 @@ class RouterTimeout(Control):
         strict=True,
         ge=1,
         description="Milliseconds, or a timedelta, for one call to a provider. Each retry and "
-        "each fallback has a call of its own",
+        "each fallback is a separate call",
     )
 
 
@@ -157,7 +157,7 @@ class Identity(Control):
     """The user or customer on whose behalf a request is made."""
 
     id: NonEmptyStr = Field(
-        description="Your id of the user. The router creates unknown identities"
+        description="Your id for the user. The router creates unknown identities"
     )
     display_name: str | None = optional("Name shown in the dashboard")
     email: str | None = optional("Email address")
@@ -169,7 +169,7 @@ class Identity(Control):
 class Thread(Control):
     """A conversation whose traces are grouped. The router does not store its messages."""
 
-    id: NonEmptyStr = Field(description="Your id of the conversation")
+    id: NonEmptyStr = Field(description="Your id for the conversation")
     tags: tuple[str, ...] | None = optional("Tags for filtering")
 
 
@@ -325,7 +325,7 @@ class RouterControls(Control):
         """Maximum duration of a call in the router, including retries, fallbacks and pauses.
 
         ``None`` if no ``timeout`` limits the calls to providers. The router pauses 1, 2, 4, 8 and
-        16 seconds between retries, each varied by up to 25 %. Without ``retry``, two are assumed.
+        16 seconds between retries, each varied by up to 25%. Without ``retry``, two are assumed.
         """
         if self.timeout is None:
             return None

@@ -98,7 +98,7 @@ class DeferredModel(BaseModel):
 
 
 def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
-    """Return required fields first, then those of the class before those of its bases.
+    """Return required fields first, then the fields of a class before those of its bases.
 
     Fields without a description belong to LangChain and come last.
     """
@@ -106,7 +106,8 @@ def order_fields(cls: type[DeferredModel]) -> list[tuple[str, FieldInfo]]:
     def get_sort_key(item: tuple[str, FieldInfo]) -> tuple[Any, ...]:
         name, field = item
         has_field = [name in getattr(base, "model_fields", ()) for base in reversed(cls.__mro__)]
-        level, is_foreign = has_field.index(True), field.description is None
+        level = has_field.index(True)  # how far below ``object`` the field was first declared
+        is_foreign = field.description is None
         return name != cls.positional_field, not field.is_required(), is_foreign, -level
 
     return sorted(cls.model_fields.items(), key=get_sort_key)

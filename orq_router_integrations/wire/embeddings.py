@@ -1,6 +1,6 @@
 """Parameters and responses of ``POST /embeddings``.
 
-The facts are in ``tests/contract/http_api.md``. Items of a response may arrive in any order, and as
+See ``tests/contract/http_api.md`` for sources. Items of a response may arrive in any order, and as
 base64 or as numbers regardless of the requested encoding.
 """
 
@@ -52,7 +52,7 @@ class EmbeddingsResponse:
 
 
 def check_dimensions(model: str, dimensions: int | None) -> None:
-    """Reject more dimensions than a well-known model has."""
+    """Reject more dimensions than a well-known model supports."""
     maximum = _KNOWN_DIMENSIONS.get(get_base_name(model))
     if dimensions is not None and maximum is not None and dimensions > maximum:
         raise ValueError(
@@ -64,8 +64,8 @@ def check_dimensions(model: str, dimensions: int | None) -> None:
 def split_batches(texts: Sequence[str], max_texts: int, max_tokens: int) -> Iterator[list[str]]:
     """Divide texts into batches for one request each.
 
-    Tokens are estimated, on the high side. A text with more than ``max_tokens`` tokens gets a
-    batch of its own.
+    Tokens are estimated, on the high side. A text with more than ``max_tokens`` tokens gets its own
+    batch.
     """
     batch: list[str] = []
     batch_tokens = 0
@@ -87,7 +87,7 @@ def parse_embeddings(
     body = response.json_object()
     data = get_array(body, "data")
     vectors: dict[int | None, Vector] = {
-        # JSON encoders of Go may omit a value of 0
+        # Go's JSON encoder may omit zero values
         as_int(item.get("index", 0)): decode_vector(item.get("embedding"))
         for item in as_dicts(data)
     }

@@ -28,9 +28,9 @@ class Dialect(Enum):
         for dialect in cls:
             if path.endswith("/" + dialect.value):
                 return dialect
-        known = ", ".join(dialect.value for dialect in cls)
+        paths = ", ".join(dialect.value for dialect in cls)
         raise ValueError(
-            f"base_url: Unknown path {path or '/'!r}. Use a URL that ends in one of {known}."
+            f"base_url: Unknown path {path or '/'!r}. Use a URL that ends in one of {paths}."
         )
 
 
@@ -66,14 +66,14 @@ MB = 1024 * 1024
 class Endpoint:
     """An endpoint of the router, and the controls that it supports."""
 
-    path: str  # below the base URL; "{id}" is replaced by an id, which is appended otherwise
+    path: str  # relative to the base URL; a resource id replaces "{id}" or is appended
     control_locations: dict[str, dict[Dialect, ControlLocation]]  # by control and API version
     method: str = "POST"  # a GET request has no body and no controls
     below_root: bool = False  # whether the path starts at the root of the platform
     multipart: bool = False  # whether the body is a form with files instead of JSON
     dialects: frozenset[Dialect] = frozenset(Dialect)
     min_retry_count: int = 1
-    max_response_bytes: int = 64 * MB  # of a response that is not streamed, after decompression
+    max_response_bytes: int = 64 * MB  # after decompression; does not apply to streams
 
     def locate_control(self, name: str, dialect: Dialect) -> ControlLocation | None:
         """Return the location of a control, or ``None`` if the endpoint does not support it."""

@@ -1,4 +1,4 @@
-"""Parse error responses: their bodies, without secrets, and when to send the request again."""
+"""Parse error responses: redacted bodies, and the time to wait before a retry."""
 
 import math
 import re
@@ -14,7 +14,7 @@ MAX_TEXT_CHARS = 2000
 MIN_KEY_CHARS = 8  # shorter keys are not redacted: they would match ordinary words
 
 _ESCAPE = re.compile(r"""(?:%|\\u00)([2-7][0-9a-fA-F])|\\(["'\\/])""")
-"""A character of a key as URLs, JSON and ``repr`` may encode it."""
+"""A character of a key in the spellings that URLs, JSON and ``repr`` use."""
 
 MIN_BASE64_CHARS = 200  # text of this length that looks like base64 is file data
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_BASE64_CHARS},}}={{0,2}}")
@@ -72,8 +72,8 @@ def redact(text: str, secret: str = "") -> str:
 
 def hide_credentials(url: str) -> str:
     """Return a URL without its user and password."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else url
+    scheme, separator, address = url.partition("://")
+    return f"{scheme}://{address.rpartition('@')[2]}" if separator else url
 
 
 def parse_retry_after(headers: Mapping[str, str], *, rate_limited: bool = True) -> float | None:

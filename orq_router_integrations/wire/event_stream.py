@@ -42,12 +42,12 @@ class SSEDecoder:
 
     def __init__(self) -> None:
         self._block: list[bytes] = []  # fragments of an incomplete block, with LF as line ends
-        self._size = 0  # of the incomplete block in bytes
+        self._size = 0  # size of the incomplete block in bytes
         self._last_byte = b""
         self._bom = BOM  # to remove from the start of the stream
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, str]]:
-        """Decode the next bytes, which may be cut anywhere. Yield data and name of each event."""
+        """Decode the next bytes, which may be cut anywhere; yield data and name of events."""
         if not data:
             return
         last_byte, self._last_byte = self._last_byte, data[-1:]
@@ -60,8 +60,8 @@ class SSEDecoder:
         if b"\n\n" in data or (last_byte in b"\r\n" and data.startswith(b"\n")):
             content = b"".join(self._block).removeprefix(self._bom)
             self._bom = b""
-            *blocks, rest = content.split(b"\n\n")
-            self._block, self._size = [rest], len(rest)
+            *blocks, incomplete = content.split(b"\n\n")
+            self._block, self._size = [incomplete], len(incomplete)
             for block in blocks:
                 if event := _parse_block(block):
                     yield event
@@ -90,7 +90,7 @@ class EventStreamDecoder(ABC):
 
     def __init__(self) -> None:
         self._sse = SSEDecoder()
-        self._unread: bytearray | None = bytearray()  # everything received before the first event
+        self._preamble: bytearray | None = bytearray()  # bytes received before the first event
         self._high_surrogate = b""  # first half of a surrogate pair that was split between events
         self.has_answer = False  # whether any part of an answer was received, also without text
         self.finish_seen = False  # whether the stream may end without the ``[DONE]`` marker
@@ -102,10 +102,10 @@ class EventStreamDecoder(ABC):
         return "\ufffd" if self._high_surrogate else ""
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        if self._unread is not None and len(self._unread) < MAX_ERROR_BYTES:
-            self._unread += data
+        if self._preamble is not None and len(self._preamble) < MAX_ERROR_BYTES:
+            self._preamble += data
         for content, name in self._sse.feed(data):
-            self._unread = None
+            self._preamble = None
             if content.strip() == b"[DONE]":
                 if not (self.finish_seen or self.has_answer):
                     raise MalformedResponseError("the stream ended without an answer", content)
@@ -136,8 +136,8 @@ class EventStreamDecoder(ABC):
         """Convert an event to chunks."""
 
     def finish(self) -> None:
-        if self._unread is not None:
-            _raise_for_missing_events(bytes(self._unread))
+        if self._preamble is not None:
+            _raise_for_missing_events(bytes(self._preamble))
         if not (self.done or self.finish_seen):
             raise TruncatedStreamError("the stream ended without a finish reason or [DONE]")
 

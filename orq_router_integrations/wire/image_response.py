@@ -21,14 +21,14 @@ from orq_router_integrations.wire.call import (
 from orq_router_integrations.wire.json import as_dicts, as_str, decode_base64, dumps
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-MAX_JSON_BYTES = 4 * 1024 * 1024  # without the base64; parsed values need far more than their text
+MAX_JSON_BYTES = 4 * 1024 * 1024  # without base64; parsed JSON needs far more memory than its text
 
 _BASE64_START = re.compile(
     rb'("url"\s*:\s*"(?=data:)|"b64_json"\s*:\s*")'
     # The prefix of a data URL, or nothing if enough has arrived to know that there is none
     rb'(data:[^",]*,|(?!data:)(?=[^"]{5}|[^"]*"))'
 )
-_MAX_START_BYTES = 256  # of what the pattern matches, if it is cut between two chunks
+_MAX_START_BYTES = 256  # longest match of the pattern, which may be cut between two chunks
 _WHITESPACE = b" \t\r\n"
 _INCOMPLETE_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?$")
 
@@ -47,8 +47,8 @@ class ImageResponseDecoder:
         self._write = write
         self._finish_image = finish_image
         self._json = bytearray()  # the response without base64
-        self._json_offset = 0  # end of the last start of base64 in ``_json``
-        self._base64: bytes | None = None  # its undecoded end, or ``None`` outside of base64
+        self._json_offset = 0  # where the base64 of the latest image was in ``_json``
+        self._base64: bytes | None = None  # undecoded characters; ``None`` outside of base64
         self._received_bytes = 0
 
     def feed(self, data: bytes) -> tuple[()]:
@@ -71,13 +71,13 @@ class ImageResponseDecoder:
             return b""
         self._base64 = b""
         self._json_offset = match.end(1)
-        rest = bytes(self._json[match.end() :])
+        remaining = bytes(self._json[match.end() :])
         del self._json[match.end(1) :]
-        return rest
+        return remaining
 
     def _read_base64(self, data: bytes) -> bytes:
         """Read up to the end of the base64, and return the bytes from there."""
-        text, quote, rest = data.partition(b'"')
+        text, quote, remaining = data.partition(b'"')
         try:
             decoded, self._base64 = _decode_groups((self._base64 or b"") + text)
             if quote and self._base64:
@@ -89,7 +89,7 @@ class ImageResponseDecoder:
         if quote:
             self._base64 = None
             self._json += self._finish_image().encode()
-        return quote + rest
+        return quote + remaining
 
     def finish(self) -> Iterator[dict[str, Any]]:
         """Yield the response without base64, or raise an error if it is not complete."""

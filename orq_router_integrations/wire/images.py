@@ -28,7 +28,7 @@ ImageSize = Annotated[
 
 
 class ImageParams(BaseModel):
-    """Parameters of an image request besides model, prompt and images."""
+    """Parameters of an image request other than model, prompt and images."""
 
     n: Annotated[StrictInt, Field(ge=1, le=10)] | None = optional(
         "Number of images, 1 to 10; dall-e-3 supports only 1."
@@ -113,7 +113,7 @@ _SUPPORTED_VALUES = {
     ("edit", "quality"): ("auto", "high", "medium", "low", "standard"),
     ("vary", "size"): ("256x256", "512x512", "1024x1024"),
 }
-"""Values that an operation supports, for parameters of which it does not support all values."""
+"""Supported values of the parameters that an operation supports only in part."""
 
 _MODEL_FAMILIES = ("dall-e-2", "dall-e-3", "gpt-image")
 _FAMILIES_BY_PARAM = {
@@ -124,7 +124,7 @@ _FAMILIES_BY_PARAM = {
     "moderation": ("gpt-image",),
     "return_format": ("dall-e-2", "dall-e-3"),
 }
-"""Families that support a parameter, for parameters that not all families support."""
+"""Families that support a parameter. Parameters that all families support are not listed."""
 
 
 def _get_family(model: str) -> str | None:

@@ -1,4 +1,4 @@
-"""JSON with strict serialization and tolerant parsing, and the base64 in it."""
+"""Serialize JSON strictly, parse it leniently, and decode base64 in it."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import ConfigDict, TypeAdapter
 
-MAX_DEPTH = 256  # of a value that is sent
+MAX_DEPTH = 256  # maximum nesting of a value that is sent
 
 MAX_CONTAINERS = 1_000_000
 """Maximum number of objects and arrays in a value that is read.
@@ -29,7 +29,7 @@ _BASE64_ADAPTER = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64", 
 
 
 def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
-    """Serialize a value of dicts with str keys, lists, tuples, and plain values as JSON.
+    """Serialize a value as JSON. It may consist of dicts with str keys, lists, tuples and scalars.
 
     The message of a ``ValueError`` starts with the path of the problem, which begins with ``name``.
     With ``nan_as_null``, NaN and the infinities, which models may write, are sent as null.
@@ -48,7 +48,7 @@ def dumps(value: Any, name: str = "", *, nan_as_null: bool = False) -> bytes:
 
 
 def _to_plain_value(value: Any, path: str, depth: int = 0, *, nan_as_null: bool = False) -> Any:
-    """Convert a value to types of JSON, or raise ``ValueError`` with the path of the problem."""
+    """Convert a value to JSON types, or raise ``ValueError`` with the path of the problem."""
     if depth > MAX_DEPTH:
         raise ValueError(f"{path[:50]}...: Nested too deeply. Use at most {MAX_DEPTH} levels.")
     convert = partial(_to_plain_value, depth=depth + 1, nan_as_null=nan_as_null)

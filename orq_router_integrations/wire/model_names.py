@@ -1,4 +1,4 @@
-"""Names of models: their provider, and the model that answered a call."""
+"""Model names: find their provider, and the model that answered a call."""
 
 import re
 from collections.abc import Mapping

@@ -91,8 +91,8 @@ class CatalogModel:
             for variant in as_dicts(prices.pop("variants", None)):
                 if _evaluate_condition(as_str(variant.get("when")), facts):
                     prices |= variant
-            used = {"input": input_tokens, "output": output_tokens}
-            costs = (_get_token_price(prices.get(kind)) * n for kind, n in used.items() if n)
+            tokens = {"input": input_tokens, "output": output_tokens}
+            costs = (_get_token_price(prices.get(kind)) * n for kind, n in tokens.items() if n)
             return sum(costs, start=0.0)
         except (KeyError, TypeError, ValueError):  # an unknown condition, or another kind of price
             return None
@@ -109,10 +109,7 @@ def _get_token_price(price: Any) -> float:
 
 
 def _evaluate_condition(condition: str, facts: Mapping[str, Any]) -> bool:
-    """Evaluate comparisons that are joined by ``&&``.
-
-    The conditions are written in CEL, of which this is the part that prices need.
-    """
+    """Evaluate comparisons that are joined by ``&&``, the part of CEL that prices use."""
     results = []
     for comparison in condition.split("&&"):
         match = _CONDITION.fullmatch(comparison)

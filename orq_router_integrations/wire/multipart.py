@@ -14,7 +14,7 @@ from typing import Any
 from orq_router_integrations.wire import json
 from orq_router_integrations.wire.call import DeferredBase64, Upload
 
-MAX_DIGEST_BYTES = 1024 * 1024  # up to which the boundary is derived from the content
+MAX_DIGEST_BYTES = 1024 * 1024  # the boundary of larger content is random
 
 _CONTAINERS = (Mapping, list, tuple)
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A", "\0": "%00"})
@@ -67,8 +67,8 @@ def build_multipart_body(
 def _compute_boundary(content: StreamedBody) -> str:
     """Derive the boundary from the content, so that recorded requests match when they are replayed.
 
-    That of large content is random. In both cases the author of a file cannot predict it and inject
-    a part.
+    Large content gets a random boundary. The author of a file cannot predict either of them, and so
+    cannot inject a part.
     """
     if content.size > MAX_DIGEST_BYTES:
         return f"orq-{token_hex(16)}"

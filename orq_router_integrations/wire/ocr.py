@@ -45,7 +45,7 @@ class OCRResult:
     pages: tuple[Page, ...]
     model: str | None = None
     offline: bool = False
-    cost: float | None = None  # of the request in US dollars, if the response contains it
+    cost: float | None = None  # cost of the request in US dollars, if reported
     billed_pages: int | None = None
     billed_tokens: int | None = None
 
@@ -77,7 +77,7 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
 
     Args:
         response: The response.
-        requested: Indices of the requested pages. By default all of the file.
+        requested: Indices of the requested pages; all pages of the file by default.
 
     Raises:
         MalformedResponseError: A page is missing, duplicated, or has no text.
@@ -91,9 +91,9 @@ def parse_ocr(response: Response, requested: Collection[int] | None = None) -> O
     indices = [page.index for page in pages]
     expected = set(indices) if requested is None else set(requested)
     if not pages or len(set(indices)) < len(indices) or set(indices) != expected:
-        wanted = ", ".join(map(str, sorted(expected))) or "of the file"
+        requested_pages = ", ".join(map(str, sorted(expected))) or "of the file"
         received = ", ".join(map(str, indices)) or "none"
-        raise MalformedResponseError(f"expected the pages {wanted}, got {received}")
+        raise MalformedResponseError(f"expected the pages {requested_pages}, got {received}")
     usage = as_dict(body.get("usage") or body.get("usage_info"))  # Mistral's name
     return OCRResult(
         tuple(pages),
@@ -140,7 +140,7 @@ def _get_extra(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def link_images(page: Page, paths: Mapping[str, str]) -> Page:
-    """Return a page whose Markdown refers to saved images by their paths."""
+    """Return a copy of a page whose Markdown refers to saved images by their paths."""
     markdown = page.markdown
     for image_id, path in paths.items():
         # Markdown requires brackets around paths with spaces or parentheses

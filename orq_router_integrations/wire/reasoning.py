@@ -79,7 +79,7 @@ def collect_reasoning(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     ]
     fields: dict[str, Any] = {"reasoning_content": "".join(text for text, _ in items)}
     match [item for item in items if item[1]]:
-        case [(_, signature)]:
+        case [(_, signature)]:  # one signature fits into the field for it
             fields["reasoning_signature"] = signature
         case signed:
             fields["reasoning_items"] = [

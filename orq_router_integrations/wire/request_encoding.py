@@ -27,7 +27,7 @@ class EncodedRequest:
 
     method: str
     path: str  # below the base URL
-    headers: dict[str, str]  # those of the body and the controls; the client adds others
+    headers: dict[str, str]  # for the body and the controls; the client adds more
     body: bytes | StreamedBody
     controls: RouterControls  # including defaults
 
@@ -37,8 +37,8 @@ def encode_request(
 ) -> EncodedRequest:
     """Encode a request for a base URL.
 
-    The endpoint must support all controls of the request. ``defaults`` are applied as far as the
-    endpoint supports them.
+    The endpoint must support all controls of the request. ``defaults`` that it does not support are
+    ignored.
     """
     endpoint = request.endpoint
     check_dialect(endpoint, dialect)
@@ -123,7 +123,7 @@ def place_controls(
 
 
 def _convert_to_nested(name: str, value: Any, dialect: Dialect) -> dict[str, Any]:
-    """Spell a control as in the ``orq`` object of a dialect."""
+    """Convert a control to the spelling that a dialect uses in its ``orq`` object."""
     if dialect is Dialect.V2_GATEWAY and name == "identity":
         return {"contact": value}
     if dialect is Dialect.V2_GATEWAY and name == "load_balancer":
@@ -156,7 +156,7 @@ def _build_control_headers(name: str, value: dict[str, Any], endpoint: Endpoint)
 def _find_unsupported_values(
     controls: RouterControls, endpoint: Endpoint
 ) -> Iterator[tuple[str, str]]:
-    """Yield values that other endpoints support, but not this one: their paths, and the fixes."""
+    """Yield the path and the fix of each value that other endpoints support, but not this one."""
     retry, balancer, identity = controls.retry, controls.load_balancer, controls.identity
     if retry and retry.count < endpoint.min_retry_count:
         yield "retry.count", "Use 1 to 5, or remove retry to use the router's default."
@@ -181,7 +181,7 @@ def build_json_body(value: Any) -> bytes | StreamedBody:
         return data
     deferred: dict[bytes, DeferredBase64] = {}
 
-    def replace_by_marker(text: str) -> str:
+    def replace_with_marker(text: str) -> str:
         if not isinstance(text, DeferredBase64):
             return text
         marker = uuid4().hex
@@ -189,7 +189,7 @@ def build_json_body(value: Any) -> bytes | StreamedBody:
         return marker
 
     # Serialize again with a unique marker for each deferred string, then split at the markers.
-    tail = json.dumps(json.map_strings(value, replace_by_marker))
+    tail = json.dumps(json.map_strings(value, replace_with_marker))
     parts: list[bytes | Upload | DeferredBase64] = []
     for marker, item in deferred.items():
         before, _, tail = tail.partition(marker)

@@ -23,8 +23,8 @@ def split_documents(
 ) -> list[Sequence[str]]:
     """Divide documents into groups for one request each.
 
-    Several requests must go to the same model: The scores of different models are not comparable,
-    and the response does not name the model.
+    Several requests must go to the same model, because the scores of different models are not
+    comparable, and the response does not name the model.
     """
     if len(documents) > MAX_DOCUMENTS:
         candidates = ModelCandidates.from_controls(model, controls).candidates
@@ -61,7 +61,7 @@ def sort_scores(scores: Any) -> list[RerankScore]:
 
 
 def _parse_score(item: dict[str, Any], count: int) -> RerankScore:
-    # JSON encoders of Go may omit a value of 0
+    # Go's JSON encoder may omit zero values
     index, score = as_int(item.get("index", 0)), as_float(item.get("relevance_score"))
     if index is None or not 0 <= index < count:
         raise MalformedResponseError(

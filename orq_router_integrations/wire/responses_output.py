@@ -26,13 +26,9 @@ SELF_CONTAINED_ITEMS = frozenset({"compaction", "mcp_approval_request"})
 """Types of items that the API accepts back on their own."""
 
 REPLAYED_ITEMS = SELF_CONTAINED_ITEMS | {
-    "mcp_call",
-    "mcp_list_tools",
-    "tool_search_call",
-    "tool_search_output",
-    "web_search_call",
-}
-"""Types of items of server-side tools that the API accepts back with the reasoning before them."""
+    "mcp_call", "mcp_list_tools", "tool_search_call", "tool_search_output", "web_search_call",
+}  # fmt: skip
+"""Types of items that the API accepts back, if the reasoning before them is sent as well."""
 
 _ORDERED_ITEMS = REPLAYED_ITEMS | {"reasoning", "message", "function_call", "custom_tool_call"}
 
@@ -44,7 +40,7 @@ class PendingResponse:
     """A background response that the router is still working on."""
 
     id: str
-    response: Response  # with the number of requests and the time since the first one
+    response: Response  # counts all requests for the response so far
 
 
 def parse_response(response: Response) -> JsonObject | PendingResponse:
@@ -76,7 +72,7 @@ def build_completion(items: list[JsonObject], body: JsonObject) -> JsonObject:
 
 
 def build_choice(name: str, fields: JsonObject) -> JsonObject:
-    """Build a choice with a message or a delta, whose log probabilities belong to the choice."""
+    """Build a choice with a message or a delta, and move the log probabilities to the choice."""
     choice: JsonObject = {"index": 0, name: fields}
     if logprobs := fields.pop("logprobs", None):
         choice["logprobs"] = {"content": logprobs}
@@ -93,9 +89,9 @@ def create_response_error(response: JsonObject) -> EmbeddedError:
 def list_item_ids(items: list[JsonObject]) -> list[JsonObject]:
     """Return types and ids of the items that can be sent back, in their order.
 
-    The list is empty if there are only messages, because their order is already known, and if
-    reasoning is not encrypted: It cannot be sent back then, and the API rejects the ids of items
-    whose reasoning is missing.
+    The list is empty if there are only messages, because their order is already known. It is also
+    empty if reasoning is not encrypted and thus cannot be sent back, because the API rejects the
+    ids of items whose reasoning is missing.
     """
     reasoning = [item for item in items if item.get("type") == "reasoning"]
     if not all(as_str(item.get("encrypted_content")) for item in reasoning):
@@ -189,7 +185,7 @@ def _join_texts(parts: Any) -> str:
 
 
 def _merge_delta(message: JsonObject, delta: JsonObject) -> None:
-    """Append the values of a delta to those of a message (or of another delta), in place."""
+    """Append the values of a delta to a message (or to another delta), in place."""
     for name, value in delta.items():
         if value and (existing := message.get(name)):
             separator = PARAGRAPH_BREAK if name == "reasoning" else type(value)()

@@ -38,7 +38,7 @@ def build_responses_body(chat_body: Mapping[str, Any]) -> JsonObject:
         body["text"] = text
     if effort := body.pop("reasoning_effort", None):
         body["reasoning"] = {"effort": effort, **body.get("reasoning", {})}
-    if body.pop("logprobs", False) or "top_logprobs" in body:  # ignored if not included
+    if body.pop("logprobs", False) or "top_logprobs" in body:  # ignored unless included
         body["include"] = [*body.get("include", ()), "message.output_text.logprobs"]
     return body
 

@@ -99,7 +99,7 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def _prepare_delta(
         self, delta: JsonObject, event: JsonObject, stage: int = FRAGMENT
     ) -> JsonObject:
-        """Set the item of calls, and separate the reasoning of items and parts."""
+        """Add the item to its tool calls, and separate the reasoning of different parts."""
         self.has_answer = True
         index = as_int(event.get("output_index"))
         for call in delta.get("tool_calls", ()):
@@ -128,20 +128,20 @@ class ResponsesStreamDecoder(EventStreamDecoder):
     def _take_missing(self, name: str, value: Any, is_known: bool) -> Any:
         """Return what a string or list of a finished item contains beyond its deltas.
 
-        The values emitted for this and other unfinished items are joined. They start with the
-        finished value, or the other way around, unless the value belongs to an item without deltas
-        (not ``is_known``) or was changed after its deltas.
+        The deltas of all unfinished items are joined. Usually they start with the finished value
+        (if other items have deltas, too), or the value starts with them (if deltas are missing).
+        Otherwise, the value belongs to an item without deltas (not ``is_known``), or was changed.
         """
         parts = self._unfinished.pop(name, [])
         is_text = isinstance(value, str)
         emitted: Any = "".join(parts) if is_text else [item for part in parts for item in part]
         if name == "reasoning" and emitted:  # only finished items have breaks between parts
             emitted, value = (text.replace(PARAGRAPH_BREAK, "") for text in (emitted, value))
-        is_consistent = emitted[: len(value)] == value[: len(emitted)]
+        is_consistent = emitted[: len(value)] == value[: len(emitted)]  # one starts with the other
         if not (is_consistent or is_known):
             self._unfinished[name] = parts
             return value
-        self._unfinished[name] = [emitted[len(value) :]]  # of other items
+        self._unfinished[name] = [emitted[len(value) :]]  # deltas of other items
         return value[len(emitted) :] if is_consistent else None
 
     def _finish_response(self, response: JsonObject, data: bytes) -> Iterator[JsonObject]:

@@ -23,13 +23,13 @@ Voice = Annotated[str, create_pattern_validator(r"\S", "the name of a voice")]
 
 
 class SpeechParams(BaseModel):
-    """Parameters of a speech request besides model, text and voice."""
+    """Parameters of a speech request other than model, text and voice."""
 
     audio_format: SpeechFormat | None = optional(
         "Audio format: mp3, opus, aac, flac, wav or pcm. By default mp3.",
         serialization_alias="response_format",
     )
-    # The range of OpenAI; the router documents none.
+    # OpenAI's range; the router does not document one.
     speed: Annotated[float, Field(strict=True, ge=0.25, le=4, allow_inf_nan=False)] | None = (
         optional("Speed from 0.25 to 4; 1 is the normal speed.")
     )

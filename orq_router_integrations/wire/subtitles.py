@@ -100,7 +100,7 @@ def _format_timing(span: Span, decimal_mark: str) -> str:
 
 
 def _format_time(seconds: float, decimal_mark: str) -> str:
-    total_minutes, milliseconds = divmod(max(0, round(seconds * 1000)), 60_000)
+    total_seconds, milliseconds = divmod(max(0, round(seconds * 1000)), 1000)
+    total_minutes, whole_seconds = divmod(total_seconds, 60)
     hours, minutes = divmod(total_minutes, 60)
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal_mark}{milliseconds:03}"
+    return f"{hours:02}:{minutes:02}:{whole_seconds:02}{decimal_mark}{milliseconds:03}"

@@ -24,7 +24,7 @@ from orq_router_integrations.wire.word_tokenizer import join_words
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 LanguageCode = Annotated[
     str,
-    # Cantonese (yue) and Hawaiian (haw) have no two-letter code. The regions are those of OpenAI.
+    # Cantonese (yue) and Hawaiian (haw) have no two-letter code. OpenAI accepts these two regions.
     create_pattern_validator(
         r"^(?i:[a-z]{2,3}|zh-(cn|tw))\Z",
         "a language code of two or three letters without a region, such as 'en' or 'yue'",
@@ -38,7 +38,7 @@ _MAX_JITTER_SECONDS = 0.5
 
 
 class TranslationParams(BaseModel):
-    """Parameters of a translation besides model and file."""
+    """Parameters of a translation other than model and file."""
 
     prompt: str | None = optional(
         "Text in the expected style and spelling, or the text that precedes the recording."
@@ -67,7 +67,7 @@ class TranslationParams(BaseModel):
 
 
 class TranscriptionParams(TranslationParams):
-    """Parameters of a transcription: those of a translation, and two more."""
+    """Parameters of a transcription: two more than those of a translation."""
 
     language: Language | None = optional(
         "Language spoken, as an ISO 639-1 code such as `en`, or an ISO 639-3 code such as `yue` "
