@@ -31,7 +31,7 @@ ARGUMENT_HINTS = {
 INTEGRATION_CONFIG = ConfigDict(
     arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
 )
-"""Set by every integration, because the base classes of LangChain override it."""
+"""Set by every integration, because LangChain's base classes override it."""
 
 _get_empty_controls = cache(RouterControls)  # immutable, so that one instance is enough
 _get_settings = attrgetter(*RouterSettings.model_fields)

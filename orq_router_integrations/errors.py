@@ -96,7 +96,7 @@ class RouterError(core.ModelError):
 
     @property
     def request_id(self) -> str | None:
-        """The ``trace_id``, under the name that the SDKs of OpenAI and Anthropic use."""
+        """The ``trace_id``, under the name that the OpenAI and Anthropic SDKs use."""
         return self.trace_id
 
     @property
@@ -223,7 +223,7 @@ class GuardrailError(BadRequestError):
 
 
 class ContentFilterError(BadRequestError):
-    """The content filter of the provider blocked the request."""
+    """The provider's content filter blocked the request."""
 
     suggested_status = 422
 

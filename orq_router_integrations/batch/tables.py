@@ -12,7 +12,7 @@ def read_columns(table: Any) -> dict[str, Any]:
     """Return the columns of a dict, a pandas ``DataFrame`` or an Arrow ``Table``, as they are.
 
     Raises:
-        RouterInputError: The table has another type, or columns of different lengths, or a
+        RouterInputError: The table has an unsupported type, columns of different lengths, or a
             column that is not a list.
     """
     if isinstance(table, Mapping):

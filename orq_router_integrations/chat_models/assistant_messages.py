@@ -34,7 +34,7 @@ _IGNORED_TYPES = REPLAYED_ITEMS | {
     "mcp_tool_use", "file_search_call", "code_interpreter_call", "executable_code",
     "code_execution_result", "container_upload", "guard_content", "reference",
 }  # fmt: skip
-_SERVER_RESULT_SUFFIX = "_tool_result"  # of Anthropic's server-side tool results
+_SERVER_RESULT_SUFFIX = "_tool_result"  # ends the types of Anthropic's server-side tool results
 _BEDROCK_CACHE_KEY = "cachePoint"  # the only key of cache markers, which have no type
 _GENERATED_TYPES = {"image": "image", "image_url": "image", "audio": "audio"}
 """The kinds of media that a model generates, by the type of the block."""

@@ -238,8 +238,8 @@ class ChatOrq(ChatOrqFields):
         """Bind tools to the model. They are converted once, when they are bound.
 
         Args:
-            tools: Functions, ``BaseTool`` objects, pydantic classes, TypedDicts, or dicts in the
-                format of OpenAI or Anthropic.
+            tools: Functions, ``BaseTool`` objects, pydantic classes, TypedDicts, or dicts in
+                OpenAI's or Anthropic's format.
             tool_choice: ``"auto"``, ``"none"``, ``"any"`` (also ``"required"`` or ``True``) to
                 force a call of some tool, or the name or OpenAI dict of the tool to call.
             strict: Whether tool arguments must match the schema exactly.

@@ -32,7 +32,7 @@ from orq_router_integrations.wire.responses_stream import FINISHED, STARTED
 _TRUNCATION_MARK = '"{] (truncated) "{]'
 """Suffix that makes truncated arguments invalid.
 
-langchain-core completes truncated arguments, unless a bracket outside of strings does not match.
+langchain-core completes truncated arguments, unless a bracket outside strings does not match.
 Both halves of the mark have one, because the arguments may end inside or outside of a string.
 """
 
@@ -41,19 +41,19 @@ Both halves of the mark have one, because the arguments may end inside or outsid
 class _ObjectScanner:
     """Finds the end of a JSON object in fragments, without parsing it again for each of them."""
 
-    depth: int = 0  # of braces outside of strings
+    depth: int = 0  # number of open braces outside strings
     is_complete: bool = False
     is_in_string: bool = False
-    backslash: str = ""  # at the end of the last fragment, where it escapes the next character
+    backslash: str = ""  # ends the last fragment, and escapes the start of the next one
 
     def feed(self, fragment: str) -> None:
         text = (self.backslash + fragment).replace(r"\\", "").replace(r"\"", "")
         self.backslash = "\\" if text.endswith("\\") else ""
-        sections = text.split('"')  # alternately outside and inside of strings
+        sections = text.split('"')  # alternately outside and inside strings
         outside = "".join(sections[self.is_in_string :: 2])
         self.depth += outside.count("{") - outside.count("}")
         self.is_complete |= self.depth <= 0 and "}" in outside
-        self.is_in_string ^= len(sections) % 2 == 0
+        self.is_in_string ^= len(sections) % 2 == 0  # toggled by an odd number of quotes
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +69,7 @@ class _RawToolCall:
     item_stage: int  # in the Responses API; 0 in chat completions
     unique_id: str = ""
     position: int = 0  # among the calls of the answer
-    scanner: _ObjectScanner = field(default_factory=_ObjectScanner)  # of streamed arguments
+    scanner: _ObjectScanner = field(default_factory=_ObjectScanner)  # fed with each fragment
 
     @classmethod
     def from_payload(cls, payload: Any) -> "_RawToolCall":

@@ -10,7 +10,7 @@ from orq_router_integrations.errors import format_validation_error
 
 
 def check_arguments(instance: Any, *exclude: str) -> None:
-    """Raise a ``ValueError`` that names the fields of a dataclass with values of another type."""
+    """Raise a ``ValueError`` that names the fields of a dataclass with values of the wrong type."""
     try:
         _create_model(instance.__class__, exclude).model_validate(instance, from_attributes=True)
     except ValidationError as error:

@@ -45,7 +45,7 @@ class AudioOutput(TypedDict):
 
 @_reject_unknown_fields
 class CacheControl(TypedDict):
-    """Uses the prompt cache of the provider (Anthropic only) for 5 minutes or an hour."""
+    """Uses the provider's prompt cache (Anthropic only) for 5 minutes or an hour."""
 
     type: Literal["ephemeral"]
     ttl: NotRequired[Literal["5m", "1h"] | None]
@@ -160,7 +160,7 @@ class ChatParams(BaseModel, defer_build=True):
         "Maximum number of calls of server-side tools. Responses API only."
     )
     service_tier: str | None = optional(
-        "Service tier of the provider, such as `flex`. Responses API only."
+        "The provider's service tier, such as `flex`. Responses API only."
     )
 
     def build_params(self) -> dict[str, Any]:

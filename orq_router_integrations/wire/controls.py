@@ -105,7 +105,7 @@ class RouterRetry(Control):
     on_codes: tuple[RetryStatus, ...] = Field(
         default=DEFAULT_RETRY_STATUSES,
         min_length=1,
-        description="HTTP status codes of the provider on which to retry",
+        description="The provider's HTTP status codes on which to retry",
     )
 
 
