@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -84,10 +84,14 @@ def validate_api_key(key: object) -> str:
     return key
 
 
-def _validate_secret(key: ApiKey | None) -> ApiKey | None:
-    if not isinstance(key, SecretStr):
-        return key
-    return SecretStr(validate_api_key(key.get_secret_value()))
+def _convert_api_key(key: Any) -> ApiKey | None:
+    """Check the argument ``api_key`` without showing it in errors."""
+    key = key.get_secret_value() if isinstance(key, SecretStr) else key
+    if isinstance(key, str):
+        return SecretStr(validate_api_key(key))
+    if key is None or callable(key):
+        return cast("ApiKey | None", key)
+    raise ValueError(f"Expected a str, a SecretStr or a function, got {type(key).__name__}.")
 
 
 @lru_cache(maxsize=64)
@@ -146,7 +150,7 @@ class RouterSettings(DeferredModel):
     error_input: ClassVar[str | None] = MASK
 
     api_key: CoercedField[
-        str | ApiKey | None, Annotated[ApiKey | None, AfterValidator(_validate_secret)]
+        str | ApiKey | None, Annotated[ApiKey | None, BeforeValidator(_convert_api_key)]
     ] = Field(
         default_factory=read_api_key_from_env,  # type: ignore[arg-type] # see CoercedField
         exclude=True,

@@ -318,3 +318,11 @@ def test_validation_errors_do_not_contain_the_input(create: Any, value: dict[str
     message = f"{details} {caught.value.json()} {caught.value!r} {caught.value.__context__!r}"
     assert KEY not in message
     assert details[0]["msg"]
+
+
+@pytest.mark.parametrize("key", [5, b"sk-orq-example", ["sk-orq-example"]])
+def test_api_key_of_another_type_raises(key: Any) -> None:
+    expected = f"Expected a str, a SecretStr or a function, got {type(key).__name__}."
+    with pytest.raises(ValidationError, match=expected) as raised:
+        RouterClient(api_key=key)
+    assert "sk-orq" not in str(raised.value)
