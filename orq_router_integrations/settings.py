@@ -86,9 +86,12 @@ def validate_api_key(key: object) -> str:
 
 def _convert_api_key(key: Any) -> ApiKey | None:
     """Check the argument ``api_key`` without showing it in errors."""
-    key = key.get_secret_value() if isinstance(key, SecretStr) else key
-    if isinstance(key, str):
-        return SecretStr(validate_api_key(key))
+    value = key.get_secret_value() if isinstance(key, SecretStr) else key
+    if isinstance(value, str):
+        valid_key = validate_api_key(value)
+        if isinstance(key, SecretStr) and value == valid_key:
+            return key  # every call compares it, which is fast for the same object
+        return SecretStr(valid_key)
     if key is None or callable(key):
         return cast("ApiKey | None", key)
     raise ValueError(f"Expected a str, a SecretStr or a function, got {type(key).__name__}.")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from support.loopback_server import Loopback, complete_response
 from support.scripted_router import ANSWER, KEY, Script, both_callers, create_call, create_client
 
@@ -326,3 +326,8 @@ def test_api_key_of_another_type_raises(key: Any) -> None:
     with pytest.raises(ValidationError, match=expected) as raised:
         RouterClient(api_key=key)
     assert "sk-orq" not in str(raised.value)
+
+
+def test_valid_secret_is_not_copied() -> None:
+    key = SecretStr(KEY)
+    assert RouterClient(api_key=key).api_key is key
