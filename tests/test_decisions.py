@@ -59,7 +59,8 @@ class Model:
 
     def __init__(self, model: str = LUNA, *, controls: Any = None, **router: Any) -> None:
         self.router = OfflineRouter(**router)
-        self.model = OrqDecisionModel(model, controls=controls, client=self.router.client())
+        client = self.router.client(max_retries=0)
+        self.model = OrqDecisionModel(model, controls=controls, client=client)
 
     def ask(self, state: Any = "Production is down!", **questions: Any) -> Any:
         return self.model.invoke({"state": state, "questions": questions or {"urgent": URGENT}})
