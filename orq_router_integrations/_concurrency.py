@@ -28,9 +28,9 @@ ResultT = TypeVar("ResultT")
 StepGenerator = Generator[Any, Any, ResultT]
 """A generator that yields steps, receives their results, and returns a ``ResultT``.
 
-It does no I/O of its own, like httpx's ``auth_flow``, so sync and async code can run it. A step is
-a number of seconds to wait (a float); for ``run_steps`` also a call to send, or a list of
-generators to run concurrently.
+It sends no requests and does not sleep, like httpx's ``auth_flow``, so sync and async code can run
+it. It may block on files, so async code resumes it in a thread. A step is a number of seconds to
+wait (a float); for ``run_steps`` also a call to send, or a list of generators to run concurrently.
 """
 
 _END: Any = object()

@@ -2,7 +2,8 @@
 
 All of them are ``RouterError``s, and also langchain-core's ``ModelError`` or a more specific class
 where langchain-core has one, so LangChain's retry and fallback middleware can handle them. Calls do
-not raise httpx, tenacity or pydantic exceptions. Structured output that cannot be parsed raises
+not raise httpx, tenacity or pydantic exceptions, except that LangChain checks the arguments of a
+tool call with pydantic. Structured output that cannot be parsed raises
 LangChain's ``OutputParserException``.
 """
 
@@ -127,7 +128,7 @@ class RouterError(core.ModelError):
 
 
 class RouterInputError(RouterError, core.ModelInvalidRequestError, ValueError):
-    """An argument is invalid. No request was sent."""
+    """An argument, or the file or URL it names, is invalid. Usually no request was sent."""
 
     suggested_status = 400
 

@@ -2,7 +2,8 @@
 
 The router has its own retries and fallbacks, which would multiply with those of the client. If a
 request asks for them, the client leaves model errors to the router; otherwise it also retries the
-statuses in ``DEFAULT_RETRY_STATUSES``. Tenacity runs the retries.
+statuses in ``DEFAULT_RETRY_STATUSES``, unless the header ``x-should-retry`` decides. All calls of a
+client share tokens for retries. Tenacity runs the retries.
 """
 
 import asyncio

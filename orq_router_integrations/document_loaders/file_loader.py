@@ -251,7 +251,7 @@ class FileLoader(FileIntegration, BaseLoader):
     def lazy_load(self) -> Iterator[Document]:
         """Load files lazily, in the order of the source.
 
-        Stopping iteration cancels pending requests; requests in flight finish in the background.
+        Stopping iteration cancels pending requests; requests in flight end shortly afterwards.
 
         Raises:
             RouterInputError: A path does not exist or has an unsupported type, or a directory

@@ -118,14 +118,14 @@ class OrqTool(RouterIntegration, BaseTool):
         return create_model(schema.__name__, __config__=config, __doc__=schema.__doc__, **fields)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the tool; called by ``invoke``. Input errors become tool messages."""
+        """Run the tool; called by ``invoke``. Input and guardrail errors become messages."""
         try:
             return super().run(*args, **kwargs)
         except _MODEL_ERRORS as error:
             return self._create_error_message(error, kwargs.get("tool_call_id"))
 
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the tool; called by ``ainvoke``. Input errors become tool messages."""
+        """Run the tool; called by ``ainvoke``. Input and guardrail errors become messages."""
         try:
             return await super().arun(*args, **kwargs)
         except _MODEL_ERRORS as error:

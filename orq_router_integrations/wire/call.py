@@ -279,7 +279,7 @@ class Call(Request, Generic[T]):
 class StreamCall(Request, Generic[T]):
     """A call whose response is decoded while it is received.
 
-    ``create_decoder`` is called with status and headers once per attempt.
+    ``create_decoder`` is called with status and headers, once per successful response.
     """
 
     create_decoder: Callable[[Response], StreamDecoder[T]]

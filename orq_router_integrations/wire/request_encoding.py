@@ -1,7 +1,7 @@
 """Encode the path, headers, controls and body of a request.
 
-A control that the endpoint does not support raises an error. It is never dropped or sent where the
-router would ignore it.
+A control of the call that the endpoint does not support raises an error. It is never dropped or
+sent where the router would ignore it. Only default controls of the client may be dropped.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def encode_request(
     """Encode a request for a base URL.
 
     The endpoint must support all controls of the request. ``defaults`` that it does not support are
-    ignored.
+    ignored, except protective ones. Unsupported values of supported controls always raise.
     """
     endpoint = request.endpoint
     check_dialect(endpoint, dialect)
