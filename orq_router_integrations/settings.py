@@ -149,7 +149,6 @@ class RouterSettings(DeferredModel):
     )
 
     argument_hints: ClassVar[Mapping[str, str]] = CONNECTION_HINTS
-    """Replacements for unknown arguments; see ``reject_unknown_arguments``."""
     error_input: ClassVar[str | None] = MASK
 
     api_key: CoercedField[

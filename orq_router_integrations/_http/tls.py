@@ -14,7 +14,7 @@ _ADVICE = {
     "local issuer certificate|self.signed certificate": (
         "If the server or a proxy uses its own certificate authority, set SSL_CERT_FILE to a file, "
         "or SSL_CERT_DIR to a directory prepared by `openssl rehash`, with the certificate of that "
-        "authority. The current default is {source}."
+        "authority. Certificates are currently loaded from {source}."
     ),
     "handshake failure|certificate required|bad certificate|unknown ca": (
         "The server may require a client certificate. Pass an httpx client with one as "

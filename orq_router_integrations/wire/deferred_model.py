@@ -36,7 +36,7 @@ class DeferredModel(BaseModel):
     """The field that may be passed as the first positional argument of the constructor."""
 
     argument_hints: ClassVar[Mapping[str, str]] = {}
-    """What to write instead of unknown arguments; see ``reject_unknown_arguments``."""
+    """Replacements for unknown arguments; see ``reject_unknown_arguments``."""
 
     error_input: ClassVar[str | None] = None
     """Replaces the input in errors if it may contain the key."""

@@ -119,7 +119,7 @@ def test_untrusted_certificate_is_final_and_explained(caller):
     with Loopback(complete_response(b""), create_untrusted_context()) as server:
         error = send_over_tls(caller, server)
     assert "set SSL_CERT_FILE to a file" in str(error)
-    assert "The current default is the package certifi." in str(error)
+    assert "Certificates are currently loaded from the package certifi." in str(error)
     assert (error.attempts, error.is_retryable) == (1, False)
 
 
@@ -128,7 +128,7 @@ def test_directory_without_the_certificate_is_named(caller, monkeypatch, tmp_pat
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     with Loopback(complete_response(b""), create_untrusted_context()) as server:
         error = send_over_tls(caller, server)
-    assert f"The current default is SSL_CERT_DIR='{tmp_path}'." in str(error)
+    assert f"Certificates are currently loaded from SSL_CERT_DIR='{tmp_path}'." in str(error)
 
 
 @pytest.mark.slow
